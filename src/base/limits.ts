@@ -1,0 +1,47 @@
+/**
+ * Every bound of the runtime, each named once, with its unit.
+ *
+ * @module
+ */
+
+/** The bounds. A test may pass others to the rooms that take them. */
+export const limits = {
+  /** Version of the wire; both sides of a connection must speak the same. */
+  protocolVersion: 1,
+  /** Longest frame after authentication: what one message may take from memory. */
+  frameBytesMax: 1 << 30,
+  /** A value's array this large or larger travels outside its skeleton. */
+  outOfBandBytesMin: 4096,
+  /** A value whose arrays reach this lies in a shared segment. */
+  segmentBytesMin: 64 * 1024,
+  /** Segments are whole pages of a `WebAssembly.Memory`. */
+  segmentPageBytes: 64 * 1024,
+  /** A capture above this warns once. */
+  captureWarnBytes: 1 << 20,
+  /** Requests that may wait for a worker; one more is rejected. */
+  leaseWaitingMax: 100_000,
+  /** Unstarted tasks that may ride one lease whose functions are known to be short. */
+  pipelineDepthMax: 1000,
+  /** Mean run time up to which a function counts as short. */
+  shortTaskMs: 2,
+  /** How long a lease without work is kept for the next task. */
+  leaseLingerMs: 100,
+  /** Slots in an owner's page of claims. */
+  claimSlots: 1 << 16,
+  /** Actors that get a host process each; further ones share. */
+  dedicatedHostsMax: 32,
+  /** How long an asked process may take to leave before SIGKILL. */
+  stopGraceMs: 1000,
+  /** How long a disposed actor may take for its own clean-up. */
+  disposeGraceMs: 5000,
+  /** How long a started process may take to connect. */
+  startDeadlineMs: 30_000,
+  /** A wait longer than this says what it waits for. */
+  waitWarnMs: 10_000,
+  /** Longest line of a worker's output that is kept whole. */
+  logLineBytesMax: 64 * 1024,
+  /** Rows that may wait for the lineage file before new ones are counted instead of kept. */
+  lineageRowsMax: 200_000,
+  /** Oldest a batch of lineage rows may get before it is written. */
+  lineageBatchMs: 10,
+} as const;
