@@ -194,6 +194,11 @@ export function pooledMap<T, R>(
   array: Iterable<T> | AsyncIterable<T>,
   iteratorFn: (data: T) => Promise<R>,
 ): AsyncIterableIterator<R> {
+  if (!Number.isInteger(poolLimit) || poolLimit < 1) {
+    throw new RangeError(
+      `Cannot pool as 'poolLimit' must be a positive integer: current value is ${poolLimit}`,
+    );
+  }
   const results = new TransformStream<Promise<Outcome<R>>, R>({
     async transform(outcome, controller) {
       const settled = await outcome;
@@ -217,7 +222,6 @@ async function feed<T, R>(
 ): Promise<void> {
   const running = new Set<Promise<unknown>>();
   const errors: unknown[] = [];
-  let isSourceBroken = false;
   try {
     for await (const item of array) {
       const outcome = attempt(iteratorFn, item);
@@ -231,15 +235,11 @@ async function feed<T, R>(
       if (running.size >= poolLimit) await Promise.race(running);
       if (errors.length > 0) break;
     }
-  } catch {
-    // The real package reports a broken source by the same AggregateError,
-    // without what the source threw.
-    isSourceBroken = true;
+  } catch (error) {
+    errors.push(error);
   }
   await Promise.all(running);
-  if (errors.length === 0 && !isSourceBroken) {
-    return writer.close().catch(() => {});
-  }
+  if (errors.length === 0) return writer.close().catch(() => {});
   const message =
     "Cannot complete the mapping as an error was thrown from an item";
   const last = new AggregateError(errors, message);

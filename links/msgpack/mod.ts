@@ -17,13 +17,13 @@ export type ValueType =
   | boolean
   | null
   | Uint8Array
-  | ValueType[]
+  | readonly ValueType[]
   | ValueMap;
 
 /** A plain object of values. */
 export interface ValueMap {
   /** The values by name. */
-  [index: string | number]: ValueType;
+  readonly [index: string | number]: ValueType;
 }
 
 const noExtensions: ExtensionCodecType<undefined> = {
@@ -73,10 +73,15 @@ function check(value: unknown): void {
         for (const item of value) check(item);
         return;
       }
-      if (Object.getPrototypeOf(value) === Object.prototype) {
+      if (isPlain(value)) {
         for (const item of Object.values(value)) check(item);
         return;
       }
   }
   throw new Error("Cannot safely encode value into messagepack");
+}
+
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
