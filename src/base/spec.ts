@@ -1,0 +1,42 @@
+/**
+ * Tasks and actors as data: what their owner keeps and others are told.
+ *
+ * @module
+ */
+import type { ActorId, ProcessId } from "./ids.ts";
+import type { CodeRef, StoredValue } from "./stored.ts";
+
+/** Amounts by resource name: `CPU`, `GPU`, `memory` (bytes) and custom ones. */
+export type ResourceAmounts = Record<string, number>;
+
+/** What a lease must have, and what decides between those who wait. */
+export interface LeaseNeeds {
+  /** Tasks with the same key may ride the same lease. */
+  classKey: string;
+  resources: ResourceAmounts;
+  /** How deep the tasks are nested: 0 for the driver's own. */
+  depth: number;
+  /** All are known to be short: they may be guests of a waiting worker. */
+  isShort: boolean;
+}
+
+/** An actor as the head keeps it, to start it again from. */
+export interface ActorSpec {
+  actorId: ActorId;
+  /** The process whose handle keeps it alive. */
+  ownerId: ProcessId;
+  className: string;
+  methods: Record<string, boolean>;
+  code: CodeRef;
+  args: StoredValue;
+  name?: string;
+  namespace: string;
+  getIfExists: boolean;
+  isDetached: boolean;
+  maxRestarts: number;
+  maxTaskRetries: number;
+  maxConcurrency: number;
+  maxPendingCalls: number;
+  isolation: "isolate" | "process";
+  resources: ResourceAmounts;
+}

@@ -1,0 +1,48 @@
+/**
+ * A value at rest: its encoded skeleton, where its large arrays lie, and what
+ * it holds on to. The same shape in memory, in frames and in messages.
+ *
+ * @module
+ */
+import type { CodeHash, SegmentId } from "./ids.ts";
+
+/** One function or class inside a value: a node of a bundle of code. */
+export interface CodeRef {
+  readonly hash: CodeHash;
+  /** Which function of the bundle. */
+  readonly index: number;
+}
+
+/** Where a value's large arrays lie: one segment, cut by `layout`. */
+export interface SegmentSlice {
+  readonly segmentId: SegmentId;
+  readonly byteLength: number;
+  /** Offset and length of each array, in turn. */
+  readonly layout: number[];
+}
+
+/** An encoded value. */
+export interface StoredValue {
+  /** The skeleton, as the value codec wrote it. */
+  readonly bytes: Uint8Array;
+  /** Large arrays that travel along, where no segment holds them. */
+  readonly buffers?: Uint8Array[];
+  readonly segment?: SegmentSlice;
+  /** Functions and classes the skeleton names by index; `null` for a class that stays behind. */
+  readonly code?: (CodeRef | null)[];
+  /** How many refs and handles are inside: a receiver of any answers for them. */
+  readonly refCount: number;
+}
+
+/** A stored value together with the refs and handles inside it, which live as long as it does. */
+export interface HeldValue {
+  readonly stored: StoredValue;
+  readonly refs: readonly object[];
+}
+
+/** Bytes that a value takes, wherever they lie. */
+export function storedBytes(stored: StoredValue): number {
+  let total = stored.bytes.length + (stored.segment?.byteLength ?? 0);
+  for (const buffer of stored.buffers ?? []) total += buffer.length;
+  return total;
+}

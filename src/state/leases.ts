@@ -1,0 +1,411 @@
+/**
+ * The lease table of one node: which requests wait, and who holds which worker.
+ *
+ * 1. A request that fits is given an idle worker.
+ * 2. A worker whose tasks all wait inside the runtime has given its CPU back
+ *    and may take guests: requests of its own tasks, requests as deeply
+ *    nested as what waits there, and tasks known to be short; so that a
+ *    resumed parent does not sit behind a stranger's computation.
+ * 3. Else a worker is started, as long as the resources bound the number; for
+ *    strangers of waiting workers a few more.
+ * 4. Where all workers wait and none may start, anybody is a guest anywhere:
+ *    progress comes before latency.
+ *
+ * Pure. A method is told what happened and returns what to do; `node/node.ts`
+ * does it.
+ *
+ * @module
+ */
+import { assert } from "../base/errors.ts";
+import type { LeaseId, ProcessId } from "../base/ids.ts";
+import type { LeaseNeeds, ResourceAmounts } from "../base/spec.ts";
+import { ResourcePool, type ResourceUnits, toUnits } from "./resources.ts";
+
+/** Names a worker in its node's table, before its process has an id. */
+export type WorkerNo = number;
+
+/** What the node must do after an event, in order. */
+export type LeaseCommand =
+  | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo }
+  | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" }
+  | { kind: "unschedulable"; leaseId: LeaseId; resource: string }
+  | { kind: "start_worker"; workerNo: WorkerNo }
+  | { kind: "stop_worker"; workerNo: WorkerNo }
+  | { kind: "reclaim"; leaseId: LeaseId };
+
+/** Bounds of a {@linkcode LeaseTable}. */
+export interface LeaseLimits {
+  /** Most requests that may wait; one more is rejected. */
+  waitingMax: number;
+  /** Most workers this node runs. */
+  workersMax: number;
+  /** Workers kept when idle; as many may wait before strangers must be guests. */
+  workersKept: number;
+}
+
+interface Waiting {
+  leaseId: LeaseId;
+  ownerId: ProcessId;
+  needs: LeaseNeeds;
+  units: ResourceUnits;
+}
+
+interface Granted extends Waiting {
+  workerNo: WorkerNo;
+  /** Its CPU is given back while its worker waits. */
+  isCpuReleased: boolean;
+  isReclaimed: boolean;
+}
+
+interface WorkerState {
+  processId: ProcessId | undefined;
+  leases: Set<LeaseId>;
+  /** Depth of the shallowest task that waits there, while all do. */
+  blockedDepth: number | undefined;
+}
+
+/** Grants workers to owners, the more deeply nested first, then first come first served. */
+export class LeaseTable {
+  readonly #limits: LeaseLimits;
+  readonly #pool: ResourcePool;
+  /** In the order of granting. */
+  readonly #waiting: Waiting[] = [];
+  readonly #granted = new Map<LeaseId, Granted>();
+  /** Ended, but a late retry of the request may still come; the oldest are forgotten. */
+  readonly #ended = new Set<LeaseId>();
+  readonly #workers = new Map<WorkerNo, WorkerState>();
+  #nextWorkerNo = 1;
+
+  constructor(resources: ResourceAmounts, limits: LeaseLimits) {
+    this.#pool = new ResourcePool(resources);
+    this.#limits = limits;
+  }
+
+  /** The node's resources; actors and bundles take theirs here too. */
+  get pool(): ResourcePool {
+    return this.#pool;
+  }
+
+  /** How many requests wait. */
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** The leases that one worker serves. */
+  leasesOf(workerNo: WorkerNo): LeaseId[] {
+    return [...this.#workers.get(workerNo)?.leases ?? []];
+  }
+
+  /** Starts workers in advance. */
+  prestarted(): LeaseCommand[] {
+    const commands: LeaseCommand[] = [];
+    while (this.#workers.size < this.#limits.workersKept) {
+      commands.push(this.#startWorker());
+    }
+    return commands;
+  }
+
+  /** An owner asks for a worker. Idempotent: a retry gets the first answer. */
+  requested(
+    leaseId: LeaseId,
+    { ownerId, needs }: { ownerId: ProcessId; needs: LeaseNeeds },
+  ): LeaseCommand[] {
+    const granted = this.#granted.get(leaseId);
+    if (granted !== undefined) {
+      return [{ kind: "grant", leaseId, workerNo: granted.workerNo }];
+    }
+    // A retry may also arrive while the first request still waits, or when
+    // its lease has ended: granting again would lease a worker to nobody.
+    if (this.#ended.has(leaseId)) return [];
+    if (this.#waiting.some((request) => request.leaseId === leaseId)) return [];
+    const units = toUnits(needs.resources);
+    const resource = this.#pool.lacks(units);
+    if (resource !== undefined) {
+      return [{ kind: "unschedulable", leaseId, resource }];
+    }
+    if (this.#waiting.length >= this.#limits.waitingMax) {
+      return [{ kind: "reject", leaseId, reason: "queue_full" }];
+    }
+    const at = this.#waiting.findIndex((other) =>
+      other.needs.depth < needs.depth
+    );
+    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, {
+      leaseId,
+      ownerId,
+      needs,
+      units,
+    });
+    return this.#advance();
+  }
+
+  /** The owner is done with its worker, or gives up waiting for one. */
+  returned(leaseId: LeaseId): LeaseCommand[] {
+    this.#remember(leaseId);
+    const at = this.#waiting.findIndex((request) =>
+      request.leaseId === leaseId
+    );
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#release(leaseId);
+    return this.#advance();
+  }
+
+  /** A worker process finished starting and is ready for work. */
+  workerStarted(workerNo: WorkerNo, processId: ProcessId): LeaseCommand[] {
+    const worker = this.#workers.get(workerNo);
+    assert(worker !== undefined, "Worker started unasked");
+    worker.processId = processId;
+    return this.#advance();
+  }
+
+  /** A worker process ended, or could not start: its leases end with it. */
+  workerEnded(workerNo: WorkerNo): LeaseCommand[] {
+    const worker = this.#workers.get(workerNo);
+    if (worker === undefined) return [];
+    for (const leaseId of worker.leases) {
+      this.#remember(leaseId);
+      this.#release(leaseId);
+    }
+    this.#workers.delete(workerNo);
+    return [...this.prestarted(), ...this.#advance()];
+  }
+
+  /** All started tasks of a worker wait inside the runtime. */
+  workerBlocked(workerNo: WorkerNo, depth: number): LeaseCommand[] {
+    const worker = this.#workers.get(workerNo);
+    if (worker === undefined) return [];
+    worker.blockedDepth = depth;
+    for (const leaseId of worker.leases) this.#releaseCpu(leaseId);
+    return this.#advance();
+  }
+
+  /** A task of the worker computes again: it takes a CPU back, free or not. */
+  workerUnblocked(workerNo: WorkerNo): LeaseCommand[] {
+    const worker = this.#workers.get(workerNo);
+    if (worker?.blockedDepth === undefined) return [];
+    worker.blockedDepth = undefined;
+    const held = [...worker.leases].map((id) => this.#granted.get(id)!);
+    if (held.every((lease) => lease.isCpuReleased)) {
+      const resumed = held[0];
+      if (resumed !== undefined) this.#retakeCpu(resumed);
+    }
+    return [];
+  }
+
+  /** An owner is gone: its requests with it. What its leases run is stopped by the node. */
+  ownerEnded(ownerId: ProcessId): { orphans: LeaseId[] } {
+    for (let at = this.#waiting.length - 1; at >= 0; at--) {
+      if (this.#waiting[at]!.ownerId === ownerId) this.#waiting.splice(at, 1);
+    }
+    const orphans = [...this.#granted.values()]
+      .filter((lease) => lease.ownerId === ownerId)
+      .map((lease) => lease.leaseId);
+    return { orphans };
+  }
+
+  /** Resources came back from elsewhere (an actor, a bundle). */
+  resourcesGiven(): LeaseCommand[] {
+    return this.#advance();
+  }
+
+  /** Time has passed: idle workers above the kept number leave. */
+  trimmed(): LeaseCommand[] {
+    const idle = [...this.#workers].filter(([, worker]) => isIdle(worker));
+    const surplus = this.#workers.size - this.#limits.workersKept;
+    return idle.slice(0, Math.max(0, surplus)).map(([workerNo]) => {
+      this.#workers.delete(workerNo);
+      return { kind: "stop_worker", workerNo };
+    });
+  }
+
+  /** Whether {@linkcode trimmed} would find something to do. */
+  hasSurplus(): boolean {
+    return this.#workers.size > this.#limits.workersKept &&
+      [...this.#workers.values()].some(isIdle);
+  }
+
+  /** Asserts every invariant; tests call it after each event. */
+  validate(): void {
+    let servedCount = 0;
+    const taken = new Map<string, number>();
+    for (const worker of this.#workers.values()) {
+      servedCount += worker.leases.size;
+    }
+    assert(servedCount === this.#granted.size, "Lease without worker");
+    for (const lease of this.#granted.values()) {
+      const worker = this.#workers.get(lease.workerNo);
+      assert(
+        worker?.leases.has(lease.leaseId),
+        "Worker does not know its lease",
+      );
+      assert(!this.#ended.has(lease.leaseId), "Ended lease is granted");
+      for (const [name, amount] of lease.units) {
+        if (name === "CPU" && lease.isCpuReleased) continue;
+        taken.set(name, (taken.get(name) ?? 0) + amount);
+      }
+    }
+    for (const [name, amount] of taken) {
+      const free = this.#pool.freeUnits(name);
+      assert(
+        free + amount <= this.#pool.totalUnits(name),
+        `${name} given twice`,
+      );
+    }
+    for (const { leaseId } of this.#waiting) {
+      assert(!this.#granted.has(leaseId), "Granted lease waits");
+      assert(!this.#ended.has(leaseId), "Ended lease waits");
+    }
+    for (const request of this.#waiting) {
+      const canRun = this.#pool.fits(request.units);
+      const isIdleThere = [...this.#workers.values()].some(isIdle);
+      assert(!(canRun && isIdleThere), "Request waits while a worker is idle");
+    }
+  }
+
+  #advance(): LeaseCommand[] {
+    const commands: LeaseCommand[] = [];
+    let startingCount = 0;
+    for (const worker of this.#workers.values()) {
+      if (worker.processId === undefined) startingCount++;
+    }
+    for (let at = 0; at < this.#waiting.length;) {
+      const request = this.#waiting[at]!;
+      if (!this.#pool.fits(request.units)) {
+        at++;
+        continue;
+      }
+      const workerNo = this.#workerFor(request);
+      if (workerNo !== undefined) {
+        this.#waiting.splice(at, 1);
+        this.#grant(request, workerNo);
+        commands.push({ kind: "grant", leaseId: request.leaseId, workerNo });
+        continue;
+      }
+      if (startingCount > 0) startingCount--;
+      else if (this.#mayStart()) commands.push(this.#startWorker());
+      at++;
+    }
+    if (this.#waiting.length > 0) this.#reclaim(commands);
+    return commands;
+  }
+
+  #workerFor(request: Waiting): WorkerNo | undefined {
+    let guest: WorkerNo | undefined;
+    let anyBlocked: WorkerNo | undefined;
+    let isAllBlocked = true;
+    for (const [workerNo, worker] of this.#workers) {
+      if (isIdle(worker)) return workerNo;
+      if (worker.blockedDepth === undefined) {
+        isAllBlocked = false;
+        continue;
+      }
+      if (!this.#isCpuFreeAt(worker)) continue;
+      anyBlocked = workerNo;
+      if (worker.processId === request.ownerId) guest = workerNo;
+      else if (isWelcome(request.needs, worker.blockedDepth)) {
+        guest ??= workerNo;
+      }
+    }
+    if (guest !== undefined) return guest;
+    return isAllBlocked && !this.#mayStart() ? anyBlocked : undefined;
+  }
+
+  /** A guest that was granted but has not begun still counts as this worker's computation. */
+  #isCpuFreeAt(worker: WorkerState): boolean {
+    for (const leaseId of worker.leases) {
+      if (!this.#granted.get(leaseId)!.isCpuReleased) return false;
+    }
+    return true;
+  }
+
+  #mayStart(): boolean {
+    let blockedCount = 0;
+    for (const worker of this.#workers.values()) {
+      if (worker.blockedDepth !== undefined) blockedCount++;
+    }
+    return this.#workers.size < this.#limits.workersMax &&
+      blockedCount <= this.#limits.workersKept * 2;
+  }
+
+  /** Asks holders of other kinds of work to give way, once each. */
+  #reclaim(commands: LeaseCommand[]): void {
+    let wantedCount = this.#waiting.length;
+    for (const lease of this.#granted.values()) {
+      if (wantedCount === 0) return;
+      if (lease.isReclaimed) continue;
+      const isOther = this.#waiting.some((request) =>
+        request.ownerId !== lease.ownerId ||
+        request.needs.classKey !== lease.needs.classKey
+      );
+      if (!isOther) continue;
+      lease.isReclaimed = true;
+      wantedCount--;
+      commands.push({ kind: "reclaim", leaseId: lease.leaseId });
+    }
+  }
+
+  #grant(request: Waiting, workerNo: WorkerNo): void {
+    this.#pool.take(request.units);
+    this.#workers.get(workerNo)!.leases.add(request.leaseId);
+    this.#granted.set(request.leaseId, {
+      ...request,
+      workerNo,
+      isCpuReleased: false,
+      isReclaimed: false,
+    });
+  }
+
+  #release(leaseId: LeaseId): void {
+    const lease = this.#granted.get(leaseId);
+    if (lease === undefined) return;
+    this.#granted.delete(leaseId);
+    const worker = this.#workers.get(lease.workerNo)!;
+    worker.leases.delete(leaseId);
+    if (worker.leases.size === 0) worker.blockedDepth = undefined;
+    if (lease.isCpuReleased) this.#pool.take(cpuOf(lease));
+    this.#pool.give(lease.units);
+  }
+
+  #releaseCpu(leaseId: LeaseId): void {
+    const lease = this.#granted.get(leaseId)!;
+    if (lease.isCpuReleased) return;
+    lease.isCpuReleased = true;
+    this.#pool.give(cpuOf(lease));
+  }
+
+  #retakeCpu(lease: Granted): void {
+    lease.isCpuReleased = false;
+    this.#pool.take(cpuOf(lease));
+  }
+
+  #startWorker(): LeaseCommand {
+    const workerNo = this.#nextWorkerNo++;
+    this.#workers.set(workerNo, {
+      processId: undefined,
+      leases: new Set(),
+      blockedDepth: undefined,
+    });
+    return { kind: "start_worker", workerNo };
+  }
+
+  #remember(leaseId: LeaseId): void {
+    this.#ended.add(leaseId);
+    if (this.#ended.size <= 4096) return;
+    for (const oldest of this.#ended) {
+      this.#ended.delete(oldest);
+      return;
+    }
+  }
+}
+
+function isIdle(worker: WorkerState): boolean {
+  return worker.processId !== undefined && worker.leases.size === 0;
+}
+
+function isWelcome(needs: LeaseNeeds, blockedDepth: number): boolean {
+  return needs.isShort || (needs.depth > 0 && needs.depth >= blockedDepth);
+}
+
+function cpuOf(lease: Granted): ResourceUnits {
+  const amount = lease.units.get("CPU");
+  return new Map(amount === undefined ? [] : [["CPU", amount]]);
+}

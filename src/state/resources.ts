@@ -1,0 +1,93 @@
+/**
+ * Amounts of resources: fractions that add up exactly.
+ *
+ * Kept as whole ten-thousandths, so that ten times 0.1 CPU is one CPU. Who
+ * gets them is decided elsewhere.
+ *
+ * @module
+ */
+import type { ResourceAmounts } from "../base/spec.ts";
+
+const unitsPerWhole = 10_000;
+
+/** Amounts in whole units; a missing name is zero. */
+export type ResourceUnits = ReadonlyMap<string, number>;
+
+/** Rounds amounts to units. */
+export function toUnits(amounts: ResourceAmounts): ResourceUnits {
+  const units = new Map<string, number>();
+  for (const [name, amount] of Object.entries(amounts)) {
+    const rounded = Math.round(amount * unitsPerWhole);
+    if (rounded !== 0) units.set(name, rounded);
+  }
+  return units;
+}
+
+/** What one node has, and what of it is free. May be overdrawn by tasks that resume. */
+export class ResourcePool {
+  readonly #total: ResourceUnits;
+  readonly #free: Map<string, number>;
+
+  constructor(total: ResourceAmounts) {
+    this.#total = toUnits(total);
+    this.#free = new Map(this.#total);
+  }
+
+  /** Whether it is free now. */
+  fits(units: ResourceUnits): boolean {
+    for (const [name, amount] of units) {
+      if ((this.#free.get(name) ?? 0) < amount) return false;
+    }
+    return true;
+  }
+
+  /** The first name of which there is never enough, however long one waits. */
+  lacks(units: ResourceUnits): string | undefined {
+    for (const [name, amount] of units) {
+      if ((this.#total.get(name) ?? 0) < amount) return name;
+    }
+    return undefined;
+  }
+
+  /** Takes, even what is not free: callers that must not overdraw ask `fits` first. */
+  take(units: ResourceUnits): void {
+    for (const [name, amount] of units) {
+      this.#free.set(name, (this.#free.get(name) ?? 0) - amount);
+    }
+  }
+
+  /** Gives back. */
+  give(units: ResourceUnits): void {
+    for (const [name, amount] of units) {
+      this.#free.set(name, (this.#free.get(name) ?? 0) + amount);
+    }
+  }
+
+  /** All amounts there are, by name. */
+  total(): ResourceAmounts {
+    return toAmounts(this.#total);
+  }
+
+  /** The free amounts, by name; an overdrawn one counts as none. */
+  available(): ResourceAmounts {
+    return toAmounts(this.#free);
+  }
+
+  /** Free units by name, overdraft included: for invariants. */
+  freeUnits(name: string): number {
+    return this.#free.get(name) ?? 0;
+  }
+
+  /** Units in all by name. */
+  totalUnits(name: string): number {
+    return this.#total.get(name) ?? 0;
+  }
+}
+
+function toAmounts(units: ResourceUnits): ResourceAmounts {
+  const amounts: ResourceAmounts = {};
+  for (const [name, amount] of units) {
+    amounts[name] = Math.max(0, amount) / unitsPerWhole;
+  }
+  return amounts;
+}

@@ -1,0 +1,192 @@
+/**
+ * Every control message: what is asked, and what is answered.
+ *
+ * A request is answered once; a notice is not. They travel as MessagePack in
+ * `control` frames. Tasks, replies and actor calls are not here: those have
+ * frames of their own (`task_frames.ts`).
+ *
+ * @module
+ */
+import type {
+  ActorId,
+  CodeHash,
+  JobId,
+  LeaseId,
+  NodeId,
+  ProcessId,
+  SegmentId,
+} from "../base/ids.ts";
+import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
+import type { StoredValue } from "../base/stored.ts";
+import type { LineageRow } from "../base/lineage.ts";
+
+/** What a process is. */
+export type Role = "driver" | "worker" | "host" | "actor" | "node";
+
+/** How a process ended. */
+export interface Fate {
+  exitCode?: number;
+  exitSignal?: string;
+  /** Why the runtime ended it, if it did. */
+  reason?: string;
+  /** The last lines it wrote to stderr. */
+  stderrTail?: string;
+}
+
+/** An actor as others see it. */
+export interface ActorState {
+  actorId: ActorId;
+  phase: "starting" | "alive" | "restarting" | "dead";
+  /** Which incarnation, from 0. */
+  incarnation: number;
+  /** Where it takes calls, while alive. */
+  processId?: ProcessId;
+  pid?: number;
+  /** Why it is dead. */
+  reason?: string;
+  /** What its constructor threw, if that is why. */
+  error?: StoredValue;
+}
+
+/** What one needs to make a handle of an actor. */
+export interface ActorHandleFields {
+  actorId: ActorId;
+  className: string;
+  /** Methods by name, true for generators. */
+  methods: Record<string, boolean>;
+  /** Options of the actor that its callers must know. */
+  maxTaskRetries: number;
+  maxPendingCalls: number;
+}
+
+/** A node as `runtime.nodes()` shows it. */
+export interface NodeRow {
+  nodeId: NodeId;
+  address: string;
+  alive: boolean;
+  resources: Record<string, number>;
+  available: Record<string, number>;
+  labels: Record<string, string>;
+  pid: number;
+}
+
+/** A bundle of code as it travels. */
+export interface CodeBundle {
+  hash: CodeHash;
+  name: string;
+  meta: string;
+  values: StoredValue;
+}
+
+/** Which object of its owner. */
+export interface ObjectKey {
+  ordinal: number;
+  index: number;
+}
+
+/** Requests by kind. */
+export interface Requests {
+  // To a node.
+  "node.register": {
+    ask: { role: Role; processId: ProcessId; pid: number; workerNo?: number };
+    answer: { nodeId: NodeId; jobId: JobId };
+  };
+  "node.rows": { ask: Record<never, never>; answer: { nodes: NodeRow[] } };
+  "lease.request": {
+    ask: { leaseId: LeaseId; needs: LeaseNeeds };
+    answer:
+      | { kind: "granted"; processId: ProcessId; pid: number }
+      | { kind: "unschedulable"; reason: string }
+      | { kind: "withdrawn" }
+      | { kind: "failed"; reason: string };
+  };
+  "worker.fate": { ask: { processId: ProcessId }; answer: Fate };
+  "segment.adopt": {
+    ask: { segmentId: SegmentId; path: string; byteLength: number };
+    answer:
+      | { kind: "admitted" }
+      | {
+        kind: "refused";
+        usedBytes: number;
+        capacityBytes: number;
+        holders: string;
+      };
+  };
+  "segment.open": {
+    ask: { segmentId: SegmentId };
+    answer: { path: string } | { lost: true };
+  };
+  "actor.create": {
+    ask: { spec: ActorSpec };
+    answer:
+      | { kind: "created" }
+      | { kind: "exists"; handle: ActorHandleFields }
+      | { kind: "refused"; reason: string };
+  };
+  "actor.find": {
+    ask: { name: string; namespace: string };
+    answer: { handle?: ActorHandleFields };
+  };
+  "actor.watch": { ask: { actorId: ActorId }; answer: ActorState };
+  "actor.kill": {
+    ask: { actorId: ActorId; noRestart: boolean };
+    answer: Record<never, never>;
+  };
+  "lineage.flush": { ask: Record<never, never>; answer: Record<never, never> };
+  // Between owners and borrowers.
+  "object.fetch": {
+    ask: ObjectKey & { isValueWanted: boolean };
+    answer:
+      | { kind: "ready" }
+      | { kind: "value"; value: StoredValue; pinToken: number }
+      | { kind: "failed"; error: StoredValue };
+  };
+  "object.borrow": {
+    ask: { objects: ObjectKey[] };
+    answer: { missing: ObjectKey[] };
+  };
+  "object.why": { ask: ObjectKey; answer: { line: string } };
+  "code.get": { ask: { hash: CodeHash }; answer: { bundle?: CodeBundle } };
+  // To an actor host.
+  "host.start": {
+    ask: { actorId: ActorId; incarnation: number; spec: ActorSpec };
+    answer: Record<never, never>;
+  };
+}
+
+/** Notices by kind. */
+export interface Notices {
+  // To a node.
+  "lease.return": { leaseId: LeaseId };
+  "lease.withdraw": { leaseId: LeaseId };
+  "worker.blocked": { depth: number };
+  "worker.unblocked": Record<never, never>;
+  "worker.kill": { processId: ProcessId; reason: string };
+  "segment.close": { segmentId: SegmentId };
+  "segment.free": { segmentId: SegmentId };
+  "actor.release": { actorId: ActorId };
+  "actor.ready": { actorId: ActorId; incarnation: number };
+  "actor.failed": {
+    actorId: ActorId;
+    incarnation: number;
+    error: StoredValue;
+  };
+  "actor.exiting": { actorId: ActorId; incarnation: number; reason: string };
+  "lineage.rows": { rows: LineageRow[] };
+  "collected": Record<never, never>;
+  // From a node.
+  "lease.reclaim": { leaseId: LeaseId };
+  "segment.recycle": { segmentId: SegmentId };
+  "actor.state": ActorState;
+  "collect": Record<never, never>;
+  "leave": { reason: string };
+  // Between owners, borrowers and workers.
+  "object.release": { objects: ObjectKey[] };
+  "object.free": { objects: ObjectKey[] };
+  "object.cancel": ObjectKey & { isForced: boolean; isRecursive: boolean };
+  "pins.release": { token: number };
+  "task.cancel": { ordinal: number; isRecursive: boolean };
+  "owner.page": { path: string; slots: number };
+  // To an actor and its host.
+  "actor.stop": { actorId: ActorId; reason: string; isGraceful: boolean };
+}

@@ -1,0 +1,22 @@
+/**
+ * The port between frames and whatever moves bytes: sockets now, rings beside.
+ *
+ * @module
+ */
+import type { ByteWriter } from "./bytes.ts";
+
+/** Moves bytes one way each; a peer writes into `out` and says when to send. */
+export interface Transport {
+  /** Where the next frames are written. Never kept over an `await`. */
+  readonly out: ByteWriter;
+  /** Says that `out` grew: it goes out at the end of this turn, in one write. */
+  schedule(): void;
+  /** Resolves when all that was written before is handed to the system. */
+  flush(): Promise<void>;
+  /** Calls `onChunk` until the other side ends; then resolves. Called once. */
+  receive(onChunk: (chunk: Uint8Array) => void): Promise<void>;
+  /** Whether an open connection keeps the program alive. */
+  hold(isHeld: boolean): void;
+  /** Ends the connection at once; what was not flushed is dropped. */
+  close(): void;
+}
