@@ -1,0 +1,117 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { LineageBatch } from "../../src/base/lineage.ts";
+import {
+  type LineageReport,
+  LineageWriter,
+} from "../../src/node/lineage_writer.ts";
+import { batchOf, taskRow } from "../support/lineage.ts";
+
+/** A writer whose file does as it is told, and whose loop turns by hand. */
+class Bench {
+  readonly reports: LineageReport[] = [];
+  readonly written: number[] = [];
+  readonly gaps: number[] = [];
+  failure: string | undefined;
+  #later: (() => void)[] = [];
+  readonly writer: LineageWriter;
+
+  constructor() {
+    this.writer = new LineageWriter({
+      path: "a.db",
+      sink: {
+        write: (batches) => this.#write(batches),
+        writeGap: (rowCount) => void this.gaps.push(rowCount),
+        close: () => {},
+      },
+      report: (report) => void this.reports.push(report),
+      later: (callback) => void this.#later.push(callback),
+    });
+  }
+
+  send(rowCount: number): void {
+    const rows = Array.from({ length: rowCount }, (_, n) => taskRow(n));
+    this.writer.take({ kind: "rows", batch: batchOf(rows) });
+  }
+
+  turn(): void {
+    for (const callback of this.#later.splice(0)) callback();
+  }
+
+  take(): LineageReport[] {
+    return this.reports.splice(0);
+  }
+
+  #write(batches: readonly LineageBatch[]): void {
+    if (this.failure !== undefined) throw new Error(this.failure);
+    this.written.push(...batches.map((batch) => batch.rowCount));
+  }
+}
+
+Deno.test("LineageWriter writes all that has come in as one", () => {
+  const bench = new Bench();
+  bench.send(2);
+  bench.send(3);
+  assertEquals(bench.written, []);
+  bench.turn();
+  assertEquals(bench.written, [2, 3]);
+  assertEquals(bench.take(), [{ kind: "settled", rowCount: 5 }]);
+});
+
+Deno.test("LineageWriter answers a flush after what came before it", () => {
+  const bench = new Bench();
+  bench.send(1);
+  bench.writer.take({ kind: "flush", flushId: 7 });
+  assertEquals(bench.written, [1]);
+  assertEquals(bench.take(), [
+    { kind: "settled", rowCount: 1 },
+    { kind: "flushed", flushId: 7, lostCount: 0 },
+  ]);
+});
+
+Deno.test("LineageWriter says once that the disk is full, and notes the gap when it has room", () => {
+  const bench = new Bench();
+  bench.failure = "database or disk is full";
+  for (const rowCount of [4, 5]) {
+    bench.send(rowCount);
+    bench.turn();
+  }
+  const [failing, ...rest] = bench.take();
+  assertEquals(failing?.kind, "failing");
+  assertStringIncludes(JSON.stringify(failing), "Make room on its disk");
+  assertEquals(rest.map((report) => report.kind), ["settled", "settled"]);
+  bench.failure = undefined;
+  bench.send(1);
+  bench.turn();
+  assertEquals([bench.written, bench.gaps], [[1], [9]]);
+  assertEquals(bench.take(), [
+    {
+      kind: "recovered",
+      lostCount: 9,
+      reason: "database or disk is full",
+    },
+    { kind: "settled", rowCount: 1 },
+  ]);
+});
+
+Deno.test("LineageWriter leaves a broken file alone, and still settles every row", () => {
+  const bench = new Bench();
+  bench.failure = "database disk image is malformed";
+  bench.send(1);
+  bench.turn();
+  bench.take();
+  bench.failure = undefined;
+  bench.send(2);
+  bench.writer.take({ kind: "flush", flushId: 1 });
+  assertEquals(bench.written, []);
+  assertEquals(bench.take(), [
+    { kind: "settled", rowCount: 2 },
+    { kind: "flushed", flushId: 1, lostCount: 3 },
+  ]);
+});
+
+Deno.test("LineageWriter notes rows that never came to it", () => {
+  const bench = new Bench();
+  bench.writer.take({ kind: "gap", rowCount: 11, reason: "too many" });
+  bench.turn();
+  assertEquals(bench.gaps, [11]);
+});

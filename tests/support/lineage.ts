@@ -1,0 +1,52 @@
+/**
+ * Rows for tests of the lineage file.
+ *
+ * @module
+ */
+import type { JobId, NodeId, TaskId } from "../../src/base/ids.ts";
+import type {
+  CountRow,
+  LineageBatch,
+  LineageRow,
+  TaskRow,
+} from "../../src/base/lineage.ts";
+import { LineageBatcher } from "../../src/store/lineage_batch.ts";
+
+/** The job of all rows made here. */
+export const jobId = "00000000000000aa" as JobId;
+/** The node of all rows made here. */
+export const nodeId = "00000000000000bb" as NodeId;
+
+/** A finished task, the `ordinal`th of one owner. */
+export function taskRow(ordinal: number, more: Partial<TaskRow> = {}): TaskRow {
+  const digits = ordinal.toString(16).padStart(12, "0");
+  return {
+    kind: "task",
+    taskId: `0123456789abcdef${digits}` as TaskId,
+    attempt: 0,
+    jobId,
+    name: "square",
+    state: "finished",
+    nodeId,
+    workerPid: 4711,
+    submittedAtMs: 1_700_000_000_000.25 + ordinal,
+    startedAtMs: 1_700_000_000_000.5 + ordinal,
+    finishedAtMs: 1_700_000_000_000.75 + ordinal,
+    args: "(3)",
+    ...more,
+  };
+}
+
+/** One short task. */
+export function countRow(more: Partial<CountRow> = {}): CountRow {
+  const atMs = 1_700_000_000_000;
+  const counted = { count: 1, failedCount: 0, runMs: 0.25 };
+  return { kind: "count", jobId, name: "tiny", atMs, ...counted, ...more };
+}
+
+/** Rows as one batch. */
+export function batchOf(rows: readonly LineageRow[]): LineageBatch {
+  const batcher = new LineageBatcher();
+  for (const row of rows) batcher.add(row);
+  return batcher.take();
+}
