@@ -81,7 +81,9 @@ export class LineagePort implements AsyncDisposable {
     }
     this.#reportDropped();
     this.#waitingCount += batch.rowCount;
-    this.#order({ kind: "rows", batch });
+    // A copy: these may be a part of a frame that others read.
+    const numbers = batch.numbers.slice().buffer;
+    this.#order({ kind: "rows", batch: { ...batch, numbers } }, [numbers]);
   }
 
   /** Resolves when all rows that were sent are committed, or lost. */
@@ -116,8 +118,8 @@ export class LineagePort implements AsyncDisposable {
     await this.close();
   }
 
-  #order(order: LineageOrder): void {
-    this.#thread.postMessage(order);
+  #order(order: LineageOrder, transferred: ArrayBuffer[] = []): void {
+    this.#thread.postMessage(order, transferred);
   }
 
   #drop(rowCount: number): void {

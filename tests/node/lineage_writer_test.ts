@@ -30,7 +30,9 @@ class Bench {
 
   send(rowCount: number): void {
     const rows = Array.from({ length: rowCount }, (_, n) => taskRow(n));
-    this.writer.take({ kind: "rows", batch: batchOf(rows) });
+    const batch = batchOf(rows);
+    const numbers = batch.numbers.slice().buffer;
+    this.writer.take({ kind: "rows", batch: { ...batch, numbers } });
   }
 
   turn(): void {
