@@ -9,9 +9,12 @@
 const inspectedArrayMin = 128;
 
 /** The array's keys if it has holes or named properties, else undefined. */
-export function sparseKeys(array: readonly unknown[]): string[] | undefined {
+export function sparseKeys(
+  array: readonly unknown[],
+  isNumeric: boolean,
+): string[] | undefined {
   const length = array.length;
-  if (length >= inspectedArrayMin && !hasHole(array)) {
+  if (length >= inspectedArrayMin && (isNumeric || !hasHole(array))) {
     // Listing the keys of a long array takes longer than all the rest; the
     // inspector tells in constant time that there are none but the indices.
     const seen = Deno.inspect(array, { iterableLimit: 0, depth: 0 });

@@ -187,14 +187,22 @@ function writeBuffer(writer: BuiltinSink, value: ArrayBuffer): void {
   writer.out.raw(new Uint8Array(value));
 }
 
+const viewNumbers = new Map<string, number>(
+  viewTypes.map((type, index) => [type.name, index]),
+);
+
+function isShared(buffer: ArrayBufferLike): buffer is SharedArrayBuffer {
+  // By name, since a buffer of another realm is no instance of ours.
+  const shown = Object.prototype.toString.call(buffer);
+  return shown === "[object SharedArrayBuffer]";
+}
+
 function writeView(writer: BuiltinSink, value: View): void {
   const name = viewTag(value) as string | undefined;
   if (name === undefined) dataViewLength(value);
-  const type = viewTypes.findIndex((known) =>
-    known.name === (name ?? "DataView")
-  );
+  const type = viewNumbers.get(name ?? "DataView");
   const { buffer, byteOffset, byteLength } = value;
-  if (!(buffer instanceof ArrayBuffer) || buffer.detached) {
+  if (type === undefined || isShared(buffer) || buffer.detached) {
     throw new Untransferable(value);
   }
   writer.register(value);

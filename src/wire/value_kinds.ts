@@ -217,11 +217,13 @@ function nameOf(culprit: unknown): string {
   const tagged = Object.prototype.toString.call(culprit).slice(8, -1);
   const named = (culprit as { constructor?: { name?: unknown } }).constructor
     ?.name;
-  if (ArrayBuffer.isView(culprit)) return `${tagged} over shared memory`;
-  if (culprit instanceof ArrayBuffer && culprit.detached) {
-    return "ArrayBuffer that was transferred away";
+  const buffer = ArrayBuffer.isView(culprit) ? culprit.buffer : culprit;
+  if (buffer instanceof ArrayBuffer && buffer.detached) {
+    return `${tagged} that was transferred away`;
   }
-  if (baseByName.has(tagged)) return `${tagged} in name only`;
-  if (tagged !== "Object") return tagged;
-  return typeof named === "string" && named !== "" ? named : "host object";
+  if (ArrayBuffer.isView(culprit)) return `${tagged} over shared memory`;
+  const isNamed = typeof named === "string" && named !== "";
+  const name = tagged === "Object" && isNamed ? named : tagged;
+  // Supported kinds get here only as proxies and as bare prototypes.
+  return baseByName.has(name) ? `${name} in name only` : name;
 }

@@ -10,7 +10,7 @@
 import { ProtocolError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { ValueInput } from "./value_input.ts";
-import { knownErrors } from "./value_kinds.ts";
+import { type Constructor, knownErrors } from "./value_kinds.ts";
 import { hiddenErrorKeys, Tag, viewTypes } from "./value_tags.ts";
 
 /** What reading a built-in asks of the reader of values. */
@@ -130,6 +130,7 @@ function viewOn(
   place: Pick<ArrayBufferView, "buffer" | "byteOffset" | "byteLength">,
 ): object {
   const length = place.byteLength / itemBytesOf(type);
+  if (!Number.isInteger(length)) fail("a view shows half an item");
   const make = type as ViewConstructor;
   return new make(place.buffer, place.byteOffset, length);
 }
@@ -142,9 +143,7 @@ function readError(from: BuiltinSource): object {
   const index = from.reserve();
   const known = knownErrors.get(from.readString()) ?? Error;
   const name = from.readString();
-  const error = from.fill(index, new Error());
-  Object.setPrototypeOf(error, known.prototype);
-  Object.defineProperty(error, "stack", hidden(undefined));
+  const error = from.fill(index, bareError(known));
   from.readPairs((key, value) => {
     if (!(hiddenErrorKeys as readonly string[]).includes(key)) {
       fail("an error hides what it should not");
@@ -157,6 +156,16 @@ function readError(from: BuiltinSource): object {
   if (error.name !== name) {
     Object.defineProperty(error, "name", hidden(name));
   }
+  return error;
+}
+
+/** An error without the stack of this place, made without its class's constructor. */
+function bareError(known: Constructor): Error {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error: Error = Reflect.construct(Error, [], known);
+  Error.stackTraceLimit = limit;
+  error.stack = "";
   return error;
 }
 

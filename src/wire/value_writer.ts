@@ -44,8 +44,9 @@ export class ValueWriter implements BuiltinSink {
   #objectCount = 0;
   readonly #listed: object[] = [];
   #mapped: Map<object, number> | undefined;
-  #shapes: (readonly string[])[] = [];
-  #shapeHints: (number | undefined)[] = [];
+  readonly #shapes: (readonly string[])[] = [];
+  /** The latest shape with so many keys, or -1. */
+  readonly #shapeHints = new Int32Array(recordKeysMax + 1).fill(-1);
   readonly #shapeIndex = new Map<string, number>();
   #shapesIndexed = 0;
   #depth = 0;
@@ -77,12 +78,10 @@ export class ValueWriter implements BuiltinSink {
     this.#listed.length = 0;
     this.#objectCount = 0;
     this.#mapped = undefined;
-    if (this.#shapes.length > 0) {
-      this.#shapes = [];
-      this.#shapeHints = [];
-      this.#shapesIndexed = 0;
-      this.#shapeIndex.clear();
-    }
+    for (const keys of this.#shapes) this.#shapeHints[keys.length] = -1;
+    this.#shapes.length = 0;
+    if (this.#shapesIndexed > 0) this.#shapeIndex.clear();
+    this.#shapesIndexed = 0;
     this.#depth = 0;
     this.#later = undefined;
     this.#open = undefined;
@@ -190,17 +189,19 @@ export class ValueWriter implements BuiltinSink {
   writeArray(array: readonly unknown[]): void {
     this.#enter(array);
     const length = array.length;
-    const keys = sparseKeys(array);
+    const isNumeric = length >= packedArrayMin && isNumbers(array);
+    const keys = sparseKeys(array, isNumeric);
     if (keys !== undefined) {
       this.out.u8(Tag.sparseArray);
       this.out.count(length);
       this.writePairs(array, keys);
-    } else if (length >= packedArrayMin && isNumbers(array)) {
-      const isInts = isInt32s(array);
+    } else if (isNumeric) {
+      const numbers = array as readonly number[];
+      const isInts = isInt32s(numbers);
       this.out.u8(isInts ? Tag.int32Array : Tag.float64Array);
       this.out.count(length);
-      if (isInts) this.out.int32s(array, length);
-      else this.out.float64s(array, length);
+      if (isInts) this.out.int32s(numbers, length);
+      else this.out.float64s(numbers, length);
     } else {
       this.out.u8(Tag.array);
       this.out.count(length);
@@ -334,8 +335,8 @@ export class ValueWriter implements BuiltinSink {
     const count = keys.length;
     if (count > recordKeysMax) return -1;
     const shapes = this.#shapes;
-    const hint = this.#shapeHints[count];
-    if (hint !== undefined && isSameKeys(shapes[hint]!, keys)) return hint;
+    const hint = this.#shapeHints[count]!;
+    if (hint >= 0 && isSameKeys(shapes[hint]!, keys)) return hint;
     if (shapes.length > 0) {
       for (; this.#shapesIndexed < shapes.length; this.#shapesIndexed++) {
         const joined = shapes[this.#shapesIndexed]!.join("\0");

@@ -62,7 +62,7 @@ const none: readonly never[] = Object.freeze([]);
  * Writes and reads values.
  *
  * Two views on one small buffer go on sharing it; large ones become separate
- * arrays. `#private` fields of an instance are lost: they can't be seen. An
+ * arrays, and a large resizable buffer comes with its length fixed. `#private` fields of an instance are lost: they can't be seen. An
  * instance of a class that extends a typed array comes as that typed array.
  */
 export class ValueCodec {
@@ -72,15 +72,14 @@ export class ValueCodec {
   /** Absent while an encode runs: a getter or hook may start another. */
   #idleWriter: ValueWriter | undefined;
 
-  constructor(extensions: readonly Extension<never>[] = []) {
+  constructor(extensions: readonly Extension<object>[] = []) {
     for (const extension of extensions) this.register(extension);
   }
 
   /** Adds a kind of object that travels as fields it names itself. */
-  register(extension: Extension<never>): void {
-    const known = extension as unknown as Extension<object>;
-    this.#byPrototype.set(known.constructor.prototype, known);
-    this.#byTag.set(known.tag, known);
+  register<T extends object>(extension: Extension<T>): void {
+    this.#byPrototype.set(extension.constructor.prototype, extension);
+    this.#byTag.set(extension.tag, extension);
   }
 
   /** Instances of this class travel as instances, wherever it is defined. */
