@@ -24,7 +24,11 @@ const samples: Record<string, unknown> = {
   "other numbers": [-0, NaN, Infinity, -Infinity, 1e300, 5e-324, 2 ** 53],
   "bigints": [0n, -1n, 2n ** 63n, -(2n ** 63n), 10n ** 4000n, -(7n ** 999n)],
   "strings": ["", "a", "hello", "x".repeat(63), "x".repeat(64), "grün", "🦕"],
-  "long strings": ["x".repeat(1 << 20), "ü".repeat(70_000), "€".repeat(70_000)],
+  "long strings": [
+    "€".repeat(70_000),
+    "ü".repeat(1 << 20),
+    "x".repeat(1 << 20),
+  ],
   "lone surrogates": ["\ud800", "\udc00\ud800", "a\udfff".repeat(5000)],
   "a mark at the start of a string": "\ufeffgrün",
   "plain objects": { a: 1, b: { c: "d" }, 7: 8, "": 9 },
@@ -88,11 +92,16 @@ const samples: Record<string, unknown> = {
   ],
   "cycles": cyclic,
   "shared parts": ((part) => [part, part, { part }])({ a: 1 }),
+  "many shared parts": ((parts) => [...parts, ...parts.reverse()])(
+    Array.from({ length: 300 }, (_, a) => ({ a })),
+  ),
 };
 
 for (const [kind, value] of Object.entries(samples)) {
   Deno.test(`ValueCodec gives back ${kind}`, () => {
-    assertSame(roundTrip(value), value);
+    const fresh = new ValueCodec();
+    const encoded = fresh.encode(value);
+    assertSame(fresh.decode(encoded.bytes, encoded), value);
   });
 }
 
