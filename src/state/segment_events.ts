@@ -1,0 +1,120 @@
+/**
+ * The words of the segment table: what it is told about shared segments, and
+ * what it answers. What it makes of them is in `segments.ts`.
+ *
+ * @module
+ */
+import type { ProcessId, SegmentId } from "../base/ids.ts";
+
+/** A writer asks the node to keep a segment. */
+export interface Adoption {
+  /** Made by {@linkcode segmentIdOf}: it names its writer. */
+  segmentId: SegmentId;
+  /** All the memory it takes: its capacity, not the object's length. */
+  byteLength: number;
+  /** Decides its life; for a task's result another process than the writer. */
+  owner: ProcessId;
+  /** The tenant before, where the writer filled recycled memory again. */
+  recycles?: SegmentId;
+}
+
+/** One mapping of a segment by a reader. */
+export interface Read {
+  /** What is read. */
+  segmentId: SegmentId;
+  /** Who reads. */
+  reader: ProcessId;
+  /** Ordinal of the mapping in its reader: a new one may begin before the end of an old one was noticed. */
+  mapping: number;
+}
+
+/** What one process holds of the store. */
+export interface Holder {
+  /** The process. */
+  processId: ProcessId;
+  /** Bytes of the segments it owns. */
+  ownedBytes: number;
+  /** Bytes of freed segments that it still reads. */
+  readBytes: number;
+}
+
+/** What the node must do after an event, in order. */
+export type SegmentCommand =
+  /** Open the writer's descriptor, or go on with that of `recycles`, and tell the writer. A retry gets it again, without `recycles`. */
+  | { kind: "admit"; segmentId: SegmentId; recycles?: SegmentId }
+  /** Tell the writer that there is no room; it closes its segment. */
+  | {
+    kind: "refuse";
+    segmentId: SegmentId;
+    usedBytes: number;
+    holders: Holder[];
+  }
+  /** Tell the reader the path. */
+  | { kind: "serve"; read: Read }
+  /** Tell the reader that the segment is gone. */
+  | { kind: "deny"; read: Read }
+  /** Tell the writer that it may fill this memory again, under a new id. */
+  | { kind: "recycle"; segmentId: SegmentId; to: ProcessId }
+  /** Tell the writer to close it; one that fills it again already, or knows no such id, does nothing. */
+  | { kind: "drop"; segmentId: SegmentId; to: ProcessId }
+  /** Close the node's own descriptor. */
+  | { kind: "close_descriptor"; segmentId: SegmentId }
+  /** Ask these processes to collect garbage, then to tell what ended by it, then to answer. */
+  | { kind: "collect_garbage"; round: number; processIds: ProcessId[] };
+
+/** Bounds of a segment table. */
+export interface SegmentLimits {
+  /** Bytes of all segments, those that wait to be filled again included. */
+  capacityBytes: number;
+  /** Most segments: each costs the node a descriptor. */
+  segmentsMax: number;
+  /** Most adoptions that may wait for room; one more is refused. */
+  waitingMax: number;
+  /** Bytes of recyclable segments that a writer may keep. */
+  recyclableBytesMax: number;
+  /** Recyclable segments that a writer may keep. */
+  recyclablesMax: number;
+  /** How many ended segments, reads and processes are remembered, each, for late messages. */
+  rememberedMax: number;
+}
+
+/** The id of the `ordinal`th segment, or tenant of one, that `writer` wrote. */
+export function segmentIdOf(writer: ProcessId, ordinal: number): SegmentId {
+  return writer + ordinal.toString(16).padStart(8, "0") as SegmentId;
+}
+
+/** Who wrote a segment. */
+export function writerOf(segmentId: SegmentId): ProcessId {
+  return segmentId.slice(0, -8) as ProcessId;
+}
+
+/** Names one read for its whole life, retries included. */
+export function keyOf({ segmentId, reader, mapping }: Read): string {
+  return `${segmentId} ${reader} ${mapping}`;
+}
+
+/** The latest things that ended: a message about one of them is late. */
+export class Remembered<T> {
+  readonly #latest = new Set<T>();
+  readonly #countMax: number;
+
+  /** Remembers the `countMax` latest. */
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  /** Remembers one more, and forgets the oldest over the bound. */
+  add(item: T): void {
+    this.#latest.add(item);
+    if (this.#latest.size <= this.#countMax) return;
+    for (const oldest of this.#latest) {
+      this.#latest.delete(oldest);
+      return;
+    }
+  }
+
+  /** Whether it is among the latest. */
+  has(item: T): boolean {
+    return this.#latest.has(item);
+  }
+}
