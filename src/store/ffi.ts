@@ -17,6 +17,7 @@ const symbols = {
   fcntl: { parameters: ["i32", "i32", "i64"], result: "i32" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   mmap: {
@@ -69,6 +70,7 @@ const errnoTable: Readonly<Record<number, readonly [string, string]>> = {
 
 /** A system call failed; `code` is its name for why, like `"EMFILE"`. */
 export class SystemCallError extends Error {
+  /** The class's name. */
   override readonly name = "SystemCallError";
   /** Why it failed: `"ENOMEM"`, `"ENOSPC"`, `"EMFILE"`, `"ENOENT"`, … */
   readonly code: string;
@@ -214,24 +216,29 @@ export function reserve(fd: number, byteLength: number): void {
   }
 }
 
-/** Writes all of `source` into the file: for fresh files twice as fast as a mapping. */
-export function writeAt(
-  fd: number,
-  options: { source: Uint8Array<ArrayBuffer>; offset: number },
-): void {
-  const { source, offset } = options;
+/** What {@linkcode copyBytes} copies. */
+export interface CopyOptions {
+  /** Into the file, or out of it. */
+  call: "pwrite" | "pread";
+  /** All of these, from or to. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Where in the file. */
+  offset: number;
+}
+
+/** Copies without a mapping: for fresh files twice as fast as through one. */
+export function copyBytes(fd: number, options: CopyOptions): void {
+  const { call, bytes, offset } = options;
   let done = 0;
-  // One call writes at most 2 GiB.
-  while (done < source.byteLength) {
-    const rest = done === 0 ? source : source.subarray(done);
-    const count = Number(
-      libc().pwrite(fd, rest, BigInt(rest.byteLength), BigInt(offset + done)),
-    );
-    if (count <= 0) {
-      const to = `write ${source.byteLength} bytes to shared memory`;
-      throw lastError(to, "pwrite");
+  // One call copies at most 2 GiB.
+  while (done < bytes.byteLength) {
+    const rest = done === 0 ? bytes : bytes.subarray(done);
+    const length = BigInt(rest.byteLength);
+    const count = libc()[call](fd, rest, length, BigInt(offset + done));
+    if (count <= 0n) {
+      throw lastError(`copy ${bytes.byteLength} bytes of shared memory`, call);
     }
-    done += count;
+    done += Number(count);
   }
 }
 

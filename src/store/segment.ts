@@ -13,13 +13,13 @@ import { assert } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import {
   closeFile,
+  copyBytes,
   createMemoryFile,
   mapFile,
   mapFileForAtomics,
   openMemoryFile,
   reserve,
   unmapEarly,
-  writeAt,
 } from "./ffi.ts";
 
 export {
@@ -30,6 +30,12 @@ export {
 
 /** Below this, writing recycled room by a call is as fast as mapping it. */
 const mapBytesMin = 1 << 20;
+
+/**
+ * Mappings that a process should keep at once: a quarter of what Linux allows
+ * it by default. Beyond all of it V8 aborts.
+ */
+export const mappingsMax = 16_000;
 
 /** The room that an object of `byteLength` bytes takes: whole 64 KiB pages, at least one. */
 export function segmentBytesOf(byteLength: number): number {
@@ -95,7 +101,8 @@ export class Segment {
     if (this.#mapped !== undefined || pays || isShared(source)) {
       this.#map().set(source, offset);
     } else {
-      writeAt(this.fd, { source: source as Uint8Array<ArrayBuffer>, offset });
+      const bytes = source as Uint8Array<ArrayBuffer>;
+      copyBytes(this.fd, { call: "pwrite", bytes, offset });
     }
     this.#dirtyEnd = Math.max(this.#dirtyEnd, end);
   }
@@ -118,8 +125,8 @@ export class Segment {
 
   #zero(start: number, end: number): void {
     if (this.#mapped === undefined && end - start < mapBytesMin) {
-      const source = new Uint8Array(end - start);
-      writeAt(this.fd, { source, offset: start });
+      const bytes = new Uint8Array(end - start);
+      copyBytes(this.fd, { call: "pwrite", bytes, offset: start });
     } else {
       this.#map().fill(0, start, end);
     }
@@ -169,6 +176,23 @@ export function mapPrivate(path: string, byteLength: number): ArrayBuffer {
   const fd = openMemoryFile(path, { byteLength: roundedBytes });
   try {
     return mapFile(fd, { byteLength: roundedBytes });
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/**
+ * A reader's copy: an ordinary buffer of exactly `byteLength` bytes, where a
+ * mapping does not pay, or too many live (see {@linkcode mappingsMax}). The
+ * segment is free to go when this returns.
+ */
+export function readCopy(path: string, byteLength: number): ArrayBuffer {
+  const buffer = new ArrayBuffer(byteLength);
+  const fd = openMemoryFile(path, { byteLength });
+  try {
+    const bytes = new Uint8Array(buffer);
+    copyBytes(fd, { call: "pread", bytes, offset: 0 });
+    return buffer;
   } finally {
     closeFile(fd);
   }

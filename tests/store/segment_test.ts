@@ -15,6 +15,7 @@ import {
   openDescriptor,
   openSharedPage,
   pathOfDescriptor,
+  readCopy,
   Segment,
   SystemCallError,
 } from "../../src/store/segment.ts";
@@ -108,6 +109,23 @@ Deno.test({
     strictEqual(printed, "99 1");
     deepStrictEqual([here[0], here[1]], [1, 77]);
     strictEqual(segment.bytes[0], 1);
+    segment.close();
+  },
+});
+
+Deno.test({
+  name: "readCopy() gives an ordinary buffer of the object's own length",
+  ignore,
+  fn() {
+    const mapped = mappingCount();
+    const segment = Segment.create(100_000);
+    segment.write(new Uint8Array(100_000).fill(3));
+    const copy = readCopy(segment.path, 100_000);
+    segment.write(new Uint8Array(100_000).fill(4));
+    strictEqual(copy.byteLength, 100_000);
+    ok(new Uint8Array(copy.transfer()).every((byte) => byte === 3));
+    strictEqual(readCopy(segment.path, 0).byteLength, 0);
+    strictEqual(mappingCount(), mapped);
     segment.close();
   },
 });
