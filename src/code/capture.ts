@@ -1,0 +1,82 @@
+/**
+ * Functions to data: what a function is made of, with all that it closes over.
+ *
+ * Works through helper functions and classes one wave after another, because
+ * V8 answers asynchronously. Writes no bytes: the captured values leave as
+ * they are, for the value codec to encode. `bundle.ts` does the describing.
+ *
+ * @module
+ */
+import type { AnyFunction } from "./meta.ts";
+import { Bundle } from "./bundle.ts";
+import { CaptureSources } from "./capture_sources.ts";
+
+/** What the value codec offers to this room. */
+export interface ValuePort {
+  /**
+   * All functions and classes (of instances too) anywhere inside a value, refs
+   * and handles looked through. Throws a `SerializationError` for what can't
+   * travel.
+   */
+  functionsIn(value: unknown): AnyFunction[];
+}
+
+/** A captured function. */
+export interface Captured {
+  /** Its name, or "anonymous". */
+  readonly name: string;
+  /** JSON that says what it is made of; the same for the same function. */
+  readonly meta: string;
+  /** The captured values, which `meta` names by index. */
+  readonly values: unknown[];
+  /** For each of `values`, the variable that held it. */
+  readonly variables: string[];
+  /** The functions of the bundle; the first is the captured one. */
+  readonly functions: AnyFunction[];
+  /** Addresses of the modules it needs, as far as they can be told. */
+  readonly imports: string[];
+}
+
+/** Captures functions, one at a time. */
+export class Capturer {
+  readonly #port: ValuePort;
+  readonly #sources: CaptureSources;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** A capturer for this process; `mainModule` never travels by reference. */
+  constructor(port: ValuePort, options: { mainModule?: string } = {}) {
+    this.#port = port;
+    this.#sources = new CaptureSources(options.mainModule ?? Deno.mainModule);
+  }
+
+  /** Captures a function or class. What can't travel is a `SerializationError`. */
+  capture(fn: AnyFunction): Promise<Captured> {
+    const captured = this.#last.then(() => this.#capture(fn));
+    // The next one waits for this one, however it ends.
+    this.#last = captured.catch(() => {});
+    return captured;
+  }
+
+  /** Ends the inspector's session; a later capture opens another. */
+  close(): void {
+    this.#sources.inspector.close();
+  }
+
+  async #capture(fn: AnyFunction): Promise<Captured> {
+    const name = fn.name || "anonymous";
+    const bundle = new Bundle({
+      name,
+      port: this.#port,
+      sources: this.#sources,
+    });
+    await bundle.add(fn);
+    return {
+      name,
+      meta: JSON.stringify(bundle.meta()),
+      values: bundle.values,
+      variables: bundle.valueNames,
+      functions: bundle.functions,
+      imports: bundle.imports(),
+    };
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * What captures ask of the world, kept from one capture to the next: the
+ * inspector, the parser, the texts and imports of scripts, the graph of
+ * modules. Knows no bundle.
+ *
+ * @module
+ */
+import type { AnyFunction } from "./meta.ts";
+import { SerializationError } from "../base/errors.ts";
+import { exportIn } from "./builtins.ts";
+import { type Described, Inspector, type Script } from "./inspector.ts";
+import { type ImportBinding, importsOf, ModuleGraph } from "./modules.ts";
+import { type Shape, shapeOf } from "./shape.ts";
+import { loadParser, type Parser } from "./syntax.ts";
+
+/** The sources of one capturer. */
+export class CaptureSources {
+  readonly inspector = new Inspector();
+  /** Address of the program's main module. */
+  readonly main: string;
+  readonly #graph: ModuleGraph;
+  readonly #imports = new Map<string, Map<string, ImportBinding>>();
+  readonly #lineStarts = new Map<string, number[]>();
+  #parser: Parser | undefined;
+
+  constructor(main: string) {
+    this.main = main;
+    this.#graph = new ModuleGraph(this.inspector, main);
+  }
+
+  /** Describes functions; the name is the one that an error gives. */
+  async describe(
+    functions: readonly AnyFunction[],
+    name: string,
+  ): Promise<Described[]> {
+    try {
+      return await this.inspector.describe(functions);
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
+      throw new SerializationError(
+        `Cannot send function "${name}": reading what it closes over needs ` +
+          "the inspector, so run again with --allow-sys",
+        { path: name, cause },
+      );
+    }
+  }
+
+  /** What a function's text says. */
+  async shape(fn: AnyFunction): Promise<Shape> {
+    this.#parser ??= await loadParser();
+    return shapeOf(fn, this.#parser);
+  }
+
+  /** What a module's import statements bind. */
+  async imports(script: Script): Promise<Map<string, ImportBinding>> {
+    let imports = this.#imports.get(script.id);
+    if (imports === undefined) {
+      this.#parser ??= await loadParser();
+      const source = await this.inspector.source(script.id);
+      imports = importsOf(source, this.#parser);
+      this.#imports.set(script.id, imports);
+    }
+    return imports;
+  }
+
+  /** Where in its script a function's text begins. */
+  async positionOf(
+    fn: AnyFunction,
+    described: Described,
+  ): Promise<{ line: number; column: number }> {
+    const { scriptId, line, column } = described.location!;
+    const script = await this.inspector.script(scriptId);
+    const firstLine = script?.startLine ?? 0;
+    const source = await this.inspector.source(scriptId);
+    let starts = this.#lineStarts.get(scriptId);
+    if (starts === undefined) {
+      starts = [0, ...source.matchAll(/\n/g).map(({ index }) => index + 1)];
+      this.#lineStarts.set(scriptId, starts);
+    }
+    // V8 points at the parameters; the text begins somewhat before.
+    const pointed = (starts[line - firstLine] ?? 0) + column;
+    const start = source.lastIndexOf(fn.toString(), pointed);
+    if (start < 0) return { line, column };
+    let startLine = Math.min(line - firstLine, starts.length - 1);
+    while (starts[startLine]! > start) startLine--;
+    return {
+      line: startLine + firstLine,
+      column: start - starts[startLine]!,
+    };
+  }
+
+  /** Whether workers may import a module, and so share no more than its name. */
+  async isImportable(script: Script): Promise<boolean> {
+    const { url } = script;
+    if (url === this.main || !/^(file|https?|data|npm|jsr):/.test(url)) {
+      return false;
+    }
+    const isPackage = /\/node_modules\/|\/npm\/[\w.-]+\//.test(url);
+    if (!script.isModule && !isPackage) return false;
+    return !await this.containsMain(url);
+  }
+
+  /** Whether the main module lies in a module's graph. */
+  containsMain(url: string): Promise<boolean> {
+    return this.#graph.containsMain(url);
+  }
+
+  /** The name under which a loaded module exports a value. */
+  async exportOf(
+    value: unknown,
+    url: string,
+  ): Promise<{ name: string; member?: string } | undefined> {
+    // The module is loaded already, so this gives the very same instance.
+    return exportIn(await import(url), value);
+  }
+}

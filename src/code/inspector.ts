@@ -1,0 +1,255 @@
+/**
+ * What V8 knows of a function and does not tell the program: the variables it
+ * closes over, what it is bound to, and the script it stands in.
+ *
+ * A session with V8's inspector inside this process, opened at the first
+ * question. The debugger proper, which slows the whole process, is on only
+ * while the script of an id not seen before is looked up. Decides nothing.
+ *
+ * @module
+ */
+import type { AnyFunction } from "./meta.ts";
+import type { Session } from "node:inspector";
+
+/** One scope that a function was made in. */
+export interface FunctionScope {
+  /** V8's word for it: `Module`, `Closure (outer)`, `Block`, `Global`, … */
+  readonly label: string;
+  /** A copy of its variables; one in its dead zone throws when read. */
+  readonly variables: Record<string, unknown>;
+}
+
+/** What a bound function is made of. */
+export interface BoundParts {
+  readonly target: AnyFunction;
+  readonly self: unknown;
+  readonly args: unknown[];
+}
+
+/** One function, as V8 sees it. */
+export interface Described {
+  /** Where it stands; native code stands nowhere. */
+  readonly location?: {
+    readonly scriptId: string;
+    readonly line: number;
+    readonly column: number;
+  };
+  /** Innermost first; the global scope is left out. */
+  readonly scopes: readonly FunctionScope[];
+  readonly bound?: BoundParts;
+}
+
+/** One script that V8 has compiled. */
+export interface Script {
+  readonly id: string;
+  readonly url: string;
+  readonly isModule: boolean;
+  /** Line that its text begins at. */
+  readonly startLine: number;
+}
+
+interface RemoteObject {
+  readonly objectId?: string;
+  readonly value?: unknown;
+}
+
+interface InternalProperty {
+  readonly name: string;
+  readonly value?: RemoteObject;
+}
+
+const slotKey = Symbol.for("manta.inspector");
+const objectGroup = "manta";
+
+/** The session. */
+export class Inspector {
+  #opening: Promise<Session> | undefined;
+  #session: Session | undefined;
+  readonly #scripts = new Map<string, Script>();
+  readonly #sources = new Map<string, string>();
+
+  /** Describes functions, in the same order. */
+  async describe(functions: readonly AnyFunction[]): Promise<Described[]> {
+    await this.#open();
+    const inbox: unknown[] = [];
+    const slot = {
+      functions,
+      take: (index: number, value: unknown) => inbox[index] = value,
+    };
+    const home = globalThis as unknown as Record<symbol, unknown>;
+    home[slotKey] = slot;
+    try {
+      return await Promise.all(
+        functions.map((_, index) => this.#describeOne(index, inbox)),
+      );
+    } finally {
+      delete home[slotKey];
+      await this.#post("Runtime.releaseObjectGroup", { objectGroup });
+    }
+  }
+
+  /** The script of an id. */
+  async script(id: string): Promise<Script | undefined> {
+    if (!this.#scripts.has(id)) await this.#lookUp([id]);
+    return this.#scripts.get(id);
+  }
+
+  /** The text of a script, as V8 runs it. */
+  async source(id: string): Promise<string> {
+    if (!this.#sources.has(id)) await this.#lookUp([id]);
+    return this.#sources.get(id) ?? "";
+  }
+
+  /** The texts of the modules at these addresses, as far as they are loaded. */
+  async moduleSources(urls: readonly string[]): Promise<Map<string, string>> {
+    const find = () => {
+      const wanted = new Set(urls);
+      return this.#scripts.values().filter((script) =>
+        script.isModule && wanted.has(script.url)
+      ).toArray();
+    };
+    const missing = () => find().filter(({ id }) => !this.#sources.has(id));
+    if (find().length < urls.length || missing().length > 0) {
+      await this.#lookUp(() => missing().map(({ id }) => id));
+    }
+    return new Map(
+      find().map(({ id, url }) => [url, this.#sources.get(id) ?? ""]),
+    );
+  }
+
+  /** Ends the session. */
+  close(): void {
+    this.#session?.disconnect();
+    this.#session = undefined;
+    this.#opening = undefined;
+  }
+
+  #open(): Promise<Session> {
+    return this.#opening ??= this.#connect();
+  }
+
+  async #connect(): Promise<Session> {
+    const { Session } = await import("node:inspector");
+    const session = new Session();
+    try {
+      session.connect();
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+    session.on("Debugger.scriptParsed", ({ params }) => {
+      const { scriptId, url, isModule, startLine } = params;
+      this.#scripts.set(scriptId, {
+        id: scriptId,
+        url,
+        isModule: isModule ?? false,
+        startLine,
+      });
+    });
+    this.#session = session;
+    return session;
+  }
+
+  #post<Result>(method: string, params: object = {}): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const answered = (error: Error | null, result?: object) => {
+      if (error === null || error === undefined) resolve(result as Result);
+      else reject(error);
+    };
+    // The types of node:inspector name each method; here it is a parameter.
+    const post = this.#session!.post as unknown as (
+      method: string,
+      params: object,
+      answered: (error: Error | null, result?: object) => void,
+    ) => void;
+    post.call(this.#session, method, params, answered);
+    return promise;
+  }
+
+  async #describeOne(index: number, inbox: unknown[]): Promise<Described> {
+    const { result } = await this.#post<{ result: RemoteObject }>(
+      "Runtime.evaluate",
+      {
+        expression:
+          `globalThis[Symbol.for("manta.inspector")].functions[${index}]`,
+        objectGroup,
+        silent: true,
+      },
+    );
+    const { internalProperties = [] } = await this.#post<
+      { internalProperties?: InternalProperty[] }
+    >("Runtime.getProperties", {
+      objectId: result.objectId,
+      ownProperties: true,
+    });
+    const internal = new Map(
+      internalProperties.map(({ name, value }) => [name, value]),
+    );
+    const take = (name: string, key: string) =>
+      this.#take(internal.get(name), `${index}.${key}`, inbox as never);
+    if (internal.has("[[TargetFunction]]")) {
+      const target = await take("[[TargetFunction]]", "target") as AnyFunction;
+      const self = await take("[[BoundThis]]", "this");
+      const args = await take("[[BoundArgs]]", "args") as unknown[];
+      return { scopes: [], bound: { target, self, args: Array.from(args) } };
+    }
+    const location = internal.get("[[FunctionLocation]]")?.value as {
+      scriptId: string;
+      lineNumber: number;
+      columnNumber: number;
+    } | undefined;
+    if (location === undefined) return { scopes: [] };
+    const list = await take("[[Scopes]]", "scopes") as
+      | ArrayLike<{ description: string; object: Record<string, unknown> }>
+      | undefined;
+    const scopes = Array.from(list ?? []).map((scope) => ({
+      label: scope.description,
+      variables: scope.object,
+    })).filter(({ label }) => label !== "Global");
+    return {
+      location: {
+        scriptId: location.scriptId,
+        line: location.lineNumber,
+        column: location.columnNumber,
+      },
+      scopes,
+    };
+  }
+
+  /** The live value behind a remote object. */
+  async #take(
+    object: RemoteObject | undefined,
+    key: string,
+    inbox: Record<string, unknown>,
+  ): Promise<unknown> {
+    if (object?.objectId === undefined) return object?.value;
+    await this.#post("Runtime.callFunctionOn", {
+      objectId: object.objectId,
+      functionDeclaration:
+        `function (key) { "use strict"; globalThis[Symbol.for("manta.inspector")].take(key, this); }`,
+      arguments: [{ value: key }],
+      silent: true,
+    });
+    const value = inbox[key];
+    delete inbox[key];
+    return value;
+  }
+
+  /** Turns the debugger on for as long as it takes to list the scripts. */
+  async #lookUp(ids: string[] | (() => string[])): Promise<void> {
+    await this.#open();
+    await this.#post("Debugger.enable");
+    try {
+      const wanted = typeof ids === "function" ? ids() : ids;
+      await Promise.all(wanted.map(async (scriptId) => {
+        const { scriptSource } = await this.#post<{ scriptSource: string }>(
+          "Debugger.getScriptSource",
+          { scriptId },
+        );
+        this.#sources.set(scriptId, scriptSource);
+      }));
+    } finally {
+      await this.#post("Debugger.disable");
+    }
+  }
+}

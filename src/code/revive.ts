@@ -1,0 +1,342 @@
+/**
+ * Data to functions: the other end of `capture.ts`.
+ *
+ * Imports first, then functions, then classes after what they extend; only
+ * then are the captured values decoded, because they may hold instances of
+ * those classes, and every variable gets its value.
+ *
+ * @module
+ */
+import { constants, Script } from "node:vm";
+import { SerializationError } from "../base/errors.ts";
+import { atGlobalPath } from "./builtins.ts";
+import { noteImport, noteImportMeta } from "./imported.ts";
+import { layOut, type Made } from "./layout.ts";
+import type {
+  AnyFunction,
+  CodeNode,
+  ImportName,
+  Meta,
+  ModuleMeta,
+  PropertyMeta,
+  Source,
+  SymbolName,
+} from "./meta.ts";
+import { resolved } from "./modules.ts";
+
+/**
+ * Makes the functions of a bundle, in the order of its nodes: the first is the
+ * one that was captured. `decodeValues` is called once, when all functions
+ * exist, and gives the captured values.
+ */
+export async function revive(
+  meta: string,
+  decodeValues: (functions: AnyFunction[]) => unknown[],
+): Promise<AnyFunction[]> {
+  const revival = new Revival(JSON.parse(meta) as Meta);
+  await revival.importAll();
+  revival.makeFunctions();
+  revival.takeValues(decodeValues(revival.functions));
+  return revival.functions;
+}
+
+/** Runs an import as a module at `base` would. */
+export function importFrom(
+  base: string,
+  specifier: string,
+  attributes?: Record<string, string>,
+): Promise<Record<string, unknown>> {
+  const options = attributes === undefined
+    ? ""
+    : `,{with:${JSON.stringify(attributes)}}`;
+  const text = `import(${JSON.stringify(specifier)}${options})`;
+  return run(text, { filename: base });
+}
+
+function run<Result>(
+  text: string,
+  options: { filename: string; lineOffset?: number },
+): Result {
+  const script = new Script(text, {
+    ...options,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  return script.runInThisContext() as Result;
+}
+
+class Revival {
+  readonly functions: AnyFunction[] = [];
+  readonly #meta: Meta;
+  readonly #imports = new Map<string, unknown>();
+  readonly #importMetas = new Map<number, object>();
+  readonly #symbols = new Map<number, symbol>();
+  readonly #setters = new Map<number, ((value: unknown) => void)[]>();
+  readonly #makers = new Map<number, (base?: unknown) => unknown>();
+  /** Variables whose value is a function that does not exist yet, by that function. */
+  readonly #waiting = new Map<number, number[]>();
+  #values: unknown[] = [];
+
+  constructor(meta: Meta) {
+    this.#meta = meta;
+  }
+
+  async importAll(): Promise<void> {
+    const wanted = new Map<string, ImportName>();
+    const want = (name: ImportName) => wanted.set(JSON.stringify(name), name);
+    for (const node of this.#meta.nodes) {
+      if (node.kind === "import") want(node.import);
+    }
+    for (const source of sourcesIn(this.#meta)) {
+      if ("import" in source) want(source.import);
+    }
+    await Promise.all(
+      wanted.entries().map(async ([key, name]) => {
+        this.#imports.set(key, await this.#import(name));
+      }),
+    );
+  }
+
+  makeFunctions(): void {
+    for (const layout of layOut(this.#meta)) {
+      const { url, lineOffset } = layout;
+      const made = run<Made>(layout.text, { filename: url, lineOffset });
+      layout.nodes.forEach((node, at) =>
+        this.#makers.set(node, made.make[at]!)
+      );
+      for (const [variable, set] of made.set) {
+        const setters = this.#setters.get(variable);
+        if (setters === undefined) this.#setters.set(variable, [set]);
+        else setters.push(set);
+      }
+    }
+    this.#setEarlyVariables();
+    this.#meta.nodes.forEach((node, index) => {
+      if (node.kind === "import") {
+        this.#place(index, this.#imports.get(JSON.stringify(node.import)));
+      } else if (node.kind === "global") {
+        this.#place(
+          index,
+          atGlobalPath(node.path, (name) => this.#symbol(name)),
+        );
+      } else if (node.kind === "code" && !node.isClass) {
+        this.#place(index, this.#makers.get(index)!());
+      }
+    });
+    for (const index of this.#meta.nodes.keys()) this.#ensure(index);
+  }
+
+  takeValues(values: unknown[]): void {
+    this.#values = values;
+    this.#meta.variables.forEach(({ source }, index) => {
+      if ("value" in source) this.#set(index, values[source.value]);
+    });
+    this.#meta.nodes.forEach((node, index) => {
+      if (node.kind !== "code") return;
+      const fn = this.functions[index]!;
+      this.#define(fn, node.properties);
+      this.#define(fn.prototype, node.prototype);
+    });
+  }
+
+  /** What is known before any function exists: static initializers may read it. */
+  #setEarlyVariables(): void {
+    this.#meta.variables.forEach(({ source }, index) => {
+      if ("value" in source) return;
+      if (!("node" in source)) return this.#set(index, this.#take(source));
+      const waiting = this.#waiting.get(source.node);
+      if (waiting === undefined) this.#waiting.set(source.node, [index]);
+      else waiting.push(index);
+    });
+  }
+
+  /** Makes classes and bound functions, each after what it is made from. */
+  #ensure(index: number): AnyFunction {
+    const known = this.functions[index];
+    if (known !== undefined) return known;
+    const node = this.#meta.nodes[index]!;
+    if (node.kind === "bound") {
+      const target = this.#ensure(node.target);
+      this.#place(
+        index,
+        bindLater(target, () => ({
+          self: this.#take(node.self),
+          args: node.args.map((source) => this.#take(source)),
+        })),
+      );
+    } else if (node.kind === "code") {
+      if (node.base !== undefined && "node" in node.base) {
+        this.#ensure(node.base.node);
+      }
+      const base = node.base === undefined ? undefined : this.#take(node.base);
+      this.#place(index, this.#makers.get(index)!(base));
+    }
+    return this.functions[index]!;
+  }
+
+  #place(index: number, value: unknown): void {
+    const node = this.#meta.nodes[index]!;
+    if (typeof value !== "function") {
+      const name = node.kind === "import"
+        ? `"${node.import.name}" of "${node.import.specifier}"`
+        : node.kind === "global"
+        ? node.path.map(String).join(".")
+        : node.kind;
+      throw new SerializationError(
+        `Cannot revive function: ${name} is none in this process`,
+        { path: name },
+      );
+    }
+    if (node.kind === "code" && value.name !== node.name) {
+      Object.defineProperty(value, "name", {
+        value: node.name,
+        configurable: true,
+      });
+    }
+    this.functions[index] = value;
+    for (const variable of this.#waiting.get(index) ?? []) {
+      this.#set(variable, value);
+    }
+  }
+
+  #set(variable: number, value: unknown): void {
+    for (const set of this.#setters.get(variable) ?? []) set(value);
+  }
+
+  #define(holder: object, properties: readonly PropertyMeta[]): void {
+    for (const property of properties) {
+      const key = typeof property.key === "string"
+        ? property.key
+        : this.#symbol(property.key);
+      const { enumerable, configurable, writable, value, get, set } = property;
+      const descriptor: PropertyDescriptor = { enumerable, configurable };
+      if (value !== undefined) {
+        Object.assign(descriptor, { writable, value: this.#take(value) });
+      }
+      if (get !== undefined) descriptor.get = this.#take(get) as () => unknown;
+      if (set !== undefined) {
+        descriptor.set = this.#take(set) as (value: unknown) => void;
+      }
+      Object.defineProperty(holder, key, descriptor);
+    }
+  }
+
+  /** The thing itself. */
+  #take(source: Source): unknown {
+    if ("plain" in source) return source.plain;
+    if ("node" in source) return this.functions[source.node];
+    if ("value" in source) return this.#values[source.value];
+    if ("bigint" in source) return BigInt(source.bigint);
+    if ("symbol" in source) return this.#symbol(source.symbol);
+    if ("import" in source) {
+      return this.#imports.get(JSON.stringify(source.import));
+    }
+    if ("importMeta" in source) return this.#importMeta(source.importMeta);
+    if ("global" in source) {
+      return atGlobalPath(source.global, (name) => this.#symbol(name));
+    }
+    return source.special === "undefined" ? undefined : Number(source.special);
+  }
+
+  async #import(name: ImportName): Promise<unknown> {
+    const base = this.#meta.modules[name.from]!.url;
+    const { specifier, attributes, member } = name;
+    const namespace = await importFrom(base, specifier, attributes);
+    let value: unknown = namespace;
+    if (name.name !== "*") {
+      if (!(name.name in namespace)) {
+        throw new SerializationError(
+          `Cannot revive function: "${specifier}" has no export "${name.name}"`,
+          { path: name.name },
+        );
+      }
+      value = namespace[name.name];
+    }
+    if (member !== undefined) {
+      value = (value as Record<string, unknown>)[member];
+    }
+    noteImport(value, {
+      base,
+      specifier,
+      name: name.name,
+      ...(attributes === undefined ? {} : { attributes }),
+      ...(member === undefined ? {} : { member }),
+    });
+    return value;
+  }
+
+  #symbol(name: SymbolName): symbol {
+    if ("wellKnown" in name) return Reflect.get(Symbol, name.wellKnown);
+    if ("registered" in name) return Symbol.for(name.registered);
+    let symbol = this.#symbols.get(name.own);
+    if (symbol === undefined) {
+      symbol = Symbol(name.description);
+      this.#symbols.set(name.own, symbol);
+    }
+    return symbol;
+  }
+
+  #importMeta(index: number): object {
+    let found = this.#importMetas.get(index);
+    if (found === undefined) {
+      found = importMetaFor(this.#meta.modules[index]!);
+      this.#importMetas.set(index, found);
+    }
+    return found;
+  }
+}
+
+/** What `import.meta` is in a module that is not running here. */
+function importMetaFor(module: ModuleMeta): object {
+  const { url, main } = module;
+  const path = url.startsWith("file:")
+    ? decodeURIComponent(new URL(url).pathname)
+    : undefined;
+  const meta = {
+    url,
+    main,
+    filename: path,
+    dirname: path?.replace(/\/[^/]*$/, "") || (path && "/"),
+    resolve(specifier: string): string {
+      return resolved(specifier, url) ?? import.meta.resolve(specifier);
+    },
+  };
+  noteImportMeta(meta, url);
+  return meta;
+}
+
+/** A bound function whose parts come after it: they may hold the function itself. */
+function bindLater(
+  target: AnyFunction,
+  parts: () => { self: unknown; args: unknown[] },
+): AnyFunction {
+  function bound(...rest: unknown[]): unknown {
+    const { self, args } = parts();
+    const all = [...args, ...rest];
+    return new.target === undefined
+      ? Reflect.apply(target, self, all)
+      : Reflect.construct(target, all);
+  }
+  const name = { value: `bound ${target.name}`, configurable: true };
+  return Object.defineProperty(bound, "name", name);
+}
+
+function* sourcesIn(meta: Meta): Generator<Source> {
+  for (const { source } of meta.variables) yield source;
+  for (const node of meta.nodes) {
+    if (node.kind === "bound") {
+      yield node.self;
+      yield* node.args;
+    } else if (node.kind === "code") {
+      yield* sourcesOf(node);
+    }
+  }
+}
+
+function* sourcesOf(node: CodeNode): Generator<Source> {
+  if (node.base !== undefined) yield node.base;
+  for (const { value, get, set } of [...node.properties, ...node.prototype]) {
+    if (value !== undefined) yield value;
+    if (get !== undefined) yield get;
+    if (set !== undefined) yield set;
+  }
+}

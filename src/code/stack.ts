@@ -1,0 +1,4 @@
+/** stub */
+export function mapStack(stack: string): Promise<string> {
+  return Promise.resolve(stack);
+}
