@@ -241,7 +241,6 @@ export class Bundle {
 
   async #importedOf(
     namespace: object,
-    held: AnyFunction,
     described: Described,
   ): Promise<Imported | undefined> {
     const script = described.location === undefined
