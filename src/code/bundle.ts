@@ -117,11 +117,17 @@ export class Bundle {
     return index;
   }
 
-  /** The index of a module. */
-  moduleOf(url: string): number {
-    const known = this.#modules.findIndex((module) => module.url === url);
+  /** The index of a module; of its text, where a hash names that. */
+  moduleOf(url: string, textHash?: string): number {
+    const known = this.#modules.findIndex((module) =>
+      module.url === url && module.textHash === textHash
+    );
     if (known >= 0) return known;
-    return this.#modules.push({ url, main: url === this.sources.main }) - 1;
+    const main = url === this.sources.main;
+    const module = textHash === undefined
+      ? { url, main }
+      : { url, main, textHash };
+    return this.#modules.push(module) - 1;
   }
 
   /** An import as data. */

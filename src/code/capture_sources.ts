@@ -11,6 +11,7 @@ import { exportIn } from "./builtins.ts";
 import { type Described, Inspector, type Script } from "./inspector.ts";
 import { type ImportBinding, importsOf, ModuleGraph } from "./modules.ts";
 import { type Shape, shapeOf } from "./shape.ts";
+import { textHashOf } from "./stack.ts";
 import { loadParser, type Parser } from "./syntax.ts";
 
 /** The sources of one capturer. */
@@ -20,6 +21,7 @@ export class CaptureSources {
   readonly main: string;
   readonly #graph: ModuleGraph;
   readonly #imports = new Map<string, Map<string, ImportBinding>>();
+  readonly #hashes = new Map<string, string>();
   readonly #lineStarts = new Map<string, number[]>();
   #parser: Parser | undefined;
 
@@ -63,6 +65,17 @@ export class CaptureSources {
     return imports;
   }
 
+  /** Names the text of a script, so that its lines can be told from those of other versions. */
+  async textHash(script: Script): Promise<string> {
+    if (script.textHash !== undefined) return script.textHash;
+    let hash = this.#hashes.get(script.id);
+    if (hash === undefined) {
+      hash = textHashOf(await this.inspector.source(script.id));
+      this.#hashes.set(script.id, hash);
+    }
+    return hash;
+  }
+
   /** Where in its script a function's text begins. */
   async positionOf(
     fn: AnyFunction,
@@ -91,8 +104,11 @@ export class CaptureSources {
 
   /** Whether workers may import a module, and so share no more than its name. */
   async isImportable(script: Script): Promise<boolean> {
-    const { url } = script;
-    if (url === this.main || !/^(file|https?|data|npm|jsr):/.test(url)) {
+    const { url, textHash } = script;
+    if (
+      textHash !== undefined || url === this.main ||
+      !/^(file|https?|data|npm|jsr):/.test(url)
+    ) {
       return false;
     }
     const isPackage = /\/node_modules\/|\/npm\/[\w.-]+\//.test(url);

@@ -51,13 +51,14 @@ export class CodeNodes {
     await names.resolve();
     const { line, column } = await this.#bundle.sources
       .positionOf(fn, described);
+    const textHash = await this.#bundle.sources.textHash(script);
     const base = shape.hasHeritage
       ? { base: await this.#baseOf(fn, path) }
       : {};
     return {
       kind: "code",
       name: fn.name,
-      module: this.#bundle.moduleOf(script.url || this.#bundle.sources.main),
+      module: this.#bundle.moduleOf(script.url, textHash),
       line,
       column,
       text: edited(fn.toString(), [...shape.edits, ...names.edits]),

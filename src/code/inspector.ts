@@ -10,6 +10,7 @@
  */
 import type { AnyFunction } from "./meta.ts";
 import type { Session } from "node:inspector";
+import { unmarked } from "./stack.ts";
 
 /** One scope that a function was made in. */
 export interface FunctionScope {
@@ -42,8 +43,11 @@ export interface Described {
 /** One script that V8 has compiled. */
 export interface Script {
   readonly id: string;
+  /** Its address; for code that was revived, that of the module it came from. */
   readonly url: string;
   readonly isModule: boolean;
+  /** For code that was revived, the hash of the text of that module. */
+  readonly textHash?: string;
   /** Line that its text begins at. */
   readonly startLine: number;
 }
@@ -141,7 +145,7 @@ export class Inspector {
       const { scriptId, url, isModule, startLine } = params;
       this.#scripts.set(scriptId, {
         id: scriptId,
-        url,
+        ...unmarked(url),
         isModule: isModule ?? false,
         startLine,
       });

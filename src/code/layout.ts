@@ -11,6 +11,7 @@
  */
 import type { CodeNode, Meta } from "./meta.ts";
 import { heritageName } from "./shape.ts";
+import { marked } from "./stack.ts";
 
 /** One text, and what it gives when it is run. */
 export interface Layout {
@@ -20,8 +21,8 @@ export interface Layout {
   readonly lineOffset: number;
   /** Indices of the nodes that it makes. */
   readonly nodes: readonly number[];
-  /** Address of the module whose functions these are. */
-  readonly url: string;
+  /** What stack traces are to call it. */
+  readonly filename: string;
 }
 
 /** What a text evaluates to. */
@@ -110,7 +111,7 @@ class Page {
       text: this.#text,
       lineOffset,
       nodes: this.#made,
-      url: this.#meta.modules[first.module]!.url,
+      filename: marked(this.#meta.modules[first.module]!),
     };
   }
 

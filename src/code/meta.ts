@@ -52,6 +52,8 @@ export interface ModuleMeta {
   readonly url: string;
   /** Its `import.meta.main`. */
   readonly main: boolean;
+  /** Begin of the hash of its text as V8 ran it, where functions of it travel as text. */
+  readonly textHash?: string;
 }
 
 /** One captured variable; functions that name the same one share it. */

@@ -98,8 +98,8 @@ class Revival {
 
   makeFunctions(): void {
     for (const layout of layOut(this.#meta)) {
-      const { url, lineOffset } = layout;
-      const made = run<Made>(layout.text, { filename: url, lineOffset });
+      const { filename, lineOffset } = layout;
+      const made = run<Made>(layout.text, { filename, lineOffset });
       layout.nodes.forEach((node, at) =>
         this.#makers.set(node, made.make[at]!)
       );

@@ -125,3 +125,33 @@ socket.close();
     new URL("./x.ts", url).href,
   ]);
 });
+
+Deno.test("a stack trace names the user's own file and line", async () => {
+  const outcomes = await travel({
+    "main.ts": `
+interface Shape {
+  readonly a: number;
+}
+
+// A comment.
+enum Kind { A, B }
+
+function fail(shape: Shape): never {
+  throw new Error("boom " + shape.a + Kind.B);
+}
+type Y = Shape;
+
+await ship({
+  failing: (): never => {
+    const shape: Shape = {
+      a: 1,
+    };
+    return fail(shape);
+  },
+});
+`,
+  }, { folder: "späße und mehr" });
+  const { stack } = outcomes.failing!;
+  assertMatch(stack!, /at fail \(file:.*\/späße und mehr\/main\.ts:10:9\)/);
+  assertMatch(stack!, /at failing \(file:.*\/main\.ts:19:12\)/);
+});
