@@ -183,8 +183,9 @@ export class Bundle {
   /** The error for something that can't travel. */
   refusal(path: string, fault: string, cause?: unknown): SerializationError {
     const fields = cause === undefined ? { path } : { path, cause };
+    const subject = path === this.name ? "it" : `"${path}"`;
     return new SerializationError(
-      `Cannot send function "${this.name}": "${path}" ${fault}`,
+      `Cannot send function "${this.name}": ${subject} ${fault}`,
       fields,
     );
   }
@@ -297,7 +298,7 @@ export class Bundle {
     if (exported === undefined) {
       throw this.refusal(
         path,
-        "is a native function that is no export and no global, so a worker can't find it",
+        `needs the native "${fn.name}", which is no global and no export, so a worker can't have it`,
       );
     }
     const from = { base: this.sources.main, ...exported };

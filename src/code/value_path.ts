@@ -9,7 +9,7 @@
 
 const visitedMax = 10_000;
 
-/** The path from a value to something inside it, like `.db.conn`; empty if not found. */
+/** The path from a value to a function inside it, or an instance of it, like `.db.conn`. */
 export function pathInside(root: unknown, culprit: unknown): string {
   const seen = new Set<unknown>();
   const queue: { value: unknown; path: string }[] = [{ value: root, path: "" }];
@@ -18,6 +18,8 @@ export function pathInside(root: unknown, culprit: unknown): string {
     if (typeof value !== "object" || value === null || seen.has(value)) {
       continue;
     }
+    const prototype: object | null = Object.getPrototypeOf(value);
+    if (prototype?.constructor === culprit) return path;
     if (seen.size >= visitedMax) break;
     seen.add(value);
     if (value instanceof Map) {

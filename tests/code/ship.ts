@@ -64,7 +64,8 @@ export async function travel(
     for (const [name, text] of Object.entries(files)) {
       const path = join(root, name);
       await Deno.mkdir(join(path, ".."), { recursive: true });
-      await Deno.writeTextFile(path, prelude + text);
+      const isMain = name === Object.keys(files)[0];
+      await Deno.writeTextFile(path, isMain ? prelude + text : text);
     }
     const [main, text] = Object.entries(files)[0]!;
     const way = options.run?.(join(root, main), prelude + text) ??

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { type Outcome, travel } from "./ship.ts";
+import { config, type Outcome, travel } from "./ship.ts";
 
 function values(outcomes: Record<string, Outcome>): Record<string, unknown> {
   return Object.fromEntries(
@@ -154,4 +154,179 @@ await ship({
   const { stack } = outcomes.failing!;
   assertMatch(stack!, /at fail \(file:.*\/späße und mehr\/main\.ts:10:9\)/);
   assertMatch(stack!, /at failing \(file:.*\/main\.ts:19:12\)/);
+});
+
+Deno.test("exports of other modules go by reference and keep their module's state", async () => {
+  const outcomes = await travel({
+    "main.ts": `
+import { calls, bump, Thing as Renamed, makeAdder, shared, hidden, settings } from "./lib/lib.ts";
+import lib, * as everything from "./lib/lib.ts";
+import data from "./data.json" with { type: "json" };
+import { parse } from "acorn";
+import { createHash } from "node:crypto";
+const dynamic = await import("./lib/lib.ts");
+const adder = makeAdder(3);
+const thing = new Renamed(4);
+const { bump: alias } = everything;
+bump();
+settings.a = 7;
+await ship({
+  state: () => { bump(); bump(); return calls; },
+  shorthand: () => ({ calls, ...{ data } }),
+  exported: bump,
+  default: () => lib(2),
+  namespace: () => [everything.calls, typeof everything.bump],
+  dynamic: () => typeof dynamic.makeAdder,
+  renamed: () => new Renamed(5).twice(),
+  instance: () => [thing.twice(), thing instanceof Renamed],
+  closure: () => adder(4),
+  closureItself: adder.bind(null, 1),
+  alias: () => alias === bump,
+  npm: () => parse("1", { ecmaVersion: 2020 }).type,
+  node: () => createHash("sha256").update("a").digest("hex").slice(0, 4),
+  hidden,
+  settings: () => settings.a,
+});
+`,
+    "lib/lib.ts": `
+import { sep } from "node:path";
+import { inner } from "./inner.ts";
+export let calls = 0;
+export function bump() { return ++calls; }
+export class Thing { constructor(readonly n: number) {} twice() { return this.n * 2; } }
+export const settings = { a: 1 };
+const offset = 100;
+export const shared = { n: 1 };
+const secret = (n: number) => n + offset + inner(n) + shared.n;
+export function makeAdder(a: number) { return (b = 0) => sep + secret(a + b) + import.meta.url.split("/").at(-1); }
+export const hidden = (() => () => secret(1))();
+export default (n: number) => n * 3;
+`,
+    "lib/inner.ts": `export const inner = (n: number) => n;`,
+    "data.json": `{ "x": 1 }`,
+  });
+  assertEquals(values(outcomes), {
+    state: 2,
+    shorthand: { calls: 2, data: { x: 1 } },
+    exported: 3,
+    default: 6,
+    namespace: [3, "function"],
+    dynamic: "function",
+    renamed: 10,
+    instance: [8, true],
+    closure: "/115lib.ts",
+    closureItself: "/109lib.ts",
+    alias: true,
+    npm: "Program",
+    node: "ca97",
+    hidden: 103,
+    settings: 1,
+  });
+});
+
+Deno.test("a module whose graph contains the main one travels by value", async () => {
+  const outcomes = await travel({
+    "main.ts": `
+import { helper, tools, Shape } from "./lib.ts";
+import * as all from "./lib.ts";
+if (Deno.env.get("RAN")) throw new Error("ran twice");
+Deno.env.set("RAN", "1");
+export const base = 5;
+console.log("top level of main");
+await ship({
+  helper: () => helper(1),
+  exported: helper,
+  tools: () => tools.n,
+  shape: () => new Shape().area(),
+  namespace: () => all.helper(2),
+});
+`,
+    "lib.ts": `
+import { middle } from "./middle.ts";
+export const tools = { n: 8 };
+export class Shape { area() { return 12; } }
+export function helper(n = 0) { return n + middle(); }
+`,
+    "middle.ts": `
+import { base } from "./main.ts";
+export function middle() { return base; }
+`,
+  });
+  assertEquals(values(outcomes), {
+    helper: 6,
+    exported: 5,
+    tools: 8,
+    shape: 12,
+    namespace: 7,
+  });
+});
+
+Deno.test("functions travel from stdin, from eval and from a path with spaces and letters", async () => {
+  const program = `
+import { basename } from "node:path";
+interface Pair { a: number; b: number }
+const pair: Pair = { a: 1, b: 2 };
+const sum = (p: Pair) => p.a + p.b;
+await ship({ sum: () => [sum(pair), basename("x/y")] });
+`;
+  const ways = [
+    undefined,
+    (_: string, text: string) => ({
+      args: ["run", "-A", config, "-"],
+      stdin: text,
+    }),
+    (_: string, text: string) => ({ args: ["eval", config, text] }),
+  ];
+  for (const run of ways) {
+    const outcomes = await travel({ "haupt programm.ts": program }, {
+      folder: "späße und mehr/日本",
+      ...(run === undefined ? {} : { run }),
+    });
+    assertEquals(values(outcomes), { sum: [3, "y"] });
+  }
+});
+
+Deno.test("what can't travel is named by function, variable and path", async () => {
+  const outcomes = await travel({
+    "main.ts": `
+const listener = Deno.listen({ port: 0 });
+const cfg = { db: { conn: listener } };
+const file = { handle: Deno.openSync(".", { read: true }) };
+class Secret { #x = 1; read() { return () => this.#x; } plain() { return this.#x; } override() { return super.toString(); } }
+class Box { v = 1; get() { return () => this.v; } }
+const helper = () => cfg;
+function later() { return () => arguments.length; }
+const native = { at: { revoke: Proxy.revocable({}, {}).revoke } };
+await ship({
+  work: () => cfg.db,
+  file: () => file.handle,
+  helped: () => helper(),
+  private: new Secret().read(),
+  method: new Secret().plain,
+  super: new Secret().override,
+  this: new Box().get(),
+  arguments: (later as any)(1),
+  native: () => native.at,
+});
+listener.close();
+file.handle.close();
+`,
+  });
+  const errors = Object.fromEntries(
+    Object.entries(outcomes).map(([name, { error }]) => [name, error]),
+  );
+  const start = "SerializationError: Cannot send function";
+  const fault =
+    'needs the native "Listener", which is no global and no export, so a worker can\'t have it';
+  assertEquals(errors.work, `${start} "work": "cfg.db.conn" ${fault}`);
+  assertEquals(errors.file, `${start} "file": "file.handle" is an open file`);
+  assertEquals(outcomes.file!.path, "file.handle");
+  assertEquals(outcomes.work!.path, "cfg.db.conn");
+  assertEquals(errors.helped, `${start} "helped": "cfg.db.conn" ${fault}`);
+  assertMatch(errors.private!, /"anonymous": it uses a #private name/);
+  assertMatch(errors.method!, /"plain": it uses a #private name/);
+  assertMatch(errors.super!, /"override": it uses "super"/);
+  assertMatch(errors.this!, /arrow function that uses "this"/);
+  assertMatch(errors.arguments!, /arrow function that uses "arguments"/);
+  assertMatch(errors.native!, /"native": "native.at.revoke" needs the native/);
 });
