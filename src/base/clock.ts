@@ -13,3 +13,13 @@ export function monotonicMs(): number {
 export function wallMs(): number {
   return performance.timeOrigin + performance.now();
 }
+
+/** A pending `setTimeout`. */
+export type Timer = ReturnType<typeof setTimeout>;
+
+/** Runs `act` once after `delayMs`, unless the program ends before: it keeps nothing alive. */
+export function afterMs(delayMs: number, act: () => void): Timer {
+  const timer = setTimeout(act, delayMs);
+  Deno.unrefTimer(timer);
+  return timer;
+}

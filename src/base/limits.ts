@@ -22,26 +22,54 @@ export const limits = {
   leaseWaitingMax: 100_000,
   /** Unstarted tasks that may ride one lease whose functions are known to be short. */
   pipelineDepthMax: 1000,
+  /** Expected run time that may ride one lease. */
+  pipelineWindowMs: 10,
+  /** Lease requests that one owner has under way for one scheduling class. */
+  leaseRequestsMax: 16,
   /** Mean run time up to which a function counts as short. */
-  shortTaskMs: 2,
+  shortTaskMs: 10,
+  /** How long a worker runs short tasks without looking at its connections. */
+  turnMs: 2,
   /** How long a lease without work is kept for the next task. */
   leaseLingerMs: 100,
   /** Slots in an owner's page of claims. */
   claimSlots: 1 << 16,
+  /** Shared segments a node keeps: each costs it a descriptor. */
+  segmentsMax: 8000,
+  /** Segments that may wait for room in the store. */
+  segmentsWaitingMax: 10_000,
+  /** Recyclable segments that a writer may keep. */
+  recyclablesMax: 8,
+  /** Ended things that a table remembers for late messages. */
+  rememberedMax: 4096,
+  /** How long all processes may take to collect their garbage. */
+  collectDeadlineMs: 1000,
   /** Actors that get a host process each; further ones share. */
   dedicatedHostsMax: 32,
+  /** Workers of one node, whatever waits. */
+  workersMax: 128,
+  /** How long a worker above the kept number may be idle. */
+  workerIdleMs: 2000,
+  /** Workers that may fail to start one after another before those who wait are told. */
+  startFailuresMax: 3,
   /** How long an asked process may take to leave before SIGKILL. */
   stopGraceMs: 1000,
+  /** How long a task over its time may take to heed its signal. */
+  abortGraceMs: 300,
   /** How long a disposed actor may take for its own clean-up. */
   disposeGraceMs: 5000,
   /** How long a started process may take to connect. */
   startDeadlineMs: 30_000,
+  /** A failure that nobody asked for within this is logged. */
+  failureUnaskedMs: 5000,
   /** A wait longer than this says what it waits for. */
   waitWarnMs: 10_000,
   /** Longest line of a worker's output that is kept whole. */
   logLineBytesMax: 64 * 1024,
   /** Rows that may wait for the lineage file before new ones are counted instead of kept. */
   lineageRowsMax: 200_000,
+  /** Tasks shorter than this may be counted instead of kept as rows. */
+  lineageRunMsMin: 1,
   /** Oldest a batch of lineage rows may get before it is written. */
   lineageBatchMs: 10,
 } as const;

@@ -40,3 +40,20 @@ export interface ActorSpec {
   isolation: "isolate" | "process";
   resources: ResourceAmounts;
 }
+
+/** How a task is to run, checked and with its defaults filled in. */
+export interface TaskSettings {
+  readonly name: string;
+  readonly resources: ResourceAmounts;
+  /** How many refs `.remote()` gives. */
+  readonly returnCount: number;
+  readonly maxRetries: number;
+  /** Whether an error of the task's own is worth another run. */
+  readonly isRetryable: ((error: unknown) => boolean) | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly schedulingTimeoutMs: number | undefined;
+  readonly priority: number;
+  readonly isStream: boolean;
+  /** Items a generator may be ahead of its consumer; 0 for any number. */
+  readonly backpressure: number;
+}

@@ -4,7 +4,14 @@
  *
  * @module
  */
-import type { CodeHash, SegmentId } from "./ids.ts";
+import type { CodeHash, ProcessId, SegmentId } from "./ids.ts";
+
+/** Which object, and whose. */
+export interface RefKey {
+  readonly ownerId: ProcessId;
+  readonly ordinal: number;
+  readonly index: number;
+}
 
 /** One function or class inside a value: a node of a bundle of code. */
 export interface CodeRef {
@@ -30,8 +37,8 @@ export interface StoredValue {
   readonly segment?: SegmentSlice;
   /** Functions and classes the skeleton names by index; `null` for a class that stays behind. */
   readonly code?: (CodeRef | null)[];
-  /** How many refs and handles are inside: a receiver of any answers for them. */
-  readonly refCount: number;
+  /** The objects it refers to: who keeps the value is a holder of them. */
+  readonly refs?: RefKey[];
 }
 
 /** A stored value together with the refs and handles inside it, which live as long as it does. */

@@ -26,7 +26,8 @@ export type WorkerNo = number;
 
 /** What the node must do after an event, in order. */
 export type LeaseCommand =
-  | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo }
+  /** As a guest it runs beside tasks that wait there. */
+  | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo; isGuest: boolean }
   | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" }
   | { kind: "unschedulable"; leaseId: LeaseId; resource: string }
   | { kind: "start_worker"; workerNo: WorkerNo }
@@ -52,6 +53,7 @@ interface Waiting {
 
 interface Granted extends Waiting {
   workerNo: WorkerNo;
+  isGuest: boolean;
   /** Its CPU is given back while its worker waits. */
   isCpuReleased: boolean;
   isReclaimed: boolean;
@@ -112,7 +114,7 @@ export class LeaseTable {
   ): LeaseCommand[] {
     const granted = this.#granted.get(leaseId);
     if (granted !== undefined) {
-      return [{ kind: "grant", leaseId, workerNo: granted.workerNo }];
+      return [grantOf(granted)];
     }
     // A retry may also arrive while the first request still waits, or when
     // its lease has ended: granting again would lease a worker to nobody.
@@ -276,8 +278,7 @@ export class LeaseTable {
       const workerNo = this.#workerFor(request);
       if (workerNo !== undefined) {
         this.#waiting.splice(at, 1);
-        this.#grant(request, workerNo);
-        commands.push({ kind: "grant", leaseId: request.leaseId, workerNo });
+        commands.push(grantOf(this.#grant(request, workerNo)));
         continue;
       }
       if (startingCount > 0) startingCount--;
@@ -343,15 +344,19 @@ export class LeaseTable {
     }
   }
 
-  #grant(request: Waiting, workerNo: WorkerNo): void {
-    this.#pool.take(request.units);
-    this.#workers.get(workerNo)!.leases.add(request.leaseId);
-    this.#granted.set(request.leaseId, {
+  #grant(request: Waiting, workerNo: WorkerNo): Granted {
+    const worker = this.#workers.get(workerNo)!;
+    const lease: Granted = {
       ...request,
       workerNo,
+      isGuest: worker.leases.size > 0,
       isCpuReleased: false,
       isReclaimed: false,
-    });
+    };
+    this.#pool.take(request.units);
+    worker.leases.add(request.leaseId);
+    this.#granted.set(request.leaseId, lease);
+    return lease;
   }
 
   #release(leaseId: LeaseId): void {
@@ -395,6 +400,10 @@ export class LeaseTable {
       return;
     }
   }
+}
+
+function grantOf({ leaseId, workerNo, isGuest }: Granted): LeaseCommand {
+  return { kind: "grant", leaseId, workerNo, isGuest };
 }
 
 function isIdle(worker: WorkerState): boolean {

@@ -16,9 +16,9 @@ import type {
   ProcessId,
   SegmentId,
 } from "../base/ids.ts";
+import type { LineageBatch } from "../base/lineage.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { StoredValue } from "../base/stored.ts";
-import type { LineageRow } from "../base/lineage.ts";
 
 /** What a process is. */
 export type Role = "driver" | "worker" | "host" | "actor" | "node";
@@ -84,25 +84,59 @@ export interface ObjectKey {
   index: number;
 }
 
+/** What every process of a program knows. */
+export interface JobInfo {
+  nodeId: NodeId;
+  jobId: JobId;
+  /** The driver's main module, which runs nowhere else. */
+  mainModule: string;
+  /** Where actors' names count. */
+  namespace: string;
+}
+
 /** Requests by kind. */
 export interface Requests {
   // To a node.
   "node.register": {
-    ask: { role: Role; processId: ProcessId; pid: number; workerNo?: number };
-    answer: { nodeId: NodeId; jobId: JobId };
+    ask: {
+      role: Role;
+      processId: ProcessId;
+      pid: number;
+      /** The number a subprocess was started with. */
+      childNo?: number;
+      /** Which actor an isolate holds. */
+      actorId?: ActorId;
+    };
+    answer: JobInfo;
   };
   "node.rows": { ask: Record<never, never>; answer: { nodes: NodeRow[] } };
   "lease.request": {
     ask: { leaseId: LeaseId; needs: LeaseNeeds };
     answer:
-      | { kind: "granted"; processId: ProcessId; pid: number }
+      | {
+        kind: "granted";
+        processId: ProcessId;
+        pid: number;
+        /** Its tasks run beside others that wait there. */
+        isGuest: boolean;
+      }
       | { kind: "unschedulable"; reason: string }
       | { kind: "withdrawn" }
       | { kind: "failed"; reason: string };
   };
   "worker.fate": { ask: { processId: ProcessId }; answer: Fate };
   "segment.adopt": {
-    ask: { segmentId: SegmentId; path: string; byteLength: number };
+    ask: {
+      segmentId: SegmentId;
+      /** Where the writer's descriptor is. */
+      path: string;
+      /** All the memory it takes. */
+      byteLength: number;
+      /** Whose object it becomes: when that process ends, so does the segment. */
+      ownerId: ProcessId;
+      /** The tenant before, where recycled memory was filled again. */
+      recycles?: SegmentId;
+    };
     answer:
       | { kind: "admitted" }
       | {
@@ -113,7 +147,8 @@ export interface Requests {
       };
   };
   "segment.open": {
-    ask: { segmentId: SegmentId };
+    /** `mapping` numbers the reader's openings. */
+    ask: { segmentId: SegmentId; mapping: number };
     answer: { path: string } | { lost: true };
   };
   "actor.create": {
@@ -128,6 +163,8 @@ export interface Requests {
     answer: { handle?: ActorHandleFields };
   };
   "actor.watch": { ask: { actorId: ActorId }; answer: ActorState };
+  /** Answered once the actor's present incarnation is over: dead, or restarting. */
+  "actor.fate": { ask: { actorId: ActorId }; answer: ActorState };
   "actor.kill": {
     ask: { actorId: ActorId; noRestart: boolean };
     answer: Record<never, never>;
@@ -162,7 +199,7 @@ export interface Notices {
   "worker.blocked": { depth: number };
   "worker.unblocked": Record<never, never>;
   "worker.kill": { processId: ProcessId; reason: string };
-  "segment.close": { segmentId: SegmentId };
+  "segment.close": { segmentId: SegmentId; mapping: number };
   "segment.free": { segmentId: SegmentId };
   "actor.release": { actorId: ActorId };
   "actor.ready": { actorId: ActorId; incarnation: number };
@@ -171,14 +208,16 @@ export interface Notices {
     incarnation: number;
     error: StoredValue;
   };
+  "isolate.ended": { actorId: ActorId; incarnation: number; reason: string };
   "actor.exiting": { actorId: ActorId; incarnation: number; reason: string };
-  "lineage.rows": { rows: LineageRow[] };
-  "collected": Record<never, never>;
+  "lineage.rows": { batch: LineageBatch };
+  "collected": { round: number };
   // From a node.
   "lease.reclaim": { leaseId: LeaseId };
   "segment.recycle": { segmentId: SegmentId };
   "actor.state": ActorState;
-  "collect": Record<never, never>;
+  "segment.drop": { segmentId: SegmentId };
+  "collect": { round: number };
   "leave": { reason: string };
   // Between owners, borrowers and workers.
   "object.release": { objects: ObjectKey[] };

@@ -52,6 +52,14 @@ export class Network {
     return peer;
   }
 
+  /** A peer at once, over a connection that is still being made. */
+  peerOver(processId: ProcessId, conn: Promise<Deno.UnixConn>): Peer {
+    const peer = this.#adopt(conn);
+    this.#dialled.set(processId, peer.hello.then(() => peer));
+    this.#dialled.get(processId)!.catch(() => {}); // Whoever asks is told.
+    return peer;
+  }
+
   /** Ends all connections and takes no more. */
   async close(): Promise<void> {
     this.#listener?.close();
@@ -78,12 +86,14 @@ export class Network {
     }
   }
 
-  #adopt(conn: Deno.UnixConn): Peer {
+  #adopt(conn: Deno.UnixConn | Promise<Deno.UnixConn>): Peer {
     const peer = new Peer(
-      new SocketTransport(conn as SocketConn),
+      new SocketTransport(conn as SocketConn | Promise<SocketConn>),
       this.self,
       {
-        ...this.#handlers,
+        requests: this.#handlers.requests,
+        notices: this.#handlers.notices,
+        frame: (kind, body, peer) => this.#handlers.frame?.(kind, body, peer),
         ended: (peer) => {
           this.#open.delete(peer);
           const id = peer.remote?.processId;

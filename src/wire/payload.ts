@@ -3,8 +3,13 @@
  *
  * @module
  */
-import type { CodeHash, SegmentId } from "../base/ids.ts";
-import type { CodeRef, SegmentSlice, StoredValue } from "../base/stored.ts";
+import type { CodeHash, ProcessId, SegmentId } from "../base/ids.ts";
+import type {
+  CodeRef,
+  RefKey,
+  SegmentSlice,
+  StoredValue,
+} from "../base/stored.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 
 const hasBuffers = 1;
@@ -16,7 +21,7 @@ const hasRefs = 8;
 export function writeStored(out: ByteWriter, stored: StoredValue): void {
   out.u8(
     (stored.buffers ? hasBuffers : 0) | (stored.segment ? hasSegment : 0) |
-      (stored.code ? hasCode : 0) | (stored.refCount > 0 ? hasRefs : 0),
+      (stored.code ? hasCode : 0) | (stored.refs ? hasRefs : 0),
   );
   out.bytes(stored.bytes);
   if (stored.buffers) {
@@ -31,20 +36,20 @@ export function writeStored(out: ByteWriter, stored: StoredValue): void {
       out.u32(ref?.index ?? 0);
     }
   }
-  if (stored.refCount > 0) out.u32(stored.refCount);
+  if (stored.refs) writeRefs(out, stored.refs);
 }
 
 /** Reads what {@linkcode writeStored} wrote. */
 export function readStored(from: ByteReader): StoredValue {
   const flags = from.u8();
   const bytes = from.bytes();
-  if (flags === 0) return { bytes, refCount: 0 };
+  if (flags === 0) return { bytes };
   return {
     bytes,
     ...(flags & hasBuffers ? { buffers: readBuffers(from) } : {}),
     ...(flags & hasSegment ? { segment: readSegment(from) } : {}),
     ...(flags & hasCode ? { code: readCode(from) } : {}),
-    refCount: flags & hasRefs ? from.u32() : 0,
+    ...(flags & hasRefs ? { refs: readRefs(from) } : {}),
   };
 }
 
@@ -77,4 +82,25 @@ function readCode(from: ByteReader): (CodeRef | null)[] {
     code.push(hash === "" ? null : { hash, index });
   }
   return code;
+}
+
+function writeRefs(out: ByteWriter, refs: RefKey[]): void {
+  out.u32(refs.length);
+  for (const ref of refs) {
+    out.string(ref.ownerId);
+    out.f64(ref.ordinal);
+    out.u32(ref.index);
+  }
+}
+
+function readRefs(from: ByteReader): RefKey[] {
+  const refs: RefKey[] = [];
+  for (let left = from.u32(); left > 0; left--) {
+    refs.push({
+      ownerId: from.string() as ProcessId,
+      ordinal: from.f64(),
+      index: from.u32(),
+    });
+  }
+  return refs;
 }

@@ -60,6 +60,8 @@ export class Peer {
   #nextRequestId = 1;
   #frameStart = 0;
   #isEnded = false;
+  /** What ended it, if it did not just close. */
+  #cause: unknown;
   #remote: Hello | undefined;
   readonly #hello = Promise.withResolvers<Hello>();
   readonly #closed = Promise.withResolvers<void>();
@@ -170,8 +172,10 @@ export class Peer {
     try {
       await this.#transport.receive((chunk) => assembler.push(chunk, onFrame));
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      log.error(`connection closed: ${error.message}`);
+      this.#cause = error;
+      if (error instanceof ProtocolError) {
+        log.error(`connection closed: ${error.message}`);
+      }
     } finally {
       this.#end();
     }
@@ -270,6 +274,7 @@ export class Peer {
       who === undefined
         ? "Cannot reach process: the connection ended before it said who it is"
         : `Cannot reach ${who.role} process ${who.pid}: it ended`,
+      { cause: this.#cause },
     );
   }
 }

@@ -18,13 +18,17 @@ const readChunkBytes = 256 * 1024;
 export class SocketTransport implements Transport {
   out: ByteWriter = new ByteWriter();
   #spare: ByteWriter = new ByteWriter();
-  readonly #conn: SocketConn;
+  #conn: SocketConn | undefined;
+  readonly #connecting: Promise<SocketConn>;
+  #isHeld = true;
   #isScheduled = false;
   #writing: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(conn: SocketConn) {
-    this.#conn = conn;
+  /** Over a connection that is there, or will be: what is written meanwhile waits. */
+  constructor(conn: SocketConn | Promise<SocketConn>) {
+    this.#connecting = Promise.resolve(conn);
+    if (!(conn instanceof Promise)) this.#conn = conn;
   }
 
   schedule(): void {
@@ -39,10 +43,12 @@ export class SocketTransport implements Transport {
   }
 
   async receive(onChunk: (chunk: Uint8Array) => void): Promise<void> {
+    if (this.#conn === undefined) await this.#connect();
+    const conn = this.#conn!;
     const buffer = new Uint8Array(readChunkBytes);
     try {
       while (!this.#isClosed) {
-        const count = await this.#conn.read(buffer);
+        const count = await conn.read(buffer);
         if (count === null) return;
         onChunk(buffer.subarray(0, count));
       }
@@ -52,20 +58,33 @@ export class SocketTransport implements Transport {
   }
 
   hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
     if (this.#isClosed) return;
-    if (isHeld) this.#conn.ref();
-    else this.#conn.unref();
+    if (isHeld) this.#conn?.ref();
+    else this.#conn?.unref();
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#conn.close();
+    this.#conn?.close();
+  }
+
+  async #connect(): Promise<void> {
+    const conn = await this.#connecting;
+    this.#conn = conn;
+    if (this.#isClosed) {
+      conn.close();
+      return;
+    }
+    this.hold(this.#isHeld);
+    this.#start();
   }
 
   readonly #start = (): void => {
     this.#isScheduled = false;
     if (this.#writing !== undefined || this.out.length === 0) return;
+    if (this.#conn === undefined) return;
     this.#writing = this.#drain();
   };
 
@@ -77,7 +96,7 @@ export class SocketTransport implements Transport {
         this.#spare = full;
         let bytes = full.written();
         while (bytes.length > 0) {
-          const count = await this.#conn.write(bytes);
+          const count = await this.#conn!.write(bytes);
           bytes = bytes.subarray(count);
         }
         full.reset();

@@ -1,0 +1,40 @@
+/**
+ * Entry module of an actor's isolate.
+ *
+ * @module
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { setActorExit } from "./client/context.ts";
+import { ownHandle } from "./client/values.ts";
+import type { IsolateData } from "./worker/actor_host.ts";
+import { setCurrentSession } from "./owner/current.ts";
+import { joinSession } from "./owner/session.ts";
+import { ActorRunner } from "./worker/actor_runner.ts";
+import { listenForUncaught } from "./worker/worker.ts";
+
+const { folder, nodeProcessId, spec, incarnation } = workerData as IsolateData;
+let runner: ActorRunner | undefined;
+const session = await joinSession({
+  folder,
+  nodeProcessId,
+  role: "actor",
+  actorId: spec.actorId,
+}, (owner) => {
+  const own = runner = new ActorRunner(owner, { spec, incarnation });
+  return {
+    notices: own.notices(),
+    frame: (kind, body, peer) => {
+      own.onFrame(kind, body, peer);
+    },
+  };
+});
+setCurrentSession(session);
+setActorExit(() => runner!.exit());
+listenForUncaught((error) => runner!.onUncaught(error));
+parentPort!.on("message", () => runner!.leave(true));
+parentPort!.unref();
+await runner!.construct(ownHandle(spec));
+await Promise.race([runner!.left, session.node.closed]);
+await session.close();
+// The isolate ends with its last handle; a stray timer must not keep it.
+Deno.exit(0);

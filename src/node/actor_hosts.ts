@@ -1,0 +1,263 @@
+/**
+ * Where actors live on a node: host processes and the isolates inside.
+ *
+ * While actors are few each has a host of its own; beyond that they share. An
+ * isolate that computes can't be stopped, so an actor that does not leave in
+ * time is ended with its host, and its neighbours with it.
+ *
+ * @module
+ */
+import { afterMs } from "../base/clock.ts";
+import type { ActorId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import type { ActorSpec } from "../base/spec.ts";
+import type { ResourcePool } from "../state/resources.ts";
+import { toUnits } from "../state/resources.ts";
+import type { Fate } from "../wire/messages.ts";
+import type { Peer } from "../wire/peer.ts";
+import type { Children, Kept } from "./children.ts";
+
+interface Host {
+  readonly kept: Kept;
+  readonly peer: PromiseWithResolvers<Peer>;
+  readonly isExclusive: boolean;
+  readonly actorIds: Set<ActorId>;
+  /** Why it is being ended, and for whom. */
+  culprit: { actorId: ActorId; className: string } | undefined;
+}
+
+interface Living {
+  readonly spec: ActorSpec;
+  readonly incarnation: number;
+  host: Host | undefined;
+  processId: ProcessId | undefined;
+}
+
+/** What actor hosts tell the head. */
+export interface HostEvents {
+  actorEnded(
+    actorId: ActorId,
+    how: { incarnation: number; reason: string },
+  ): void;
+  /** Resources are free that others may wait for. */
+  resourcesGiven(): void;
+}
+
+/** Starts and ends actors on one node. */
+export class ActorHosts {
+  readonly #children: Children;
+  readonly #pool: ResourcePool;
+  readonly #events: HostEvents;
+  readonly #hosts = new Map<number, Host>();
+  readonly #living = new Map<ActorId, Living>();
+  readonly #byProcess = new Map<ProcessId, ActorId>();
+  /** Waiting for resources, in order. */
+  readonly #queued: { spec: ActorSpec; incarnation: number }[] = [];
+  #isClosed = false;
+
+  constructor(
+    rooms: { children: Children; pool: ResourcePool },
+    events: HostEvents,
+  ) {
+    this.#children = rooms.children;
+    this.#pool = rooms.pool;
+    this.#events = events;
+  }
+
+  /** Why an actor could never run here. */
+  refusal(spec: ActorSpec): string | undefined {
+    const lacking = this.#pool.lacks(toUnits(spec.resources));
+    if (lacking === undefined) return undefined;
+    const total = this.#pool.total()[lacking] ?? 0;
+    return `it asks for ${
+      spec.resources[lacking]
+    } ${lacking}, and this machine has ${total}`;
+  }
+
+  /** Starts an incarnation as soon as its resources are free. */
+  start(spec: ActorSpec, incarnation: number): void {
+    this.#queued.push({ spec, incarnation });
+    this.resourcesGiven();
+  }
+
+  /** Something was given back. */
+  resourcesGiven(): void {
+    for (let at = 0; at < this.#queued.length;) {
+      const { spec, incarnation } = this.#queued[at]!;
+      const units = toUnits(spec.resources);
+      if (!this.#pool.fits(units)) {
+        at++;
+        continue;
+      }
+      this.#queued.splice(at, 1);
+      this.#pool.take(units);
+      this.#place(spec, incarnation);
+    }
+  }
+
+  /** Ends an actor: asks first where it may clean up, then by force. */
+  stop(
+    actorId: ActorId,
+    { isGraceful, reason }: { isGraceful: boolean; reason: string },
+  ): void {
+    const queued = this.#queued.find(({ spec }) => spec.actorId === actorId);
+    if (queued !== undefined) {
+      this.#queued.splice(this.#queued.indexOf(queued), 1);
+      const { incarnation } = queued;
+      this.#events.actorEnded(actorId, { incarnation, reason });
+      return;
+    }
+    const living = this.#living.get(actorId);
+    const host = living?.host;
+    if (living === undefined || host === undefined) return;
+    host.peer.promise.then(
+      (peer) => peer.notify("actor.stop", { actorId, reason, isGraceful }),
+      () => {}, // The host ended: so did the actor.
+    );
+    const graceMs = isGraceful
+      ? limits.disposeGraceMs + limits.stopGraceMs
+      : host.actorIds.size === 1
+      ? 0
+      : limits.stopGraceMs;
+    afterMs(graceMs, () => {
+      if (this.#living.get(actorId) !== living) return;
+      host.culprit ??= { actorId, className: living.spec.className };
+      host.kept.child.kill(reason);
+    });
+  }
+
+  /** A host process has registered. */
+  hostRegistered(no: number, peer: Peer): void {
+    this.#hosts.get(no)?.peer.resolve(peer);
+  }
+
+  /** An actor's isolate has registered. */
+  actorRegistered(actorId: ActorId, processId: ProcessId): void {
+    const living = this.#living.get(actorId);
+    if (living === undefined) return;
+    living.processId = processId;
+    this.#byProcess.set(processId, actorId);
+  }
+
+  /** An isolate's connection ended; its host may live on. */
+  actorProcessEnded(processId: ProcessId): void {
+    const actorId = this.#byProcess.get(processId);
+    if (actorId === undefined) return;
+    this.#byProcess.delete(processId);
+    const living = this.#living.get(actorId);
+    if (living?.host === undefined) return;
+    // The host's own end tells more, if that is what it is.
+    const { host } = living;
+    if (host.actorIds.size === 1) host.kept.child.kill("its actor ended");
+    else this.#ended(actorId, "its isolate ended");
+  }
+
+  /** An isolate ended before or without a connection: its host tells. */
+  isolateEnded(actorId: ActorId, incarnation: number, reason: string): void {
+    if (this.#living.get(actorId)?.incarnation !== incarnation) return;
+    this.#ended(actorId, reason);
+  }
+
+  /** The system's process id of the host that an actor's isolate is in. */
+  pidOf(processId: ProcessId): number | undefined {
+    const actorId = this.#byProcess.get(processId);
+    if (actorId === undefined) return undefined;
+    return this.#living.get(actorId)?.host?.kept.child.pid;
+  }
+
+  /** The host's process in which an isolate lives. */
+  hostOf(processId: ProcessId): Kept | undefined {
+    const actorId = this.#byProcess.get(processId);
+    return actorId === undefined
+      ? undefined
+      : this.#living.get(actorId)?.host?.kept;
+  }
+
+  /** Starts no more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #place(spec: ActorSpec, incarnation: number): void {
+    if (this.#isClosed) return;
+    const host = this.#hostFor(spec);
+    const { actorId } = spec;
+    host.actorIds.add(actorId);
+    this.#living.set(actorId, {
+      spec,
+      incarnation,
+      host,
+      processId: undefined,
+    });
+    host.peer.promise.then(
+      (peer) => peer.request("host.start", { actorId, incarnation, spec }),
+    ).catch(() => {}); // The host ended: its fate is told by hostEnded.
+  }
+
+  #hostFor(spec: ActorSpec): Host {
+    const isExclusive = spec.isolation === "process";
+    if (!isExclusive && this.#hosts.size >= limits.dedicatedHostsMax) {
+      let emptiest: Host | undefined;
+      for (const host of this.#hosts.values()) {
+        if (host.isExclusive || host.culprit !== undefined) continue;
+        const isEmptier = emptiest === undefined ||
+          host.actorIds.size < emptiest.actorIds.size;
+        if (isEmptier) emptiest = host;
+      }
+      if (emptiest !== undefined) return emptiest;
+    }
+    const kept = this.#children.start(
+      "host",
+      (kept, fate) => this.#hostEnded(kept, fate),
+    );
+    const host: Host = {
+      kept,
+      peer: Promise.withResolvers(),
+      isExclusive,
+      actorIds: new Set(),
+      culprit: undefined,
+    };
+    host.peer.promise.catch(() => {}); // Each user handles it.
+    this.#hosts.set(kept.no, host);
+    return host;
+  }
+
+  #hostEnded(kept: Kept, fate: Fate): void {
+    const host = this.#hosts.get(kept.no);
+    if (host === undefined) return;
+    this.#hosts.delete(kept.no);
+    host.peer.reject(new Error("the host ended"));
+    for (const actorId of [...host.actorIds]) {
+      const { culprit } = host;
+      this.#ended(
+        actorId,
+        culprit !== undefined && culprit.actorId !== actorId
+          ? `its host was ended with its neighbour ${culprit.className}, which did not stop`
+          : `its process ${kept.child.pid} ended by ${describe(fate)}`,
+      );
+    }
+  }
+
+  #ended(actorId: ActorId, reason: string): void {
+    const living = this.#living.get(actorId);
+    if (living === undefined) return;
+    this.#living.delete(actorId);
+    const { host, spec, incarnation, processId } = living;
+    if (processId !== undefined) this.#byProcess.delete(processId);
+    host?.actorIds.delete(actorId);
+    if (host?.actorIds.size === 0) host.kept.child.kill("its last actor ended");
+    this.#pool.give(toUnits(spec.resources));
+    this.#events.actorEnded(actorId, { incarnation, reason });
+    this.#events.resourcesGiven();
+  }
+}
+
+function describe(fate: Fate): string {
+  const how = fate.exitSignal !== undefined
+    ? `signal ${fate.exitSignal}`
+    : `exit code ${fate.exitCode ?? "unknown"}`;
+  const tail = fate.stderrTail === undefined
+    ? ""
+    : `; the last it wrote to stderr: ${fate.stderrTail}`;
+  return how + tail;
+}

@@ -1,0 +1,87 @@
+/**
+ * One subprocess of a node: started, listened to, ended.
+ *
+ * Its output is passed on line by line; how it ended is kept for whoever asks.
+ *
+ * @module
+ */
+import { TextLineSplitter } from "./lines.ts";
+import type { Fate } from "../wire/messages.ts";
+
+const stderrTailLength = 2000;
+
+/** What a child is started with. */
+export interface ChildOptions {
+  args: string[];
+  env?: Record<string, string>;
+  /** Hears each whole line that the child prints. */
+  onLine(line: string, stream: "stdout" | "stderr"): void;
+}
+
+/** A running subprocess. */
+export class Child {
+  readonly pid: number;
+  /** Resolves once it has ended and all it printed was passed on. */
+  readonly fate: Promise<Fate>;
+  readonly #process: Deno.ChildProcess;
+  #stderrTail = "";
+  #reason: string | undefined;
+  #hasEnded = false;
+
+  constructor(options: ChildOptions) {
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: options.args,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      ...(options.env === undefined ? {} : { env: options.env }),
+    }).spawn();
+    this.pid = this.#process.pid;
+    this.fate = this.#watch(options);
+  }
+
+  /** Ends it at once; the reason is told to whoever asks for its fate. */
+  kill(reason: string): void {
+    this.#reason ??= reason;
+    if (this.#hasEnded) return;
+    try {
+      this.#process.kill("SIGKILL");
+    } catch (error) {
+      // It ended by itself just now.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+
+  async #watch(options: ChildOptions): Promise<Fate> {
+    const { stdout, stderr } = this.#process;
+    const outputs = Promise.all([
+      passOn(stdout, (line) => options.onLine(line, "stdout")),
+      passOn(stderr, (line) => {
+        this.#stderrTail = `${this.#stderrTail}${line}\n`.slice(
+          -stderrTailLength,
+        );
+        options.onLine(line, "stderr");
+      }),
+    ]);
+    const status = await this.#process.status;
+    this.#hasEnded = true;
+    await outputs;
+    const tail = this.#stderrTail.trim();
+    return {
+      ...(status.signal === null
+        ? { exitCode: status.code }
+        : { exitSignal: status.signal }),
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      ...(tail === "" ? {} : { stderrTail: tail }),
+    };
+  }
+}
+
+async function passOn(
+  output: ReadableStream<Uint8Array>,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const lines = new TextLineSplitter(onLine);
+  for await (const chunk of output) lines.push(chunk);
+  lines.end();
+}

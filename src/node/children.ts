@@ -1,0 +1,113 @@
+/**
+ * All subprocesses of a node: workers and actor hosts, and how they ended.
+ *
+ * A child is known by its number from the start, and by its process id once
+ * it has registered. The node's roles decide when one is started or ended.
+ *
+ * @module
+ */
+import type { ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import type { Fate } from "../wire/messages.ts";
+import { Child } from "./child.ts";
+import type { LogPrinter } from "./log_printer.ts";
+import type { Reaper } from "./reaper.ts";
+
+/** How children are started. */
+export interface ChildCommand {
+  /** Flags for `deno run`. */
+  flags: string[];
+  /** Entry modules' URLs by role. */
+  entries: { worker: string; host: string };
+  /** The session's folder, and the node's id in it. */
+  folder: string;
+  nodeProcessId: ProcessId;
+}
+
+/** A subprocess that was started. */
+export interface Kept {
+  readonly no: number;
+  readonly role: "worker" | "host";
+  readonly child: Child;
+  processId: ProcessId | undefined;
+}
+
+/** Starts, names and ends subprocesses. */
+export class Children {
+  readonly #command: ChildCommand;
+  readonly #printer: LogPrinter;
+  readonly #reaper: Reaper;
+  readonly #byNo = new Map<number, Kept>();
+  readonly #byProcess = new Map<ProcessId, Kept>();
+  readonly #fates = new Map<ProcessId, Promise<Fate>>();
+  #nextNo = 1;
+
+  constructor(
+    command: ChildCommand,
+    rooms: { printer: LogPrinter; reaper: Reaper },
+  ) {
+    this.#command = command;
+    this.#printer = rooms.printer;
+    this.#reaper = rooms.reaper;
+  }
+
+  /** Starts a subprocess; `ended` is called once it is gone. */
+  start(
+    role: "worker" | "host",
+    ended: (kept: Kept, fate: Fate) => void,
+  ): Kept {
+    const { flags, entries, folder, nodeProcessId } = this.#command;
+    const no = this.#nextNo++;
+    const child: Child = new Child({
+      args: [
+        "run",
+        ...flags,
+        entries[role],
+        folder,
+        nodeProcessId,
+        String(no),
+      ],
+      onLine: (line, stream) =>
+        this.#printer.print(child.pid, { line, stream }),
+    });
+    const kept: Kept = { no, role, child, processId: undefined };
+    this.#byNo.set(no, kept);
+    this.#reaper.add(child.pid);
+    child.fate.then((fate) => {
+      this.#byNo.delete(no);
+      this.#reaper.remove(child.pid);
+      ended(kept, fate);
+    });
+    return kept;
+  }
+
+  /** A subprocess has registered. */
+  registered(no: number, processId: ProcessId): Kept | undefined {
+    const kept = this.#byNo.get(no);
+    if (kept === undefined) return undefined;
+    kept.processId = processId;
+    this.#byProcess.set(processId, kept);
+    this.#fates.set(processId, kept.child.fate);
+    if (this.#fates.size > limits.rememberedMax) {
+      const oldest = this.#fates.keys().next().value!;
+      this.#fates.delete(oldest);
+    }
+    kept.child.fate.then(() => this.#byProcess.delete(processId));
+    return kept;
+  }
+
+  /** The living subprocess of that id. */
+  find(processId: ProcessId): Kept | undefined {
+    return this.#byProcess.get(processId);
+  }
+
+  /** How a subprocess ended, once it has. */
+  fate(processId: ProcessId): Promise<Fate> {
+    return this.#fates.get(processId) ?? Promise.resolve({});
+  }
+
+  /** All that live. */
+  all(): Kept[] {
+    return [...this.#byNo.values()];
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Prints what workers and actors print, at the driver: whole lines, each with
+ * the process it came from, in order for each.
+ *
+ * @module
+ */
+const encoder = new TextEncoder();
+
+/** Prints lines of children; or drops them, where the program wants none. */
+export class LogPrinter {
+  readonly #isOn: boolean;
+  readonly #names = new Map<number, string>();
+
+  constructor(isOn: boolean) {
+    this.#isOn = isOn;
+  }
+
+  /** What a process is called in the prefix of its lines. */
+  name(pid: number, name: string): void {
+    this.#names.set(pid, name);
+  }
+
+  /** A process is gone. */
+  forget(pid: number): void {
+    this.#names.delete(pid);
+  }
+
+  /** Prints one line. */
+  print(
+    pid: number,
+    { line, stream }: { line: string; stream: "stdout" | "stderr" },
+  ): void {
+    if (!this.#isOn) return;
+    const name = this.#names.get(pid) ?? "worker";
+    const bytes = encoder.encode(`(${name} pid=${pid}) ${line}\n`);
+    const target = stream === "stdout" ? Deno.stdout : Deno.stderr;
+    try {
+      for (let at = 0; at < bytes.length;) {
+        at += target.writeSync(bytes.subarray(at));
+      }
+    } catch (error) {
+      // Whoever read the program's output has left; the program goes on.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+  }
+}

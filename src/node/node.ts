@@ -1,0 +1,306 @@
+/**
+ * A node: starts, watches and ends its machine's workers, grants leases, keeps
+ * shared objects, hands lineage to its writer.
+ *
+ * Decisions are made in `state/leases.ts` and `state/segments.ts`; here they
+ * are carried out. In a local run it lives in a thread of the driver.
+ *
+ * @module
+ */
+import { afterMs, type Timer } from "../base/clock.ts";
+import { unreachable } from "../base/errors.ts";
+import type { LeaseId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
+import type { JobInfo, Requests } from "../wire/messages.ts";
+import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+import type { Children, Kept } from "./children.ts";
+import type { LineagePort } from "./lineage_port.ts";
+import type { LogPrinter } from "./log_printer.ts";
+import { ObjectManager } from "./object_manager.ts";
+
+/** What a node is made of and told. */
+export interface NodeOptions {
+  job: JobInfo;
+  resources: ResourceAmounts;
+  labels: Record<string, string>;
+  capacityBytes: number;
+  /** Workers started in advance and kept. */
+  workerCount: number;
+  children: Children;
+  printer: LogPrinter;
+  lineage: LineagePort | undefined;
+  /** Another role of this process hears of processes too. */
+  events: NodeEvents;
+}
+
+/** What a node tells the roles beside it. */
+export interface NodeEvents {
+  registered(peer: Peer, ask: Requests["node.register"]["ask"]): void;
+  processEnded(processId: ProcessId, peer: Peer): void;
+  resourcesGiven(): void;
+}
+
+type LeaseAnswer = Requests["lease.request"]["answer"];
+
+/** Runs one machine. */
+export class Node {
+  readonly #options: NodeOptions;
+  readonly #leases: LeaseTable;
+  readonly #objects: ObjectManager;
+  readonly #workers = new Map<number, Kept>();
+  readonly #numbers = new Map<ProcessId, number>();
+  readonly #asking = new Map<LeaseId, PromiseWithResolvers<LeaseAnswer>>();
+  readonly #holders = new Map<LeaseId, Peer>();
+  readonly #roles = new Map<ProcessId, { role: string; pid: number }>();
+  #trimTimer: Timer | undefined;
+  #startFailures = 0;
+  #isClosed = false;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    const { resources, workerCount, capacityBytes } = options;
+    this.#leases = new LeaseTable(resources, {
+      waitingMax: limits.leaseWaitingMax,
+      workersMax: limits.workersMax,
+      workersKept: workerCount,
+    });
+    this.#objects = new ObjectManager(
+      capacityBytes,
+      (processId) => {
+        const known = this.#roles.get(processId);
+        return known === undefined ? "a process" : `${known.role} ${known.pid}`;
+      },
+    );
+  }
+
+  /** The machine's resources. */
+  get pool(): LeaseTable["pool"] {
+    return this.#leases.pool;
+  }
+
+  /** Starts workers in advance. */
+  start(): void {
+    this.#carryOut(this.#leases.prestarted());
+  }
+
+  /** What it answers. */
+  requests(): RequestHandlers {
+    const { job, children, lineage } = this.#options;
+    return {
+      ...this.#objects.requests(),
+      "node.register": (ask, peer) => {
+        this.#registered(ask, peer);
+        return job;
+      },
+      "node.rows": () => ({ nodes: [this.#row()] }),
+      "lease.request": ({ leaseId, needs }, peer) => {
+        const answer = Promise.withResolvers<LeaseAnswer>();
+        this.#asking.set(leaseId, answer);
+        this.#holders.set(leaseId, peer);
+        const ownerId = peer.remote!.processId;
+        this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
+        return answer.promise;
+      },
+      "worker.fate": ({ processId }) => children.fate(processId),
+      "lineage.flush": async () => {
+        await lineage?.flush();
+        return {};
+      },
+    };
+  }
+
+  /** What it hears. */
+  notices(): NoticeHandlers {
+    return {
+      ...this.#objects.notices(),
+      "lease.return": ({ leaseId }) => this.#returned(leaseId),
+      "lease.withdraw": ({ leaseId }) => this.#returned(leaseId),
+      "worker.blocked": ({ depth }, peer) => {
+        const no = this.#numbers.get(peer.remote!.processId);
+        if (no !== undefined) {
+          this.#carryOut(this.#leases.workerBlocked(no, depth));
+        }
+      },
+      "worker.unblocked": (_, peer) => {
+        const no = this.#numbers.get(peer.remote!.processId);
+        if (no !== undefined) this.#carryOut(this.#leases.workerUnblocked(no));
+      },
+      "worker.kill": ({ processId, reason }) =>
+        this.#options.children.find(processId)?.child.kill(reason),
+      "lineage.rows": ({ batch }) => this.#options.lineage?.send(batch),
+    };
+  }
+
+  /** A connection ended. */
+  onPeerEnded(peer: Peer): void {
+    const remote = peer.remote;
+    if (remote === undefined || !this.#roles.delete(remote.processId)) return;
+    this.#objects.processEnded(remote.processId);
+    const { orphans } = this.#leases.ownerEnded(remote.processId);
+    for (const leaseId of orphans) this.#orphaned(leaseId);
+    this.#options.events.processEnded(remote.processId, peer);
+  }
+
+  /** Resources came back from an actor. */
+  resourcesGiven(): void {
+    this.#carryOut(this.#leases.resourcesGiven());
+  }
+
+  /** Starts no more and lets go of what it keeps; the children are ended by the session. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#trimTimer);
+    this.#objects.close();
+  }
+
+  #registered(ask: Requests["node.register"]["ask"], peer: Peer): void {
+    const { processId, pid, role, childNo } = ask;
+    this.#roles.set(processId, { role, pid });
+    this.#objects.processStarted(processId, peer);
+    const kept = role === "worker" && childNo !== undefined
+      ? this.#options.children.registered(childNo, processId)
+      : undefined;
+    this.#options.events.registered(peer, ask);
+    if (kept === undefined) return;
+    const no = this.#workerNo(kept);
+    if (no === undefined) return;
+    this.#startFailures = 0;
+    this.#numbers.set(processId, no);
+    this.#carryOut(this.#leases.workerStarted(no, processId));
+  }
+
+  #workerNo(kept: Kept): number | undefined {
+    for (const [no, worker] of this.#workers) {
+      if (worker === kept) return no;
+    }
+    return undefined;
+  }
+
+  #returned(leaseId: LeaseId): void {
+    this.#asking.get(leaseId)?.resolve({ kind: "withdrawn" });
+    this.#asking.delete(leaseId);
+    this.#holders.delete(leaseId);
+    this.#carryOut(this.#leases.returned(leaseId));
+    this.#options.events.resourcesGiven();
+    this.#scheduleTrim();
+  }
+
+  /** The owner of a lease is gone: its worker may still compute for it. */
+  #orphaned(leaseId: LeaseId): void {
+    this.#holders.delete(leaseId);
+    const worker = [...this.#workers].find(([no]) =>
+      this.#leases.leasesOf(no).includes(leaseId)
+    );
+    if (worker === undefined) return;
+    const [, kept] = worker;
+    kept.child.kill("the owner of its task is gone");
+  }
+
+  #carryOut(commands: LeaseCommand[]): void {
+    if (this.#isClosed) return;
+    for (const command of commands) this.#do(command);
+  }
+
+  #do(command: LeaseCommand): void {
+    switch (command.kind) {
+      case "grant": {
+        const kept = this.#workers.get(command.workerNo)!;
+        return this.#answer(command.leaseId, {
+          kind: "granted",
+          processId: kept.processId!,
+          pid: kept.child.pid,
+          isGuest: command.isGuest,
+        });
+      }
+      case "reject":
+        return this.#answer(command.leaseId, {
+          kind: "failed",
+          reason: "too many lease requests wait",
+        });
+      case "unschedulable": {
+        const { resource } = command;
+        const total = this.pool.total()[resource] ?? 0;
+        return this.#answer(command.leaseId, {
+          kind: "unschedulable",
+          reason: `this machine has ${total} ${resource} in all`,
+        });
+      }
+      case "start_worker":
+        return this.#startWorker(command.workerNo);
+      case "stop_worker":
+        this.#workers.get(command.workerNo)?.child.kill("idle");
+        return;
+      case "reclaim":
+        return this.#holders.get(command.leaseId)?.notify("lease.reclaim", {
+          leaseId: command.leaseId,
+        });
+      default:
+        unreachable(command);
+    }
+  }
+
+  #answer(leaseId: LeaseId, answer: LeaseAnswer): void {
+    this.#asking.get(leaseId)?.resolve(answer);
+    this.#asking.delete(leaseId);
+    if (answer.kind !== "granted") this.#holders.delete(leaseId);
+  }
+
+  #startWorker(workerNo: number): void {
+    const kept = this.#options.children.start("worker", (kept, fate) => {
+      this.#workers.delete(workerNo);
+      if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
+      else if (!this.#isClosed) {
+        this.#startFailures++;
+        log.error(
+          `worker ${kept.child.pid} ended before it was ready: ${
+            fate.stderrTail ?? JSON.stringify(fate)
+          }`,
+        );
+      }
+      this.#options.printer.forget(kept.child.pid);
+      // A worker that can't start would be started without end.
+      if (this.#startFailures > limits.startFailuresMax) {
+        this.#giveUp(fate.stderrTail ?? "unknown reason");
+        return;
+      }
+      this.#carryOut(this.#leases.workerEnded(workerNo));
+    });
+    this.#workers.set(workerNo, kept);
+  }
+
+  /** No worker can be started: whoever waits is told why. */
+  #giveUp(reason: string): void {
+    for (const [leaseId, answer] of this.#asking) {
+      answer.resolve({
+        kind: "unschedulable",
+        reason: `no worker could be started: ${reason}`,
+      });
+      this.#leases.returned(leaseId);
+    }
+    this.#asking.clear();
+  }
+
+  #scheduleTrim(): void {
+    if (this.#trimTimer !== undefined || !this.#leases.hasSurplus()) return;
+    this.#trimTimer = afterMs(limits.workerIdleMs, () => {
+      this.#trimTimer = undefined;
+      this.#carryOut(this.#leases.trimmed());
+    });
+  }
+
+  #row() {
+    const { job, labels } = this.#options;
+    return {
+      nodeId: job.nodeId,
+      labels,
+      address: "local",
+      alive: true,
+      resources: this.pool.total(),
+      available: this.pool.available(),
+      pid: Deno.pid,
+    };
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * A node's shared segments: keeps a descriptor of each, so that an object
+ * outlives its writer, and tells readers where it lies.
+ *
+ * What is admitted, recycled and refused is decided by `state/segments.ts`.
+ *
+ * @module
+ */
+import { afterMs } from "../base/clock.ts";
+import { assert, unreachable } from "../base/errors.ts";
+import type { ProcessId, SegmentId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import {
+  type Holder,
+  keyOf,
+  type Read,
+  type SegmentCommand,
+} from "../state/segment_events.ts";
+import { SegmentTable } from "../state/segments.ts";
+import {
+  closeDescriptor,
+  openDescriptor,
+  pathOfDescriptor,
+} from "../store/segment.ts";
+import type { Requests } from "../wire/messages.ts";
+import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+
+type AdoptAnswer = Requests["segment.adopt"]["answer"];
+type OpenAnswer = Requests["segment.open"]["answer"];
+
+interface Adopting {
+  readonly path: string;
+  readonly byteLength: number;
+  readonly answer: PromiseWithResolvers<AdoptAnswer>;
+}
+
+/** Keeps the segments of one machine. */
+export class ObjectManager {
+  readonly #table: SegmentTable;
+  readonly #capacityBytes: number;
+  readonly #descriptors = new Map<SegmentId, number>();
+  readonly #adopting = new Map<SegmentId, Adopting>();
+  readonly #opening = new Map<string, PromiseWithResolvers<OpenAnswer>>();
+  readonly #peers = new Map<ProcessId, Peer>();
+  readonly #describe: (processId: ProcessId) => string;
+
+  constructor(
+    capacityBytes: number,
+    describe: (processId: ProcessId) => string,
+  ) {
+    this.#capacityBytes = capacityBytes;
+    this.#describe = describe;
+    this.#table = new SegmentTable({
+      capacityBytes,
+      segmentsMax: limits.segmentsMax,
+      recyclableBytesMax: Math.floor(capacityBytes / 8),
+      waitingMax: limits.segmentsWaitingMax,
+      recyclablesMax: limits.recyclablesMax,
+      rememberedMax: limits.rememberedMax,
+    });
+  }
+
+  /** Bytes in use. */
+  get usedBytes(): number {
+    return this.#table.usedBytes;
+  }
+
+  /** A process joined: it may write and read. */
+  processStarted(processId: ProcessId, peer: Peer): void {
+    this.#peers.set(processId, peer);
+    this.#table.processStarted(processId);
+  }
+
+  /** A process is gone. */
+  processEnded(processId: ProcessId): void {
+    this.#peers.delete(processId);
+    this.#carryOut(this.#table.processEnded(processId));
+  }
+
+  /** What it answers. */
+  requests(): RequestHandlers {
+    return {
+      "segment.adopt": (ask) => {
+        const answer = Promise.withResolvers<AdoptAnswer>();
+        const { segmentId, path, byteLength, ownerId: owner, recycles } = ask;
+        this.#adopting.set(segmentId, { path, byteLength, answer });
+        this.#carryOut(this.#table.adopted({
+          segmentId,
+          byteLength,
+          owner,
+          ...(recycles === undefined ? {} : { recycles }),
+        }));
+        return answer.promise;
+      },
+      "segment.open": ({ segmentId, mapping }, peer) => {
+        const read = { segmentId, mapping, reader: peer.remote!.processId };
+        const answer = Promise.withResolvers<OpenAnswer>();
+        this.#opening.set(keyOf(read), answer);
+        this.#carryOut(this.#table.opened(read));
+        return answer.promise;
+      },
+    };
+  }
+
+  /** What it hears. */
+  notices(): NoticeHandlers {
+    return {
+      "segment.close": ({ segmentId, mapping }, peer) =>
+        this.#carryOut(
+          this.#table.closed({
+            segmentId,
+            mapping,
+            reader: peer.remote!.processId,
+          }),
+        ),
+      "segment.free": ({ segmentId }) =>
+        this.#carryOut(this.#table.freed(segmentId)),
+      "collected": ({ round }, peer) =>
+        this.#carryOut(
+          this.#table.garbageCollected(peer.remote!.processId, round),
+        ),
+    };
+  }
+
+  /** Closes every descriptor; mappings stay with their readers. */
+  close(): void {
+    for (const fd of this.#descriptors.values()) closeDescriptor(fd);
+    this.#descriptors.clear();
+  }
+
+  #carryOut(commands: SegmentCommand[]): void {
+    for (const command of commands) this.#do(command);
+  }
+
+  #do(command: SegmentCommand): void {
+    switch (command.kind) {
+      case "admit":
+        return this.#admit(command);
+      case "refuse":
+        return this.#answerAdopt(command.segmentId, {
+          kind: "refused",
+          usedBytes: command.usedBytes,
+          capacityBytes: this.#capacityBytes,
+          holders: this.#tell(command.holders),
+        });
+      case "serve": {
+        const fd = this.#descriptors.get(command.read.segmentId);
+        assert(fd !== undefined, "Served segment has no descriptor");
+        return this.#answerOpen(command.read, { path: pathOfDescriptor(fd) });
+      }
+      case "deny":
+        return this.#answerOpen(command.read, { lost: true });
+      case "recycle":
+        return this.#peers.get(command.to)?.notify("segment.recycle", {
+          segmentId: command.segmentId,
+        });
+      case "drop":
+        this.#peers.get(command.to)?.notify("segment.drop", {
+          segmentId: command.segmentId,
+        });
+        // Its object was freed before it was adopted: whoever waits may go on.
+        return this.#answerAdopt(command.segmentId, { kind: "admitted" });
+      case "close_descriptor":
+        return this.#closeDescriptor(command.segmentId);
+      case "collect_garbage":
+        return this.#collect(command.round, command.processIds);
+      default:
+        unreachable(command);
+    }
+  }
+
+  #admit(
+    { segmentId, recycles }: { segmentId: SegmentId; recycles?: SegmentId },
+  ): void {
+    const adopting = this.#adopting.get(segmentId);
+    if (adopting === undefined || this.#descriptors.has(segmentId)) return;
+    const warm = recycles === undefined
+      ? undefined
+      : this.#descriptors.get(recycles);
+    if (recycles !== undefined) this.#descriptors.delete(recycles);
+    const fd = warm ?? openDescriptor(adopting.path, adopting.byteLength);
+    this.#descriptors.set(segmentId, fd);
+    this.#answerAdopt(segmentId, { kind: "admitted" });
+  }
+
+  #answerAdopt(segmentId: SegmentId, answer: AdoptAnswer): void {
+    this.#adopting.get(segmentId)?.answer.resolve(answer);
+    this.#adopting.delete(segmentId);
+  }
+
+  #answerOpen(read: Read, answer: OpenAnswer): void {
+    this.#opening.get(keyOf(read))?.resolve(answer);
+    this.#opening.delete(keyOf(read));
+  }
+
+  #closeDescriptor(segmentId: SegmentId): void {
+    const fd = this.#descriptors.get(segmentId);
+    if (fd === undefined) return;
+    this.#descriptors.delete(segmentId);
+    closeDescriptor(fd);
+  }
+
+  #collect(round: number, processIds: ProcessId[]): void {
+    for (const processId of processIds) {
+      this.#peers.get(processId)?.notify("collect", { round });
+    }
+    afterMs(
+      limits.collectDeadlineMs,
+      () => this.#carryOut(this.#table.garbageOverdue(round)),
+    );
+  }
+
+  #tell(holders: Holder[]): string {
+    if (holders.length === 0) return "it is larger than the store";
+    return holders.map(({ processId, ownedBytes, readBytes }) => {
+      const who = this.#describe(processId);
+      const reads = readBytes === 0
+        ? ""
+        : ` and still reads ${readBytes} freed`;
+      return `${who} holds ${ownedBytes} bytes${reads}`;
+    }).join(", ");
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * Calls to actors: kept in the order of their caller, sent when the actor is
+ * there, settled or sent again when it dies.
+ *
+ * A call with a pending argument holds back later calls of its own caller
+ * only. Whether an actor starts again is the head's decision; here it is
+ * heard of.
+ *
+ * @module
+ */
+import {
+  ActorDiedError,
+  ActorUnavailableError,
+  PendingCallsLimitExceeded,
+} from "../base/errors.ts";
+import type { ActorId, ProcessId } from "../base/ids.ts";
+import { mayRetry } from "../state/retries.ts";
+import { FrameKind } from "../wire/frame.ts";
+import type { ActorState } from "../wire/messages.ts";
+import type { Network } from "../wire/network.ts";
+import type { Peer } from "../wire/peer.ts";
+import {
+  noSlot,
+  type ReplyFrame,
+  TaskFlag,
+  writeTask,
+} from "../wire/task_frames.ts";
+import { currentContext } from "./context.ts";
+import { dependencyValues } from "./lease_link.ts";
+import type { ObjectRef } from "./object_ref.ts";
+import type { Owner } from "./owner.ts";
+import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
+import { HeldFailure, openFailure } from "./failures.ts";
+
+/** What a caller must know of an actor. */
+export interface ActorInfo {
+  readonly actorId: ActorId;
+  readonly className: string;
+  readonly maxTaskRetries: number;
+  readonly maxPendingCalls: number;
+}
+
+/** One actor as this process's calls see it. */
+interface Callee {
+  readonly info: ActorInfo;
+  state: ActorState | undefined;
+  peer: Peer | undefined;
+  /** Not yet sent, by caller; in order, the first may wait for its arguments. */
+  readonly waiting: Map<number, TaskRecord[]>;
+  readonly prepared: Set<TaskRecord>;
+  /** Sent and unanswered, in order. */
+  readonly sent: Map<number, TaskRecord>;
+  isConnecting: boolean;
+  /** The last incarnation's process: a late word that it lives is not believed. */
+  endedProcessId: ProcessId | undefined;
+}
+
+/** All calls of one process. */
+export class ActorCalls {
+  readonly #owner: Owner;
+  readonly #network: Network;
+  readonly #callees = new Map<ActorId, Callee>();
+  readonly #byOrdinal = new Map<
+    number,
+    { callee: Callee; record: TaskRecord }
+  >();
+
+  constructor(owner: Owner, network: Network) {
+    this.#owner = owner;
+    this.#network = network;
+  }
+
+  /** Submits a call; its refs are there at once. */
+  call(
+    info: ActorInfo,
+    { template, args, sink }: {
+      template: TaskTemplate;
+      args: unknown[];
+      sink: StreamSink | undefined;
+    },
+  ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
+    const callee = this.#calleeOf(info);
+    const pendingCount = this.#pendingCount(callee);
+    if (info.maxPendingCalls >= 0 && pendingCount >= info.maxPendingCalls) {
+      throw new PendingCallsLimitExceeded(
+        `Cannot call ${template.settings.name}: ${pendingCount} calls wait, its maxPendingCalls`,
+        { actorId: info.actorId, maxPendingCalls: info.maxPendingCalls },
+      );
+    }
+    const { record, refs, ready } = this.#owner.prepare(template, args, sink);
+    currentContext()?.children.add(record);
+    const queue = callee.waiting.get(record.callerNo);
+    if (queue === undefined) callee.waiting.set(record.callerNo, [record]);
+    else queue.push(record);
+    this.#byOrdinal.set(record.ordinal, { callee, record });
+    this.#owner.whenPrepared(record, ready, () => {
+      record.phase = "queued";
+      callee.prepared.add(record);
+      this.#advance(callee, record.callerNo);
+    });
+    return { refs, record };
+  }
+
+  /** The head says how an actor is. */
+  onState(state: ActorState): void {
+    const callee = this.#callees.get(state.actorId);
+    if (callee === undefined) return;
+    const known = callee.state;
+    if (known !== undefined && state.incarnation < known.incarnation) return;
+    callee.state = state;
+    if (state.phase === "dead") this.#bury(callee, state);
+    else if (state.phase === "alive") this.#connect(callee, state.processId!);
+  }
+
+  /** An actor answered; false if no call has that number. */
+  onReply(reply: ReplyFrame, from: Peer): boolean {
+    const open = this.#byOrdinal.get(reply.ordinal);
+    if (open === undefined) return false;
+    const { callee, record } = open;
+    callee.sent.delete(reply.ordinal);
+    this.#byOrdinal.delete(reply.ordinal);
+    this.#owner.outcomes.replied(record, reply, from);
+    return true;
+  }
+
+  /** The call of that number. */
+  inFlight(ordinal: number): TaskRecord | undefined {
+    return this.#byOrdinal.get(ordinal)?.record;
+  }
+
+  /** The connection to the actor that has a sent call. */
+  peerOf(record: TaskRecord): Peer | undefined {
+    return this.#byOrdinal.get(record.ordinal)?.callee.peer;
+  }
+
+  /** Takes a call out that was not sent; false if it was, or is no call. */
+  withdraw(record: TaskRecord): boolean {
+    const open = this.#byOrdinal.get(record.ordinal);
+    if (open === undefined || open.callee.sent.has(record.ordinal)) {
+      return false;
+    }
+    this.#remove(open.callee, record);
+    this.#advance(open.callee, record.callerNo);
+    return true;
+  }
+
+  /** What an actor is doing, in words. */
+  describe(record: TaskRecord): string | undefined {
+    const open = this.#byOrdinal.get(record.ordinal);
+    if (open === undefined) return undefined;
+    const phase = open.callee.state?.phase ?? "starting";
+    return open.callee.sent.has(record.ordinal)
+      ? `was sent to its actor, which is ${phase}`
+      : `waits for its actor, which is ${phase}`;
+  }
+
+  #calleeOf(info: ActorInfo): Callee {
+    let callee = this.#callees.get(info.actorId);
+    if (callee !== undefined) return callee;
+    callee = {
+      info,
+      state: undefined,
+      peer: undefined,
+      waiting: new Map(),
+      prepared: new Set(),
+      sent: new Map(),
+      isConnecting: false,
+      endedProcessId: undefined,
+    };
+    this.#callees.set(info.actorId, callee);
+    const { actorId } = info;
+    this.#owner.node.request("actor.watch", { actorId }).then(
+      (state) => this.onState(state),
+      (error) =>
+        this.onState({
+          actorId,
+          phase: "dead",
+          incarnation: 0,
+          reason: `its node is gone (${error.message})`,
+        }),
+    );
+    return callee;
+  }
+
+  #pendingCount(callee: Callee): number {
+    let count = callee.sent.size;
+    for (const queue of callee.waiting.values()) count += queue.length;
+    return count;
+  }
+
+  async #connect(callee: Callee, processId: ProcessId): Promise<void> {
+    if (callee.peer !== undefined || callee.isConnecting) return;
+    if (processId === callee.endedProcessId) return;
+    callee.isConnecting = true;
+    try {
+      const peer = await this.#network.peer(processId);
+      callee.peer = peer;
+      peer.closed.then(() => this.#disconnected(callee, peer));
+      for (const callerNo of [...callee.waiting.keys()]) {
+        this.#advance(callee, callerNo);
+      }
+    } catch {
+      // It died before it could be greeted: the head tells what comes next.
+    } finally {
+      callee.isConnecting = false;
+    }
+  }
+
+  /** Sends a caller's calls as far as they are ready. */
+  #advance(callee: Callee, callerNo: number): void {
+    const queue = callee.waiting.get(callerNo);
+    if (queue === undefined) return;
+    if (callee.state?.phase === "dead") {
+      this.#bury(callee, callee.state);
+      return;
+    }
+    let sentCount = 0;
+    for (const record of queue) {
+      if (record.phase !== "done") {
+        if (callee.peer === undefined || !callee.prepared.delete(record)) break;
+        this.#send(callee, callee.peer, record);
+      }
+      sentCount++;
+    }
+    queue.splice(0, sentCount);
+    if (queue.length === 0) callee.waiting.delete(callerNo);
+  }
+
+  #send(callee: Callee, peer: Peer, record: TaskRecord): void {
+    const { settings } = record.template;
+    record.phase = "pushed";
+    callee.sent.set(record.ordinal, record);
+    const out = peer.begin(FrameKind.call);
+    writeTask(out, {
+      ordinal: record.ordinal,
+      slot: noSlot,
+      generation: 0,
+      functionNo: 0,
+      method: settings.name.slice(settings.name.indexOf(".") + 1),
+      attempt: record.attempt,
+      returnCount: settings.returnCount,
+      flags: (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
+        (settings.isStream ? TaskFlag.stream : 0),
+      depth: record.depth,
+      callerNo: record.callerNo,
+      backpressure: settings.backpressure,
+      args: record.args.stored,
+      dependencies: dependencyValues(record),
+    });
+    peer.end();
+  }
+
+  /** The connection ended with calls unanswered: each may have run. */
+  #disconnected(callee: Callee, peer: Peer): void {
+    if (callee.peer === peer) callee.peer = undefined;
+    callee.endedProcessId = peer.remote?.processId;
+    const lost = [...callee.sent.values()];
+    callee.sent.clear();
+    const again = new Map<number, TaskRecord[]>();
+    for (const record of lost) {
+      const { attempt } = record;
+      const { maxTaskRetries: maxRetries, className, actorId } = callee.info;
+      if (record.isAbandoned) {
+        this.#byOrdinal.delete(record.ordinal);
+        this.#owner.settle();
+      } else if (mayRetry({ attempt, maxRetries })) {
+        record.attempt++;
+        record.phase = "queued";
+        callee.prepared.add(record);
+        const queue = again.get(record.callerNo) ?? [];
+        again.set(record.callerNo, [...queue, record]);
+      } else {
+        this.#failWhenKnown(callee, record, { className, actorId });
+      }
+    }
+    for (const [callerNo, records] of again) {
+      const queue = callee.waiting.get(callerNo) ?? [];
+      callee.waiting.set(callerNo, [...records, ...queue]);
+    }
+    if (callee.state?.phase === "alive") this.onState(callee.state);
+  }
+
+  /** Fails a lost call by what the head says next: dead for good, or starting again. */
+  async #failWhenKnown(
+    callee: Callee,
+    record: TaskRecord,
+    { className, actorId }: { className: string; actorId: ActorId },
+  ): Promise<void> {
+    this.#byOrdinal.delete(record.ordinal);
+    const asked = this.#owner.node.request("actor.fate", { actorId });
+    const state = await asked.catch(() => undefined);
+    if (state?.phase === "dead") {
+      this.#owner.outcomes.fail(record, await this.#deathError(callee, state));
+      return;
+    }
+    const { name } = record.template.settings;
+    this.#owner.outcomes.fail(
+      record,
+      new ActorUnavailableError(
+        `Cannot finish call "${name}": actor ${className} died during it and is starting again; the call may have run`,
+        { actorId },
+      ),
+    );
+  }
+
+  /** Rejects all that still waits for a dead actor. */
+  async #bury(callee: Callee, state: ActorState): Promise<void> {
+    const waiting = [...callee.waiting.values()].flat();
+    callee.waiting.clear();
+    const error = await this.#deathError(callee, state);
+    for (const record of waiting) {
+      this.#byOrdinal.delete(record.ordinal);
+      callee.prepared.delete(record);
+      this.#owner.outcomes.fail(record, error);
+    }
+  }
+
+  async #deathError(callee: Callee, state: ActorState): Promise<Error> {
+    const { className, actorId } = callee.info;
+    const reason = state.reason ?? "for an unknown reason";
+    const held = state.error === undefined
+      ? undefined
+      : this.#owner.values.hold(state.error);
+    const cause = held === undefined
+      ? undefined
+      : await openFailure(new HeldFailure(held), this.#owner.values);
+    return new ActorDiedError(
+      `Cannot call actor ${className}: it is dead, ${reason}`,
+      { actorId, reason, ...(cause === undefined ? {} : { cause }) },
+    );
+  }
+
+  #remove(callee: Callee, record: TaskRecord): void {
+    this.#byOrdinal.delete(record.ordinal);
+    callee.prepared.delete(record);
+    const queue = callee.waiting.get(record.callerNo);
+    const at = queue?.indexOf(record) ?? -1;
+    if (at >= 0) queue!.splice(at, 1);
+  }
+}

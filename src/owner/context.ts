@@ -1,0 +1,58 @@
+/**
+ * Which task or actor method the running code belongs to.
+ *
+ * Everything a caller is known by (order of calls, children to cancel, CPU to
+ * give back while waiting) hangs on this; the driver's own code has none.
+ *
+ * @module
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { ActorId, TaskId } from "../base/ids.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+
+/** One attempt of a task, or one incarnation of an actor in one call. */
+export interface TaskContext {
+  readonly taskId: TaskId;
+  readonly actorId?: ActorId;
+  readonly functionName: string;
+  readonly attempt: number;
+  readonly depth: number;
+  /** A number of this process's, one for each caller whose calls keep their order. */
+  readonly callerNo: number;
+  readonly resources: ResourceAmounts;
+  readonly signal: AbortSignal;
+  /** What this task submitted, to be cancelled with it. */
+  readonly children: Set<object>;
+  /** The task begins to wait inside the runtime: its CPU is free. */
+  suspended(): void;
+  /** The wait is over. */
+  resumed(): void;
+  /** The handle of the actor this runs in. */
+  readonly currentActor?: unknown;
+  /** Fails the task from outside its own promise chain. */
+  fail(error: unknown): void;
+}
+
+const storage = new AsyncLocalStorage<TaskContext>();
+
+/** The context of the running code; undefined in the driver's own. */
+export function currentContext(): TaskContext | undefined {
+  return storage.getStore();
+}
+
+/** Runs `body` as part of a task. */
+export function runInContext<T>(context: TaskContext, body: () => T): T {
+  return storage.run(context, body);
+}
+
+/** Waits inside the runtime: meanwhile the task holds no CPU. */
+export async function waiting<T>(promise: Promise<T>): Promise<T> {
+  const context = storage.getStore();
+  if (context === undefined) return await promise;
+  context.suspended();
+  try {
+    return await promise;
+  } finally {
+    context.resumed();
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Failures of tasks and objects: kept as they came, opened when somebody asks,
+ * told once if nobody ever does.
+ *
+ * @module
+ */
+import { afterMs, type Timer } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
+import type { HeldValue } from "../base/stored.ts";
+import type { ObjectEntry } from "./object_ref.ts";
+import type { Values } from "./values.ts";
+
+/** An error that came encoded from another process; one of this process's own is kept as it is. */
+export class HeldFailure {
+  readonly held: HeldValue;
+
+  constructor(held: HeldValue) {
+    this.held = held;
+  }
+}
+
+/** What `get` rejects with. */
+export async function openFailure(
+  failure: unknown,
+  values: Values,
+): Promise<unknown> {
+  return failure instanceof HeldFailure
+    ? await values.open(failure.held)
+    : failure;
+}
+
+/** The failure as others get it. */
+export function storeFailure(failure: unknown, values: Values): HeldValue {
+  return failure instanceof HeldFailure
+    ? failure.held
+    : values.store(failure, { label: "error" }).held;
+}
+
+/** Failures that nobody has asked for yet; each is logged once. */
+export class UnaskedFailures {
+  readonly #entries = new Map<ObjectEntry, string>();
+  readonly #values: Values;
+  #timer: Timer | undefined;
+
+  constructor(values: Values) {
+    this.#values = values;
+  }
+
+  /** A task failed; unless somebody asks within a while, it is told. */
+  add(entry: ObjectEntry, functionName: string): void {
+    if (entry.isAsked) return;
+    this.#entries.set(entry, functionName);
+    this.#timer ??= afterMs(limits.failureUnaskedMs, () => this.tell());
+  }
+
+  /** Tells of all that nobody asked for. */
+  async tell(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const entries = [...this.#entries];
+    this.#entries.clear();
+    for (const [entry, functionName] of entries) {
+      if (entry.isAsked) continue;
+      const error = await openFailure(entry.error, this.#values);
+      const text = error instanceof Error ? describe(error) : String(error);
+      log.error(`task "${functionName}" failed and nobody asked: ${text}`);
+    }
+  }
+}
+
+function describe(error: Error): string {
+  const cause = error.cause instanceof Error
+    ? error.cause.stack ?? String(error.cause)
+    : error.cause === undefined
+    ? ""
+    : Deno.inspect(error.cause);
+  return `${error.name}: ${error.message}${cause === "" ? "" : `\n${cause}`}`;
+}

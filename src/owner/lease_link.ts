@@ -1,0 +1,104 @@
+/**
+ * A held lease: the connection to its worker, and tasks written onto it.
+ *
+ * @module
+ */
+import type { Timer } from "../base/clock.ts";
+import type { ProcessId } from "../base/ids.ts";
+import type { HeldValue } from "../base/stored.ts";
+import type { CodeRef } from "../base/stored.ts";
+import type { Pipeline } from "../state/pipelines.ts";
+import { FrameKind } from "../wire/frame.ts";
+import type { Peer } from "../wire/peer.ts";
+import { TaskFlag, writeFunction, writeTask } from "../wire/task_frames.ts";
+import { limits } from "../base/limits.ts";
+import { entryOfRef } from "./object_ref.ts";
+import type { TaskRecord, TaskTemplate } from "./task_record.ts";
+
+/** What an owner knows of one worker it is connected to, whatever leases it holds there. */
+export interface WorkerLink {
+  readonly processId: ProcessId;
+  readonly pid: number;
+  readonly peer: Peer;
+  /** Functions that have their number on this connection. */
+  readonly functionNos: Set<number>;
+  /** Claims taken back whose frames the worker has not consumed yet. */
+  readonly revokedSlots: Set<number>;
+  /** This owner asked for the worker's end. */
+  isKilled: boolean;
+}
+
+/** One lease and the worker behind it. */
+export interface LeaseLink {
+  readonly worker: WorkerLink;
+  readonly pipeline: Pipeline<TaskRecord>;
+  /** Its worker has other tasks, which wait. */
+  readonly isGuest: boolean;
+  idleTimer: Timer | undefined;
+}
+
+const noValue: HeldValue = { stored: { bytes: new Uint8Array(0) }, refs: [] };
+
+/** Writes a task onto a worker's connection; its function's number first, once. */
+export function writeTaskTo(
+  { worker, isGuest }: LeaseLink,
+  record: TaskRecord,
+  code: CodeRef,
+): void {
+  const { peer } = worker;
+  const { template } = record;
+  nameFunction(worker, template, code);
+  const out = peer.begin(FrameKind.task);
+  writeTask(out, {
+    ordinal: record.ordinal,
+    slot: record.slot,
+    generation: record.generation,
+    functionNo: template.functionNo,
+    method: "",
+    attempt: record.attempt,
+    returnCount: template.settings.returnCount,
+    flags: flagsOf(record) | (isGuest ? TaskFlag.guest : 0),
+    depth: record.depth,
+    callerNo: record.callerNo,
+    backpressure: template.settings.backpressure,
+    args: record.args.stored,
+    dependencies: dependencyValues(record),
+  });
+  peer.end();
+}
+
+/** The values that a record's refs became. */
+export function dependencyValues(record: TaskRecord) {
+  return record.dependencies.map(({ position, ref }) => ({
+    position,
+    value: (entryOfRef(ref).value ?? noValue).stored,
+  }));
+}
+
+function nameFunction(
+  worker: WorkerLink,
+  template: TaskTemplate,
+  code: CodeRef,
+): void {
+  const { functionNo, settings } = template;
+  if (worker.functionNos.has(functionNo)) return;
+  worker.functionNos.add(functionNo);
+  const out = worker.peer.begin(FrameKind.function);
+  writeFunction(out, {
+    functionNo,
+    code,
+    name: settings.name,
+    resources: JSON.stringify(settings.resources),
+  });
+  worker.peer.end();
+}
+
+function flagsOf(record: TaskRecord): number {
+  const { settings, stats } = record.template;
+  const isShort = stats.meanRunMs !== undefined &&
+    stats.meanRunMs <= limits.shortTaskMs;
+  return (isShort ? TaskFlag.short : 0) |
+    (record.isAlone || settings.maxRetries === 0 ? TaskFlag.alone : 0) |
+    (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
+    (settings.isStream ? TaskFlag.stream : 0);
+}

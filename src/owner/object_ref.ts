@@ -1,0 +1,172 @@
+/**
+ * Object refs: what a program holds, and the entry behind each.
+ *
+ * An entry is one object as one process knows it: its state, its value once
+ * there, and who waits. Whether it is the process's own or borrowed, and how
+ * long it lives, is kept by `references.ts`.
+ *
+ * @module
+ */
+import { objectIdOf, type ProcessId } from "../base/ids.ts";
+import type { HeldValue } from "../base/stored.ts";
+
+/** Where an object stands. */
+export const Status = { pending: 0, ready: 1, failed: 2, freed: 3 } as const;
+/** One of {@linkcode Status}. */
+export type Status = typeof Status[keyof typeof Status];
+
+/** One object as this process knows it. */
+export class ObjectEntry {
+  readonly ownerId: ProcessId;
+  readonly ordinal: number;
+  readonly index: number;
+  status: Status = Status.pending;
+  value: HeldValue | undefined;
+  error: unknown;
+  /** Somebody looked at the outcome: a failure needs no log line. */
+  isAsked = false;
+  /** Another process may know it: kept in a table, its handles counted. */
+  isShared = false;
+  /** Live handles, where they are counted. */
+  handleCount = 0;
+  /** Processes that hold it, where this one owns it. */
+  holders: Set<ProcessId> | undefined;
+  /** The task that makes it, for `cancel` and `why`. */
+  producer: object | undefined;
+  /** Called once when nothing holds it any more. */
+  onUnreferenced: (() => void) | undefined;
+  #waiters: ((entry: ObjectEntry) => void)[] | undefined;
+
+  constructor(ownerId: ProcessId, ordinal: number, index: number) {
+    this.ownerId = ownerId;
+    this.ordinal = ordinal;
+    this.index = index;
+  }
+
+  /** Its id in hex. */
+  get id(): string {
+    return objectIdOf(this.ownerId, this.ordinal, this.index);
+  }
+
+  /** Whether it has its outcome. */
+  get isSettled(): boolean {
+    return this.status !== Status.pending;
+  }
+
+  /** Calls `waiter` once it is settled; at once if it is. */
+  whenSettled(waiter: (entry: ObjectEntry) => void): void {
+    if (this.status !== Status.pending) waiter(this);
+    else (this.#waiters ??= []).push(waiter);
+  }
+
+  /** Takes a waiter back. */
+  forget(waiter: (entry: ObjectEntry) => void): void {
+    const at = this.#waiters?.indexOf(waiter) ?? -1;
+    if (at >= 0) this.#waiters!.splice(at, 1);
+  }
+
+  /** The value is there. A second outcome changes nothing. */
+  resolve(value: HeldValue): void {
+    if (this.status !== Status.pending) return;
+    this.status = Status.ready;
+    this.value = value;
+    this.#settle();
+  }
+
+  /** There will be no value. A second outcome changes nothing. */
+  reject(error: unknown): void {
+    if (this.status !== Status.pending) return;
+    this.status = Status.failed;
+    this.error = error;
+    this.#settle();
+  }
+
+  /** Gives the value back; later reads fail with `error`. */
+  free(error: unknown): void {
+    this.status = Status.freed;
+    this.value = undefined;
+    this.error = error;
+    this.#settle();
+  }
+
+  #settle(): void {
+    const waiters = this.#waiters;
+    if (waiters === undefined) return;
+    this.#waiters = undefined;
+    this.isAsked = true;
+    for (const waiter of waiters) waiter(this);
+  }
+}
+
+let entryOf: (ref: ObjectRef<unknown>) => ObjectEntry;
+let makeRef: (entry: ObjectEntry) => ObjectRef<unknown>;
+let disposed: (ref: ObjectRef<unknown>) => void = () => {};
+declare const valueType: unique symbol;
+
+/**
+ * A reference to a value that exists now or will: what `.remote()` and `put`
+ * return and `get` takes. Opaque and immutable; may be an argument, stand
+ * inside a value, or lie in an actor's state. It is no thenable: awaiting or
+ * returning one never unwraps it.
+ *
+ * @example
+ * ```ts
+ * import { get, type ObjectRef, put } from "@manta/manta";
+ * const ref: ObjectRef<number[]> = put([1, 2, 3]);
+ * console.log(ref.id.length, await get(ref)); // 32 [ 1, 2, 3 ]
+ * ```
+ */
+export class ObjectRef<T> implements Disposable {
+  readonly #entry: ObjectEntry;
+  declare readonly [valueType]: T;
+
+  private constructor(entry: ObjectEntry) {
+    this.#entry = entry;
+  }
+
+  static {
+    entryOf = (ref) => {
+      if (!(#entry in ref)) {
+        throw new TypeError("Cannot use value as ObjectRef: it is none");
+      }
+      return ref.#entry;
+    };
+    makeRef = (entry) => new ObjectRef<unknown>(entry);
+  }
+
+  /** The object's id: 32 hex digits, its owner and task readable in them. */
+  get id(): string {
+    return this.#entry.id;
+  }
+
+  /** Lets go of the object now, as the garbage collector would later. */
+  [Symbol.dispose](): void {
+    disposed(this);
+  }
+
+  /** How it looks in a log. */
+  [Symbol.for("Deno.customInspect")](): string {
+    const states = ["pending", "ready", "failed", "freed"];
+    return `ObjectRef(${this.id}, ${states[this.#entry.status]})`;
+  }
+}
+
+/** Whether a value is an object ref. */
+export function isObjectRef(value: unknown): value is ObjectRef<unknown> {
+  return value instanceof ObjectRef;
+}
+
+/** The entry behind a ref. */
+export function entryOfRef(ref: ObjectRef<unknown>): ObjectEntry {
+  return entryOf(ref);
+}
+
+/** A new handle on an entry; `references.ts` counts it. */
+export function refOfEntry(entry: ObjectEntry): ObjectRef<unknown> {
+  return makeRef(entry);
+}
+
+/** Sets what disposing a ref does. */
+export function onDisposed(handler: (ref: ObjectRef<unknown>) => void): void {
+  disposed = handler;
+}

@@ -1,0 +1,305 @@
+/**
+ * What becomes of tasks: values, errors, crashes, retries, time limits.
+ *
+ * Every record passes `#settle` exactly once, whatever was tried before; so a
+ * task has one outcome that its owner sees. Which attempt is worth another is
+ * decided by `state/retries.ts`.
+ *
+ * @module
+ */
+import { afterMs } from "../base/clock.ts";
+import {
+  TaskTimeoutError,
+  TaskUnschedulableError,
+  WorkerCrashedError,
+} from "../base/errors.ts";
+import { taskIdOf } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import type { CodeRef, HeldValue } from "../base/stored.ts";
+import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
+import type { Fate } from "../wire/messages.ts";
+import type { Peer } from "../wire/peer.ts";
+import {
+  type ItemFrame,
+  Outcome,
+  type ReplyFrame,
+} from "../wire/task_frames.ts";
+import { HeldFailure, openFailure, type UnaskedFailures } from "./failures.ts";
+import type { Owner } from "./owner.ts";
+import type { SubmitterEvents, WorkerEnding } from "./submitter.ts";
+import type { TaskRecord } from "./task_record.ts";
+
+/** Settles the records of one owner. */
+export class Outcomes implements SubmitterEvents {
+  readonly #owner: Owner;
+  readonly #unasked: UnaskedFailures;
+
+  constructor(owner: Owner, unasked: UnaskedFailures) {
+    this.#owner = owner;
+    this.#unasked = unasked;
+  }
+
+  codeOf(record: TaskRecord): CodeRef {
+    return this.#owner.values.code.knownRef(record.template.fn)!;
+  }
+
+  /** A worker answered a task or call. */
+  replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void {
+    clearTimeout(record.timer);
+    if (record.isAbandoned) {
+      // Its refs were settled before; what came along is let go again.
+      this.#owner.release(from, reply.pinToken);
+      this.#owner.settle();
+      return;
+    }
+    const received: HeldValue[] = [];
+    const waits: Promise<unknown>[] = [];
+    for (const stored of reply.values) {
+      const { held, ready } = this.#owner.receive(stored, from);
+      received.push(held);
+      if (ready !== undefined) waits.push(ready);
+    }
+    this.#owner.release(from, reply.pinToken);
+    if (waits.length === 0) this.#conclude(record, reply, received);
+    else {
+      Promise.all(waits).then(
+        () => this.#conclude(record, reply, received),
+        (error) => this.fail(record, error),
+      );
+    }
+  }
+
+  /** A task lost its worker. */
+  workerEnded(record: TaskRecord, ending: WorkerEnding): void {
+    clearTimeout(record.timer);
+    if (record.isAbandoned) {
+      this.#owner.settle();
+      return;
+    }
+    const { settings } = record.template;
+    const verdict = afterWorkerEnded(
+      {
+        progress: ending.progress,
+        attempt: record.attempt,
+        maxRetries: settings.maxRetries,
+      },
+      ending.isOwnDoing,
+    );
+    if (verdict === "fail") {
+      this.#crashed(record, ending);
+      return;
+    }
+    if (verdict === "retry") {
+      record.isAlone = true;
+      this.#newAttempt(record, "crashed");
+    }
+    this.#owner.submitter.requeue(record);
+  }
+
+  unschedulable(record: TaskRecord, reason: string): void {
+    const { name, resources } = record.template.settings;
+    this.fail(
+      record,
+      new TaskUnschedulableError(
+        `Cannot run task "${name}": it asks for ${
+          amounts(resources)
+        }, and ${reason}`,
+        { resources },
+      ),
+    );
+  }
+
+  /** There will be no value. The error is the owner's own, or came encoded. */
+  fail(record: TaskRecord, error: unknown): void {
+    if (record.phase === "done") return;
+    this.#settle(record, "failed");
+    record.sink?.ended(error);
+    for (const entry of record.returns) entry.reject(error);
+    const first = record.returns[0];
+    if (first !== undefined) {
+      this.#unasked.add(first, record.template.settings.name);
+    }
+    this.#owner.settle();
+  }
+
+  /** Settles a record now and stops what runs for it. */
+  stop(
+    record: TaskRecord,
+    error: Error,
+    how: { isForced: boolean; isRecursive: boolean },
+  ): void {
+    const { submitter, actors } = this.#owner;
+    const isIdle = record.phase === "preparing" ||
+      actors.withdraw(record) || submitter.withdraw(record);
+    if (isIdle) {
+      this.fail(record, error);
+      return;
+    }
+    const worker = submitter.workerOf(record);
+    const peer = worker?.peer ?? actors.peerOf(record);
+    peer?.notify("task.cancel", {
+      ordinal: record.ordinal,
+      isRecursive: how.isRecursive,
+    });
+    this.#abandon(record, error);
+    if (how.isForced && worker !== undefined) {
+      submitter.kill(worker, error.message);
+    }
+  }
+
+  /** A timed task has begun: from now on its time counts. */
+  started(ordinal: number): void {
+    const record = this.#owner.submitter.inFlight(ordinal) ??
+      this.#owner.actors.inFlight(ordinal);
+    const timeoutMs = record?.template.settings.timeoutMs;
+    if (record === undefined || timeoutMs === undefined) return;
+    record.timer = afterMs(timeoutMs, () => this.#overtime(record, timeoutMs));
+  }
+
+  /** The time that a task may wait to start counts from here. */
+  watchScheduling(record: TaskRecord): void {
+    const { schedulingTimeoutMs, name } = record.template.settings;
+    if (schedulingTimeoutMs === undefined) return;
+    record.timer = afterMs(schedulingTimeoutMs, () => {
+      if (record.phase === "done") return;
+      const isIdle = record.phase === "preparing" ||
+        this.#owner.submitter.withdraw(record);
+      if (!isIdle) return;
+      this.fail(
+        record,
+        new TaskTimeoutError(
+          `Cannot run task "${name}": no worker was free within its schedulingTimeout of ${schedulingTimeoutMs} ms`,
+          {
+            taskId: taskIdOf(this.#owner.self, record.ordinal),
+            timeoutMs: schedulingTimeoutMs,
+          },
+        ),
+      );
+    });
+  }
+
+  /** A generator yielded. */
+  item(item: ItemFrame, from: Peer): void {
+    const record = this.#owner.submitter.inFlight(item.ordinal) ??
+      this.#owner.actors.inFlight(item.ordinal);
+    const { held, ready } = this.#owner.receive(item.value, from);
+    this.#owner.release(from, item.pinToken);
+    // After a retry, what was delivered before is not delivered again.
+    const isWanted = record !== undefined && !record.isAbandoned &&
+      item.attempt === record.attempt &&
+      item.index >= (record.sink?.takenCount ?? 0);
+    if (!isWanted) return;
+    if (ready === undefined) record.sink?.item(item.index, held);
+    else ready.then(() => record.sink?.item(item.index, held));
+  }
+
+  #conclude(
+    record: TaskRecord,
+    reply: ReplyFrame,
+    received: HeldValue[],
+  ): void {
+    if (reply.outcome === Outcome.failed) {
+      this.#failed(record, received[0]!);
+      return;
+    }
+    this.#settle(record, "finished", reply);
+    record.returns.forEach((entry, index) => entry.resolve(received[index]!));
+    record.sink?.ended(undefined);
+    this.#owner.settle();
+  }
+
+  #failed(record: TaskRecord, held: HeldValue): void {
+    const { isRetryable, maxRetries } = record.template.settings;
+    const failure = new HeldFailure(held);
+    if (isRetryable === undefined || !mayRetry({ ...record, maxRetries })) {
+      this.fail(record, failure);
+      return;
+    }
+    openFailure(failure, this.#owner.values).then((error) => {
+      const cause = error instanceof Error ? error.cause : error;
+      if (record.phase === "done") return;
+      if (!isRetryable(cause)) return this.fail(record, failure);
+      this.#newAttempt(record, "failed");
+      this.#owner.submitter.requeue(record);
+    }).catch((error) => this.fail(record, error));
+  }
+
+  #newAttempt(record: TaskRecord, outcome: "failed" | "crashed"): void {
+    this.#owner.lineage.attempted(record, outcome);
+    record.attempt++;
+  }
+
+  async #crashed(record: TaskRecord, ending: WorkerEnding): Promise<void> {
+    const { name } = record.template.settings;
+    const fate: Fate = await ending.fate.catch(() => ({}));
+    const how = fate.exitSignal !== undefined
+      ? `signal ${fate.exitSignal}`
+      : fate.exitCode !== undefined
+      ? `exit code ${fate.exitCode}`
+      : "an unknown cause";
+    const runs = record.attempt === 1
+      ? "1 attempt"
+      : `${record.attempt} attempts`;
+    const tail = fate.stderrTail === undefined || fate.stderrTail === ""
+      ? ""
+      : `. The last it wrote to stderr: ${fate.stderrTail}`;
+    const why = fate.reason === undefined ? "" : ` (${fate.reason})`;
+    this.fail(
+      record,
+      new WorkerCrashedError(
+        `Cannot finish task "${name}": its worker ${ending.pid} ended by ${how}${why} after ${runs}${tail}`,
+        {
+          functionName: name,
+          attempts: record.attempt,
+          ...(fate.exitCode === undefined ? {} : { exitCode: fate.exitCode }),
+          ...(fate.exitSignal === undefined
+            ? {}
+            : { exitSignal: fate.exitSignal }),
+        },
+      ),
+    );
+  }
+
+  #overtime(record: TaskRecord, timeoutMs: number): void {
+    if (record.phase === "done") return;
+    const worker = this.#owner.submitter.workerOf(record);
+    const { name } = record.template.settings;
+    this.stop(
+      record,
+      new TaskTimeoutError(
+        `Cannot finish task "${name}": it ran longer than its timeout of ${timeoutMs} ms`,
+        { taskId: taskIdOf(this.#owner.self, record.ordinal), timeoutMs },
+      ),
+      { isForced: false, isRecursive: true },
+    );
+    if (worker === undefined) return;
+    record.timer = afterMs(limits.abortGraceMs, () => {
+      const isStuck = this.#owner.submitter.workerOf(record) === worker;
+      if (isStuck) this.#owner.submitter.kill(worker, `"${name}" over time`);
+    });
+  }
+
+  /** Its refs are settled while its worker still runs it. */
+  #abandon(record: TaskRecord, error: Error): void {
+    if (record.phase === "done") return;
+    this.#settle(record, "cancelled");
+    record.isAbandoned = true;
+    record.sink?.ended(error);
+    for (const entry of record.returns) entry.reject(error);
+  }
+
+  #settle(
+    record: TaskRecord,
+    outcome: "finished" | "failed" | "cancelled",
+    reply?: ReplyFrame,
+  ): void {
+    clearTimeout(record.timer);
+    record.phase = "done";
+    for (const entry of record.returns) entry.producer = undefined;
+    this.#owner.lineage.settled(record, outcome, reply);
+  }
+}
+
+function amounts(resources: Record<string, number>): string {
+  return JSON.stringify(resources);
+}

@@ -1,0 +1,504 @@
+/**
+ * The owner in a process: its tasks and objects, from submission to outcome.
+ *
+ * Facade over the rooms beside it: `submitter.ts` gets tasks onto workers,
+ * `references.ts` knows who holds what, `values.ts` stores and opens,
+ * `actor_calls.ts` talks to actors. Drivers, workers and actors each have one.
+ *
+ * @module
+ */
+import { monotonicMs } from "../base/clock.ts";
+import {
+  ObjectFreedError,
+  ObjectLostError,
+  TaskCancelledError,
+} from "../base/errors.ts";
+import { type ProcessId, taskIdOf } from "../base/ids.ts";
+import type { HeldValue, StoredValue } from "../base/stored.ts";
+import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
+import type { Network } from "../wire/network.ts";
+import {
+  type NoticeHandlers,
+  type Peer,
+  PeerEndedError,
+  type RequestHandlers,
+} from "../wire/peer.ts";
+import type { JobInfo, ObjectKey } from "../wire/messages.ts";
+import { FrameKind } from "../wire/frame.ts";
+import {
+  Outcome,
+  readItem,
+  readProgress,
+  readReply,
+  type ReplyFrame,
+} from "../wire/task_frames.ts";
+import { ActorCalls } from "./actor_calls.ts";
+import { currentContext } from "./context.ts";
+import {
+  HeldFailure,
+  openFailure,
+  storeFailure,
+  UnaskedFailures,
+} from "./failures.ts";
+import {
+  entryOfRef,
+  isObjectRef,
+  type ObjectEntry,
+  type ObjectRef,
+  Status,
+} from "./object_ref.ts";
+import { Outcomes } from "./outcomes.ts";
+import { References } from "./references.ts";
+import { SegmentClient } from "./segments.ts";
+import { Submitter } from "./submitter.ts";
+import {
+  type StreamSink,
+  TaskRecord,
+  type TaskTemplate,
+} from "./task_record.ts";
+import { LineageFeed } from "./lineage_feed.ts";
+import { Values } from "./values.ts";
+
+/** Where an owner stands. */
+export interface OwnerRooms {
+  network: Network;
+  node: Peer;
+  claims: { page: ClaimPage; slots: ClaimSlots; path: string } | undefined;
+  job: JobInfo;
+  /** Called when this process begins and ceases to be owed anything. */
+  onOwedChanged(isOwed: boolean): void;
+}
+
+/** All that one process owns and awaits. */
+export class Owner {
+  readonly self: ProcessId;
+  readonly job: JobInfo;
+  readonly node: Peer;
+  readonly references: References;
+  readonly segments: SegmentClient;
+  readonly values: Values;
+  readonly submitter: Submitter;
+  readonly actors: ActorCalls;
+  readonly lineage: LineageFeed;
+  readonly outcomes: Outcomes;
+  readonly #network: Network;
+  readonly #unasked: UnaskedFailures;
+  readonly #fetching = new WeakSet<ObjectEntry>();
+  readonly #onOwedChanged: (isOwed: boolean) => void;
+  #nextOrdinal = 1;
+  #nextCallerNo = 1;
+  #owedCount = 0;
+  #isClosed = false;
+
+  constructor(rooms: OwnerRooms) {
+    const { network, node, claims } = rooms;
+    this.self = network.self.processId;
+    this.job = rooms.job;
+    this.node = node;
+    this.#network = network;
+    this.#onOwedChanged = rooms.onOwedChanged;
+    this.references = new References(this.self, network);
+    this.segments = new SegmentClient(this.self, node);
+    const { references, segments } = this;
+    const { mainModule } = rooms.job;
+    this.values = new Values(this.self, { references, segments, mainModule });
+    this.#unasked = new UnaskedFailures(this.values);
+    this.lineage = new LineageFeed(this, node);
+    this.outcomes = new Outcomes(this, this.#unasked);
+    this.submitter = new Submitter(
+      this.self,
+      { node, network, claims },
+      this.outcomes,
+    );
+    this.actors = new ActorCalls(this, network);
+  }
+
+  /** The next number for a task or object of this process. */
+  nextOrdinal(): number {
+    return this.#nextOrdinal++;
+  }
+
+  /** A number for a new caller in this process; 0 is the process's own code. */
+  nextCallerNo(): number {
+    return this.#nextCallerNo++;
+  }
+
+  /** Something is owed to this process: it must not exit before. */
+  owe(): void {
+    if (this.#owedCount++ === 0) this.#onOwedChanged(true);
+  }
+
+  /** It came. */
+  settle(): void {
+    if (--this.#owedCount === 0) this.#onOwedChanged(false);
+  }
+
+  /** Submits a task; its refs are there at once. */
+  submit(
+    template: TaskTemplate,
+    args: unknown[],
+    sink?: StreamSink,
+  ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
+    const { record, refs, ready } = this.prepare(template, args, sink);
+    const context = currentContext();
+    context?.children.add(record);
+    this.whenPrepared(record, ready, () => this.submitter.submit(record));
+    return { refs, record };
+  }
+
+  /** A record with its arguments stored; not yet on its way. */
+  prepare(
+    template: TaskTemplate,
+    args: unknown[],
+    sink: StreamSink | undefined,
+  ): {
+    record: TaskRecord;
+    refs: ObjectRef<unknown>[];
+    ready: Promise<void> | undefined;
+  } {
+    const context = currentContext();
+    const dependencies: { position: number; ref: ObjectRef<unknown> }[] = [];
+    const plain = args.some(isObjectRef)
+      ? args.map((arg, position) => {
+        if (!isObjectRef(arg)) return arg;
+        this.assertKnown(arg);
+        dependencies.push({ position, ref: arg });
+        return undefined;
+      })
+      : args;
+    const { held, ready } = this.values.store(plain, { label: [] });
+    const ordinal = this.nextOrdinal();
+    const refs: ObjectRef<unknown>[] = [];
+    const { returnCount, isStream } = template.settings;
+    for (let index = 0; index < (isStream ? 0 : returnCount); index++) {
+      refs.push(this.references.create(ordinal, index));
+    }
+    const record = new TaskRecord({
+      ordinal,
+      template,
+      args: held,
+      dependencies,
+      returns: refs.map(entryOfRef),
+      sink,
+      depth: context === undefined ? 0 : context.depth + 1,
+      callerNo: context?.callerNo ?? 0,
+      submittedAtMs: monotonicMs(),
+    });
+    for (const entry of record.returns) entry.producer = record;
+    this.owe();
+    return { record, refs, ready };
+  }
+
+  /** Calls `go` when code, arguments and dependencies are all there; fails the record if one can't be. */
+  whenPrepared(
+    record: TaskRecord,
+    ready: Promise<void> | undefined,
+    go: () => void,
+  ): void {
+    let missingCount = 1;
+    const arrived = () => {
+      if (--missingCount === 0 && record.phase === "preparing") go();
+    };
+    const failed = (error: unknown) => this.outcomes.fail(record, error);
+    const { fn } = record.template;
+    if (this.values.code.knownRef(fn) === undefined) {
+      missingCount++;
+      this.values.code.refOf(fn).then(arrived, failed);
+    }
+    if (ready !== undefined) {
+      missingCount++;
+      ready.then(arrived, failed);
+    }
+    for (const { ref } of record.dependencies) {
+      missingCount++;
+      this.demand(entryOfRef(ref));
+      entryOfRef(ref).whenSettled((entry) => {
+        if (entry.status === Status.ready) arrived();
+        else failed(entry.error);
+      });
+    }
+    arrived();
+  }
+
+  /** Stores a value; its ref is there at once. */
+  put(value: unknown): ObjectRef<unknown> {
+    const { held, ready } = this.values.store(value, { label: "value" });
+    const ref = this.references.create(this.nextOrdinal(), 0);
+    const entry = entryOfRef(ref);
+    if (ready === undefined) {
+      entry.resolve(held);
+      return ref;
+    }
+    this.owe();
+    ready.then(
+      () => entry.resolve(held),
+      (error) => entry.reject(error),
+    ).finally(() => this.settle());
+    return ref;
+  }
+
+  /** The value of a settled object; throws or rejects with why there is none. */
+  read(entry: ObjectEntry): unknown {
+    entry.isAsked = true;
+    if (entry.status === Status.ready) return this.values.open(entry.value!);
+    return openFailure(entry.error, this.values).then((error) => {
+      throw error;
+    });
+  }
+
+  /** Makes sure that an object of another process is on its way here. */
+  demand(entry: ObjectEntry): void {
+    entry.isAsked = true;
+    if (entry.ownerId === this.self || entry.isSettled) return;
+    if (this.#fetching.has(entry)) return;
+    this.#fetching.add(entry);
+    this.#fetch(entry);
+  }
+
+  /** Throws unless a ref belongs to a process of this run. */
+  assertKnown(ref: ObjectRef<unknown>): void {
+    if (this.#isClosed) {
+      throw new TypeError("Cannot use ref: its runtime has ended");
+    }
+    const entry = entryOfRef(ref);
+    if (entry.ownerId !== this.self && !entry.isShared) {
+      throw new TypeError(
+        `Cannot use ref ${entry.id}: it belongs to another or an ended runtime`,
+      );
+    }
+  }
+
+  /** Gives the memory of objects back now. */
+  free(refs: ObjectRef<unknown>[]): void {
+    for (const ref of refs) {
+      const entry = entryOfRef(ref);
+      if (entry.ownerId === this.self) this.#free(entry);
+      else {
+        this.#network.peer(entry.ownerId).then((peer) =>
+          peer.notify("object.free", { objects: [keyOf(entry)] })
+        ).catch(() => {}); // Its owner is gone, and it with it.
+        entry.free(freedError(entry));
+      }
+    }
+  }
+
+  /** Stops what makes an object. */
+  cancel(
+    ref: ObjectRef<unknown>,
+    how: { isForced: boolean; isRecursive: boolean },
+  ): void {
+    const entry = entryOfRef(ref);
+    if (entry.ownerId === this.self) {
+      if (entry.producer instanceof TaskRecord) {
+        this.cancelRecord(entry.producer, how);
+      }
+      return;
+    }
+    this.#network.peer(entry.ownerId).then((peer) =>
+      peer.notify("object.cancel", { ...keyOf(entry), ...how })
+    ).catch(() => {}); // Its owner is gone, and the task with it.
+  }
+
+  /** Stops a task or call of this process's own. */
+  cancelRecord(
+    record: TaskRecord,
+    how: { isForced: boolean; isRecursive: boolean },
+  ): void {
+    if (record.phase === "done") return;
+    const { name } = record.template.settings;
+    const taskId = taskIdOf(this.self, record.ordinal);
+    this.outcomes.stop(
+      record,
+      new TaskCancelledError(`Cannot finish task "${name}": it was cancelled`, {
+        taskId,
+      }),
+      how,
+    );
+  }
+
+  /** What the process answers to others about its objects. */
+  requests(): RequestHandlers {
+    return {
+      "object.fetch": (ask, peer) => this.#onFetch(ask, peer),
+      "object.borrow": ({ objects }, peer) => ({
+        missing: this.references.borrowedBy(peer.remote!.processId, objects),
+      }),
+      "code.get": ({ hash }) => {
+        const bundle = this.values.code.bundle(hash);
+        return bundle === undefined ? {} : { bundle };
+      },
+    };
+  }
+
+  /** What the process hears from others about its objects and tasks. */
+  notices(): NoticeHandlers {
+    return {
+      "object.release": ({ objects }, peer) =>
+        this.references.releasedBy(peer.remote!.processId, objects),
+      "object.free": ({ objects }) => {
+        for (const key of objects) {
+          const entry = this.references.find(key);
+          if (entry !== undefined) this.#free(entry);
+        }
+      },
+      "object.cancel": (key) => {
+        const record = this.references.find(key)?.producer;
+        if (record instanceof TaskRecord) this.cancelRecord(record, key);
+      },
+      "pins.release": ({ token }, peer) => this.references.unpin(peer, token),
+      "lease.reclaim": ({ leaseId }) => this.submitter.onReclaim(leaseId),
+      "segment.recycle": ({ segmentId }) => this.segments.recycle(segmentId),
+      "segment.drop": ({ segmentId }) => this.segments.drop(segmentId),
+      "collect": ({ round }) => this.segments.collect(round),
+      "actor.state": (state) => this.actors.onState(state),
+    };
+  }
+
+  /** A frame for the owner; false if it is for another role of the process. */
+  onFrame(kind: number, body: Uint8Array, peer: Peer): boolean {
+    switch (kind) {
+      case FrameKind.reply:
+        this.#onReply(readReply(body), peer);
+        return true;
+      case FrameKind.started:
+        this.outcomes.started(readProgress(body).ordinal);
+        return true;
+      case FrameKind.item:
+        this.outcomes.item(readItem(body), peer);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** A connection ended. */
+  onPeerEnded(peer: Peer): void {
+    this.references.peerEnded(peer);
+    const processId = peer.remote?.processId;
+    if (processId !== undefined) this.references.processEnded(processId);
+  }
+
+  /** Ends the owner's part; what is unsettled stays so. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    await this.#unasked.tell();
+    this.lineage.flush();
+    this.#isClosed = true;
+    this.submitter.close();
+    this.references.close();
+    this.segments.close();
+    this.values.code.close();
+  }
+
+  /** Takes what a worker sent: refs are registered before it may let them go. */
+  receive(
+    stored: StoredValue,
+    from: Peer,
+  ): { held: HeldValue; ready: Promise<unknown> | undefined } {
+    const held = this.values.hold(stored);
+    return { held, ready: this.values.ensureCode(stored, from) };
+  }
+
+  /** Tells a sender that its refs are registered with their owners. */
+  release(from: Peer, pinToken: number): void {
+    if (pinToken === 0) return;
+    const tell = () => from.notify("pins.release", { token: pinToken });
+    const registered = this.references.registered();
+    if (registered === undefined) tell();
+    else registered.then(tell);
+  }
+
+  #onReply(reply: ReplyFrame, peer: Peer): void {
+    if (reply.outcome === Outcome.skipped) {
+      this.submitter.onSkipped(reply.slot, peer);
+    } else if (!this.actors.onReply(reply, peer)) {
+      this.submitter.onReply(reply, peer);
+    }
+  }
+
+  #free(entry: ObjectEntry): void {
+    if (entry.value !== undefined) this.values.discard(entry.value);
+    entry.free(freedError(entry));
+  }
+
+  async #fetch(entry: ObjectEntry): Promise<void> {
+    this.owe();
+    try {
+      const peer = await this.#network.peer(entry.ownerId);
+      const answer = await peer.request("object.fetch", {
+        ...keyOf(entry),
+        isValueWanted: true,
+      });
+      if (answer.kind === "value") {
+        const { held, ready } = this.receive(answer.value, peer);
+        this.release(peer, answer.pinToken);
+        await ready;
+        entry.resolve(held);
+      } else if (answer.kind === "failed") {
+        const { held, ready } = this.receive(answer.error, peer);
+        await ready;
+        entry.reject(new HeldFailure(held));
+      }
+    } catch (error) {
+      if (error instanceof PeerEndedError || isGone(error)) {
+        this.references.processEnded(entry.ownerId);
+      }
+      entry.reject(
+        new ObjectLostError(
+          `Cannot get object ${entry.id}: ${
+            error instanceof Error ? error.message : error
+          }`,
+          { objectId: entry.id, cause: error },
+        ),
+      );
+    } finally {
+      this.settle();
+    }
+  }
+
+  #onFetch(key: ObjectKey, peer: Peer) {
+    const entry = this.references.find(key);
+    if (entry === undefined) {
+      const error = new ObjectLostError(
+        "Cannot get object: its owner has let it go",
+        { objectId: "" },
+      );
+      return {
+        kind: "failed" as const,
+        error: this.values.store(error).held.stored,
+      };
+    }
+    const { promise, resolve } = Promise.withResolvers<
+      Awaited<
+        ReturnType<NonNullable<RequestHandlers["object.fetch"]>>
+      >
+    >();
+    entry.whenSettled(() => {
+      entry.isAsked = true;
+      if (entry.status === Status.ready) {
+        const { stored, refs } = entry.value!;
+        const pinToken = refs.length > 0 ? this.references.pin(peer, refs) : 0;
+        resolve({ kind: "value", value: stored, pinToken });
+      } else {
+        const { stored } = storeFailure(entry.error, this.values);
+        resolve({ kind: "failed", error: stored });
+      }
+    });
+    return promise;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.ConnectionRefused;
+}
+
+function keyOf({ ordinal, index }: ObjectEntry): ObjectKey {
+  return { ordinal, index };
+}
+
+function freedError(entry: ObjectEntry): ObjectFreedError {
+  return new ObjectFreedError(`Cannot get object ${entry.id}: it was freed`, {
+    objectId: entry.id,
+  });
+}

@@ -1,0 +1,143 @@
+/**
+ * How a process joins a session: its socket, its node, its owner.
+ *
+ * The same for drivers, workers and actors; what else a process does with
+ * frames and messages is given as `extra`.
+ *
+ * @module
+ */
+import { type ActorId, newProcessId, type ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { createSharedPage, isSharedMemoryAvailable } from "../store/segment.ts";
+import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
+import type { JobInfo, Role } from "../wire/messages.ts";
+import { Network, socketPath } from "../wire/network.ts";
+import type { Peer, PeerHandlers } from "../wire/peer.ts";
+import { Owner } from "./owner.ts";
+
+/** What a process needs to find its session, and what it is there. */
+export interface SessionOptions {
+  /** Holds everybody's sockets. */
+  folder: string;
+  nodeProcessId: ProcessId;
+  role: Role;
+  /** The number it was started with, if it is a subprocess. */
+  childNo?: number;
+  actorId?: ActorId;
+  /** Called when this process begins and ceases to be owed anything. */
+  onOwedChanged?(isOwed: boolean): void;
+}
+
+/** What a process does beside owning. */
+export interface ExtraRole extends Partial<PeerHandlers> {
+  /** A frame that is not for the owner. */
+  frame?(kind: number, body: Uint8Array, peer: Peer): void;
+}
+
+/** A process in its session. */
+export interface Session {
+  readonly owner: Owner;
+  readonly network: Network;
+  readonly node: Peer;
+  close(): Promise<void>;
+}
+
+/** Joins a session that is up; `extra` is asked for once the owner is there. */
+export async function joinSession(
+  options: SessionOptions,
+  extra: (owner: Owner) => ExtraRole = () => ({}),
+): Promise<Session> {
+  const { handlers, network } = openNetwork(options);
+  const node = await network.peer(options.nodeProcessId);
+  const job = await register(node, network, options);
+  return assemble({ handlers, network, node, job }, { options, extra });
+}
+
+/** Joins a session whose node is still starting: usable at once. */
+export function beginSession(
+  options: SessionOptions & { job: JobInfo; nodeReady: Promise<void> },
+): Session {
+  const { handlers, network } = openNetwork(options);
+  const { folder, nodeProcessId, job } = options;
+  const path = socketPath(folder, nodeProcessId);
+  const node = network.peerOver(
+    nodeProcessId,
+    options.nodeReady.then(() => Deno.connect({ transport: "unix", path })),
+  );
+  register(node, network, options).catch(() => {}); // Its end is heard of below.
+  const parts = { handlers, network, node, job };
+  return assemble(parts, { options, extra: () => ({}) });
+}
+
+function openNetwork(
+  { folder, role }: SessionOptions,
+): { handlers: PeerHandlers; network: Network } {
+  const handlers: PeerHandlers = { requests: {}, notices: {} };
+  const self = { processId: newProcessId(), pid: Deno.pid, role };
+  const network = new Network(folder, self, handlers);
+  network.listen();
+  return { handlers, network };
+}
+
+function register(
+  node: Peer,
+  network: Network,
+  { role, childNo, actorId }: SessionOptions,
+): Promise<JobInfo> {
+  return node.request("node.register", {
+    role,
+    processId: network.self.processId,
+    pid: Deno.pid,
+    ...(childNo === undefined ? {} : { childNo }),
+    ...(actorId === undefined ? {} : { actorId }),
+  });
+}
+
+function assemble(
+  { handlers, network, node, job }: {
+    handlers: PeerHandlers;
+    network: Network;
+    node: Peer;
+    job: JobInfo;
+  },
+  { options, extra }: {
+    options: SessionOptions;
+    extra: (owner: Owner) => ExtraRole;
+  },
+): Session {
+  const page = isSharedMemoryAvailable()
+    ? createSharedPage(limits.claimSlots * 4)
+    : undefined;
+  const owner = new Owner({
+    network,
+    node,
+    job,
+    claims: page === undefined ? undefined : {
+      path: page.path,
+      page: new ClaimPage(page.buffer),
+      slots: new ClaimSlots(limits.claimSlots),
+    },
+    onOwedChanged: options.onOwedChanged ?? (() => {}),
+  });
+  const own = extra(owner);
+  Object.assign(handlers.requests, owner.requests(), own.requests);
+  Object.assign(handlers.notices, owner.notices(), own.notices);
+  handlers.frame = (kind, body, peer) => {
+    if (!owner.onFrame(kind, body, peer)) own.frame?.(kind, body, peer);
+  };
+  handlers.ended = (peer) => {
+    owner.onPeerEnded(peer);
+    own.ended?.(peer);
+  };
+  return {
+    owner,
+    network,
+    node,
+    close: async () => {
+      await owner.close();
+      if (!node.isEnded) await node.flush();
+      page?.close();
+      await network.close();
+    },
+  };
+}

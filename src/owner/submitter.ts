@@ -1,0 +1,459 @@
+/**
+ * Gets this process's tasks onto workers: leases, pushes, claims, replies.
+ *
+ * What to push where is decided by `state/pipelines.ts`, blame by
+ * `state/retries.ts`; here it is carried out. A turn's submissions are pushed
+ * together at its end.
+ *
+ * @module
+ */
+import { assert } from "../base/errors.ts";
+import { afterMs } from "../base/clock.ts";
+import type { LeaseId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import { type CodeRef } from "../base/stored.ts";
+import { recordRun, TaskQueue } from "../state/pipelines.ts";
+import { ClaimPage, ClaimSlots, ClaimState } from "../wire/claims.ts";
+import type { Fate } from "../wire/messages.ts";
+import type { Network } from "../wire/network.ts";
+import type { Peer } from "../wire/peer.ts";
+import { noSlot, type ReplyFrame } from "../wire/task_frames.ts";
+import { type LeaseLink, type WorkerLink, writeTaskTo } from "./lease_link.ts";
+import type { TaskRecord } from "./task_record.ts";
+import type { Progress } from "../state/retries.ts";
+
+/** What the submitter tells the owner of. */
+export interface SubmitterEvents {
+  /** The worker answered; the task is not in flight any more. */
+  replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void;
+  /** The worker ended with the task in flight. */
+  workerEnded(record: TaskRecord, ending: WorkerEnding): void;
+  /** No node will ever run it. */
+  unschedulable(record: TaskRecord, reason: string): void;
+  /** Which code a pushed task runs; known by then. */
+  codeOf(record: TaskRecord): CodeRef;
+}
+
+/** How a task lost its worker. */
+export interface WorkerEnding {
+  progress: Progress;
+  isOwnDoing: boolean;
+  pid: number;
+  fate: Promise<Fate>;
+}
+
+interface SchedulingClass {
+  readonly key: string;
+  readonly resources: ResourceAmounts;
+  readonly queue: TaskQueue<TaskRecord>;
+  readonly leases: Map<LeaseId, LeaseLink>;
+}
+
+/** The claims of one owner: its page, and where workers find it. */
+export interface Claims {
+  readonly page: ClaimPage;
+  readonly slots: ClaimSlots;
+  /** Where a worker opens the page. */
+  readonly path: string;
+}
+
+/** Submits the tasks of one process. */
+export class Submitter {
+  readonly #self: ProcessId;
+  readonly #node: Peer;
+  readonly #network: Network;
+  readonly #events: SubmitterEvents;
+  readonly #claims: Claims | undefined;
+  readonly #classes = new Map<string, SchedulingClass>();
+  readonly #inFlight = new Map<number, TaskRecord>();
+  readonly #workers = new Map<ProcessId, WorkerLink>();
+  readonly #leaseClasses = new Map<LeaseId, SchedulingClass>();
+  readonly #dirty = new Set<SchedulingClass>();
+  #nextLeaseNo = 1;
+  #isPumpScheduled = false;
+  #isClosed = false;
+
+  constructor(
+    self: ProcessId,
+    rooms: { node: Peer; network: Network; claims: Claims | undefined },
+    events: SubmitterEvents,
+  ) {
+    this.#self = self;
+    this.#node = rooms.node;
+    this.#network = rooms.network;
+    this.#claims = rooms.claims;
+    this.#events = events;
+  }
+
+  /** A task is ready to run. */
+  submit(record: TaskRecord): void {
+    record.phase = "queued";
+    const schedulingClass = this.#classOf(record);
+    schedulingClass.queue.submitted(record);
+    this.#wake(schedulingClass);
+  }
+
+  /** A task goes again, before those never pushed. */
+  requeue(record: TaskRecord): void {
+    record.phase = "queued";
+    const schedulingClass = this.#classOf(record);
+    schedulingClass.queue.requeued(record);
+    this.#wake(schedulingClass);
+  }
+
+  /** Takes a task out if it has not started. False: a worker runs it. */
+  withdraw(record: TaskRecord): boolean {
+    if (record.phase === "queued") {
+      return this.#classOf(record).queue.withdrawn(record);
+    }
+    return record.phase === "pushed" && this.#takeBack(record);
+  }
+
+  /** The connection to the worker that has a pushed task. */
+  workerOf(record: TaskRecord): WorkerLink | undefined {
+    const { pipeline } = record;
+    if (pipeline === undefined) return undefined;
+    return this.#classOf(record).leases.get(pipeline.leaseId)?.worker;
+  }
+
+  /** Ends a worker at once; its other tasks go again uncharged. */
+  kill(worker: WorkerLink, reason: string): void {
+    worker.isKilled = true;
+    this.#node.notify("worker.kill", { processId: worker.processId, reason });
+  }
+
+  /** The task in flight of that number. */
+  inFlight(ordinal: number): TaskRecord | undefined {
+    return this.#inFlight.get(ordinal);
+  }
+
+  /** A worker answered. */
+  onReply(reply: ReplyFrame, from: Peer): void {
+    const record = this.#inFlight.get(reply.ordinal);
+    if (record === undefined) return;
+    recordRun(record.stats, reply.runMs);
+    this.#freeSlot(record);
+    this.#leave(record);
+    this.#wake(this.#classOf(record));
+    this.#events.replied(record, reply, from);
+  }
+
+  /** The frame of a task taken back was consumed: its slot is free. */
+  onSkipped(slot: number, from: Peer): void {
+    const worker = this.#workers.get(from.remote!.processId);
+    if (worker?.revokedSlots.delete(slot)) this.#claims?.slots.give(slot);
+  }
+
+  /** The node wants a lease back. */
+  onReclaim(leaseId: LeaseId): void {
+    const schedulingClass = this.#leaseClasses.get(leaseId);
+    const link = schedulingClass?.leases.get(leaseId);
+    if (schedulingClass === undefined || link === undefined) return;
+    link.pipeline.isClosing = true;
+    if (link.pipeline.inFlight.size === 0) {
+      this.#return(schedulingClass, link);
+      this.#wake(schedulingClass);
+    }
+  }
+
+  /** How many tasks wait to be pushed. */
+  get queuedCount(): number {
+    let count = 0;
+    for (const { queue } of this.#classes.values()) count += queue.queuedCount;
+    return count;
+  }
+
+  /** Returns what is held and asks for nothing more. */
+  close(): void {
+    this.#isClosed = true;
+    for (const schedulingClass of this.#classes.values()) {
+      for (const link of schedulingClass.leases.values()) {
+        clearTimeout(link.idleTimer);
+      }
+    }
+  }
+
+  #classOf(record: TaskRecord): SchedulingClass {
+    const { classKey, settings } = record.template;
+    let schedulingClass = this.#classes.get(classKey);
+    if (schedulingClass === undefined) {
+      schedulingClass = {
+        key: classKey,
+        resources: settings.resources,
+        queue: new TaskQueue({
+          depthMax: limits.pipelineDepthMax,
+          windowMs: limits.pipelineWindowMs,
+          requestsMax: limits.leaseRequestsMax,
+        }),
+        leases: new Map(),
+      };
+      this.#classes.set(classKey, schedulingClass);
+    }
+    return schedulingClass;
+  }
+
+  #wake(schedulingClass: SchedulingClass): void {
+    this.#dirty.add(schedulingClass);
+    if (this.#isPumpScheduled) return;
+    this.#isPumpScheduled = true;
+    queueMicrotask(() => {
+      this.#isPumpScheduled = false;
+      const dirty = [...this.#dirty];
+      this.#dirty.clear();
+      for (const one of dirty) this.#pump(one);
+    });
+  }
+
+  #pump(schedulingClass: SchedulingClass): void {
+    if (this.#isClosed) return;
+    const { queue, leases } = schedulingClass;
+    for (;;) {
+      const next = queue.push();
+      if (next === undefined) break;
+      const link = leases.get(next.pipeline.leaseId);
+      assert(link !== undefined, "Lease without link");
+      this.#push(next.task, link);
+    }
+    for (let wanted = queue.leasesWanted(); wanted > 0; wanted--) {
+      this.#request(schedulingClass);
+    }
+    if (queue.queuedCount === 0) this.#balance(schedulingClass);
+    for (const link of leases.values()) {
+      this.#setIdleTimer(schedulingClass, link);
+    }
+  }
+
+  #push(record: TaskRecord, link: LeaseLink): void {
+    record.phase = "pushed";
+    record.pipeline = link.pipeline;
+    const slot = this.#claims?.slots.take() ?? -1;
+    record.slot = slot < 0 ? noSlot : slot;
+    if (slot >= 0) {
+      record.generation = this.#claims!.slots.generation(slot);
+      this.#claims!.page.open(slot, record.generation);
+    }
+    this.#inFlight.set(record.ordinal, record);
+    clearTimeout(link.idleTimer);
+    link.idleTimer = undefined;
+    writeTaskTo(link, record, this.#events.codeOf(record));
+  }
+
+  /** Takes unstarted tasks back for an idle worker. */
+  #balance(schedulingClass: SchedulingClass): void {
+    if (this.#claims === undefined) return;
+    const candidates = schedulingClass.queue.candidatesToTakeBack();
+    if (candidates === undefined) return;
+    let takenCount = 0;
+    for (const record of candidates.tasks) {
+      if (!this.#takeBack(record)) continue;
+      record.phase = "queued";
+      schedulingClass.queue.submitted(record);
+      takenCount++;
+    }
+    if (takenCount > 0) this.#wake(schedulingClass);
+  }
+
+  /** Takes an unstarted task from its worker; its slot stays taken until its frame was consumed. */
+  #takeBack(record: TaskRecord): boolean {
+    const { slot, generation } = record;
+    if (slot === noSlot || this.#claims === undefined) return false;
+    if (!this.#claims.page.revoke(slot, generation)) return false;
+    this.workerOf(record)?.revokedSlots.add(slot);
+    this.#leave(record);
+    return true;
+  }
+
+  /** The task is not in flight any more. */
+  #leave(record: TaskRecord): void {
+    this.#inFlight.delete(record.ordinal);
+    const { pipeline } = record;
+    if (pipeline !== undefined) {
+      this.#classOf(record).queue.left(record, pipeline);
+    }
+    record.pipeline = undefined;
+    record.slot = noSlot;
+  }
+
+  #freeSlot(record: TaskRecord): void {
+    if (record.slot === noSlot) return;
+    this.#claims?.slots.give(record.slot);
+    record.slot = noSlot;
+  }
+
+  #request(schedulingClass: SchedulingClass): void {
+    const { queue, resources, key } = schedulingClass;
+    const head = queue.peek();
+    const leaseId = this.#self + (this.#nextLeaseNo++).toString(16) as LeaseId;
+    queue.requested();
+    this.#node.request("lease.request", {
+      leaseId,
+      needs: {
+        classKey: key,
+        resources,
+        depth: head?.depth ?? 0,
+        isShort: (head?.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
+      },
+    }).then(async (answer) => {
+      if (answer.kind === "granted") {
+        await this.#granted(schedulingClass, leaseId, answer);
+        return;
+      }
+      queue.refused();
+      if (answer.kind === "unschedulable") {
+        this.#dropAll(schedulingClass, answer.reason);
+      } else this.#wake(schedulingClass);
+    }).catch((error) => {
+      if (!this.#isClosed) throw error;
+    });
+  }
+
+  async #granted(
+    schedulingClass: SchedulingClass,
+    leaseId: LeaseId,
+    grant: { processId: ProcessId; pid: number; isGuest: boolean },
+  ): Promise<void> {
+    const { queue } = schedulingClass;
+    const isSurplus = queue.queuedCount === 0 && queue.requestsInExcess() > 0;
+    let worker: WorkerLink | undefined;
+    if (!isSurplus) worker = await this.#link(grant);
+    if (worker === undefined) {
+      queue.refused();
+      this.#node.notify("lease.return", { leaseId });
+      this.#wake(schedulingClass);
+      return;
+    }
+    const pipeline = queue.granted(leaseId);
+    schedulingClass.leases.set(leaseId, {
+      worker,
+      pipeline,
+      isGuest: grant.isGuest,
+      idleTimer: undefined,
+    });
+    this.#leaseClasses.set(leaseId, schedulingClass);
+    this.#wake(schedulingClass);
+  }
+
+  /** The connection to a worker; undefined if it ended meanwhile. */
+  async #link(
+    grant: { processId: ProcessId; pid: number },
+  ): Promise<WorkerLink | undefined> {
+    const known = this.#workers.get(grant.processId);
+    if (known !== undefined) return known;
+    try {
+      const peer = await this.#network.peer(grant.processId);
+      const again = this.#workers.get(grant.processId);
+      if (again !== undefined) return again;
+      const worker: WorkerLink = {
+        processId: grant.processId,
+        pid: grant.pid,
+        peer,
+        functionNos: new Set(),
+        revokedSlots: new Set(),
+        isKilled: false,
+      };
+      this.#workers.set(grant.processId, worker);
+      if (this.#claims !== undefined) {
+        peer.notify("owner.page", {
+          path: this.#claims.path,
+          slots: this.#claims.page.slotCount,
+        });
+      }
+      peer.closed.then(() => this.#workerEnded(worker));
+      return worker;
+    } catch {
+      // It ended between grant and greeting: the node hears of it by itself.
+      return undefined;
+    }
+  }
+
+  #workerEnded(worker: WorkerLink): void {
+    this.#workers.delete(worker.processId);
+    for (const slot of worker.revokedSlots) this.#claims?.slots.give(slot);
+    if (this.#isClosed) return;
+    const fate = this.#node.request("worker.fate", {
+      processId: worker.processId,
+    });
+    fate.catch(() => {}); // Whoever needs it awaits it.
+    for (const schedulingClass of this.#classes.values()) {
+      for (const [leaseId, link] of schedulingClass.leases) {
+        if (link.worker !== worker) continue;
+        const tasks = schedulingClass.queue.ended(leaseId);
+        schedulingClass.leases.delete(leaseId);
+        this.#leaseClasses.delete(leaseId);
+        clearTimeout(link.idleTimer);
+        for (const record of tasks.reverse()) {
+          this.#lost(record, { worker, fate });
+        }
+        this.#wake(schedulingClass);
+      }
+    }
+  }
+
+  #lost(
+    record: TaskRecord,
+    { worker, fate }: { worker: WorkerLink; fate: Promise<Fate> },
+  ): void {
+    const progress = this.#progressOf(record);
+    this.#inFlight.delete(record.ordinal);
+    record.pipeline = undefined;
+    this.#freeSlot(record);
+    this.#events.workerEnded(record, {
+      progress,
+      isOwnDoing: worker.isKilled,
+      pid: worker.pid,
+      fate,
+    });
+  }
+
+  /** Without claims a pushed task must be taken for a running one. */
+  #progressOf(record: TaskRecord): Progress {
+    if (record.slot === noSlot || this.#claims === undefined) return "running";
+    switch (this.#claims.page.state(record.slot, record.generation)) {
+      case ClaimState.pushed:
+      case ClaimState.revoked:
+        return "unstarted";
+      case ClaimState.suspended:
+        return "suspended";
+      case ClaimState.running:
+        return "running";
+    }
+  }
+
+  #setIdleTimer(schedulingClass: SchedulingClass, link: LeaseLink): void {
+    if (link.pipeline.inFlight.size > 0) {
+      clearTimeout(link.idleTimer);
+      link.idleTimer = undefined;
+      return;
+    }
+    if (link.pipeline.isClosing) {
+      this.#return(schedulingClass, link);
+      return;
+    }
+    if (link.idleTimer !== undefined) return;
+    link.idleTimer = afterMs(limits.leaseLingerMs, () => {
+      link.idleTimer = undefined;
+      if (link.pipeline.inFlight.size === 0) {
+        this.#return(schedulingClass, link);
+      }
+    });
+  }
+
+  #return(schedulingClass: SchedulingClass, link: LeaseLink): void {
+    const { leaseId } = link.pipeline;
+    clearTimeout(link.idleTimer);
+    schedulingClass.queue.ended(leaseId);
+    schedulingClass.leases.delete(leaseId);
+    this.#leaseClasses.delete(leaseId);
+    this.#node.notify("lease.return", { leaseId });
+  }
+
+  #dropAll(schedulingClass: SchedulingClass, reason: string): void {
+    for (;;) {
+      const record = schedulingClass.queue.peek();
+      if (record === undefined) return;
+      schedulingClass.queue.withdrawn(record);
+      this.#events.unschedulable(record, reason);
+    }
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * One submitted task or actor call as its owner keeps it, until its outcome.
+ *
+ * @module
+ */
+import type { Timer } from "../base/clock.ts";
+import type { HeldValue } from "../base/stored.ts";
+import type { TaskSettings } from "../base/spec.ts";
+import type { Pipeline, Queueable, RunStats } from "../state/pipelines.ts";
+import { noSlot } from "../wire/task_frames.ts";
+import type { ObjectEntry, ObjectRef } from "./object_ref.ts";
+
+/** What all tasks of one `remote()` and one set of options share. */
+export interface TaskTemplate {
+  /** Its number on the wire. */
+  readonly functionNo: number;
+  readonly fn: Function;
+  readonly settings: TaskSettings;
+  /** Which tasks may ride the same leases. */
+  readonly classKey: string;
+  readonly stats: RunStats;
+}
+
+/** Where a task stands. */
+export type TaskPhase =
+  /** Its code, arguments or dependencies are not there yet. */
+  | "preparing"
+  | "queued"
+  /** Sent to a worker, which may have started it. */
+  | "pushed"
+  /** Its outcome is settled. */
+  | "done";
+
+/** What hears a generator's items. */
+export interface StreamSink {
+  item(index: number, value: HeldValue): void;
+  ended(error: unknown): void;
+  /** How many items have been taken, to tell a new attempt. */
+  readonly takenCount: number;
+}
+
+/** One task. Fields that change are changed by the submitter only. */
+export class TaskRecord implements Queueable {
+  readonly ordinal: number;
+  readonly template: TaskTemplate;
+  readonly args: HeldValue;
+  /** Arguments that are refs, by position. */
+  readonly dependencies: { position: number; ref: ObjectRef<unknown> }[];
+  readonly returns: readonly ObjectEntry[];
+  readonly sink: StreamSink | undefined;
+  readonly depth: number;
+  readonly callerNo: number;
+  readonly submittedAtMs: number;
+  phase: TaskPhase = "preparing";
+  attempt = 1;
+  /** Runs with no company: after a crash, so that blame is exact. */
+  isAlone = false;
+  slot: number = noSlot;
+  generation = 0;
+  pipeline: Pipeline<TaskRecord> | undefined;
+  /** The task was settled before its worker answered: cancelled, or over time. */
+  isAbandoned = false;
+  timer: Timer | undefined;
+
+  constructor(init: {
+    ordinal: number;
+    template: TaskTemplate;
+    args: HeldValue;
+    dependencies: { position: number; ref: ObjectRef<unknown> }[];
+    returns: readonly ObjectEntry[];
+    sink: StreamSink | undefined;
+    depth: number;
+    callerNo: number;
+    submittedAtMs: number;
+  }) {
+    this.ordinal = init.ordinal;
+    this.template = init.template;
+    this.args = init.args;
+    this.dependencies = init.dependencies;
+    this.returns = init.returns;
+    this.sink = init.sink;
+    this.depth = init.depth;
+    this.callerNo = init.callerNo;
+    this.submittedAtMs = init.submittedAtMs;
+  }
+
+  get stats(): RunStats {
+    return this.template.stats;
+  }
+
+  get priority(): number {
+    return this.template.settings.priority;
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * Values between a program and the wire: stored at once, opened when asked for.
+ *
+ * Storing copies: the skeleton by the codec, large arrays into a segment (or
+ * along in the frame). What can't be known at once (code to capture, room in
+ * the store) is a promise beside the stored value. Opening is synchronous
+ * where neither code nor a segment is involved: that is the hot path.
+ *
+ * @module
+ */
+import { SerializationError } from "../base/errors.ts";
+import type { ProcessId } from "../base/ids.ts";
+import type {
+  CodeRef,
+  HeldValue,
+  RefKey,
+  StoredValue,
+} from "../base/stored.ts";
+import {
+  type Encoded,
+  type FunctionUse,
+  type RootLabel,
+  ValueCodec,
+} from "../wire/values.ts";
+import type { Peer } from "../wire/peer.ts";
+import { CodeTable } from "./code_table.ts";
+import { entryOfRef, isObjectRef, ObjectRef } from "./object_ref.ts";
+import type { References } from "./references.ts";
+import type { SegmentClient } from "./segments.ts";
+
+/** A stored value, and what must happen before anybody is told of it. */
+export interface Storing {
+  readonly held: HeldValue;
+  /** Its code is captured and the store has taken its arrays; undefined if it is ready. */
+  readonly ready: Promise<void> | undefined;
+}
+
+/** How a value is stored. */
+export interface StoreOptions {
+  /** What errors call the value, or each item of a list. */
+  label?: RootLabel;
+  /** Whose object it becomes; this process's own unless told otherwise. */
+  ownerId?: ProcessId;
+  /** Functions that have an index already. */
+  functions?: Function[];
+}
+
+/** Stores and opens values for one process. */
+export class Values {
+  readonly codec: ValueCodec = new ValueCodec();
+  readonly code: CodeTable;
+  readonly #self: ProcessId;
+  readonly #references: References;
+  readonly #segments: SegmentClient;
+  readonly #dropped = new FinalizationRegistry<string>((segmentId) =>
+    this.#segments.free(segmentId as never)
+  );
+
+  constructor(
+    self: ProcessId,
+    rooms: {
+      references: References;
+      segments: SegmentClient;
+      mainModule: string;
+    },
+  ) {
+    this.#self = self;
+    this.#references = rooms.references;
+    this.#segments = rooms.segments;
+    this.code = new CodeTable({
+      functionsIn: (value) => [...this.codec.encode(value).functions],
+      store: (values, functions) => this.#storeCaptured(values, functions),
+      open: (held, from) => this.#openCaptured(held, from),
+      hold: (stored) => this.hold(stored),
+    }, rooms.mainModule);
+    this.codec.register({
+      tag: "ref",
+      constructor: ObjectRef,
+      tracked: true,
+      toFields: (ref: ObjectRef<unknown>) => {
+        const { ownerId, ordinal, index } = entryOfRef(ref);
+        return [ownerId, ordinal, index];
+      },
+      fromFields: (fields: unknown) => {
+        const [ownerId, ordinal, index] = fields as [ProcessId, number, number];
+        return this.#references.borrow({ ownerId, ordinal, index });
+      },
+    });
+  }
+
+  /** Stores a value now: later changes to it are not seen. */
+  store(value: unknown, options: StoreOptions = {}): Storing {
+    const encoded = this.codec.encode(value, {
+      ...(options.label === undefined ? {} : { label: options.label }),
+      ...(options.functions === undefined
+        ? {}
+        : { functions: options.functions }),
+    });
+    if (
+      encoded.buffers.length === 0 && encoded.functions.length === 0 &&
+      encoded.refs.length === 0
+    ) {
+      return {
+        held: { stored: { bytes: encoded.bytes }, refs: [] },
+        ready: undefined,
+      };
+    }
+    return this.#storeRich(encoded, options);
+  }
+
+  /** The value itself; a promise where code or a segment must come first. */
+  open(held: HeldValue, from?: Peer): unknown {
+    const { stored } = held;
+    if (stored.segment === undefined && stored.code === undefined) {
+      return this.codec.decode(
+        stored.bytes,
+        stored.buffers === undefined ? {} : { buffers: stored.buffers },
+      );
+    }
+    return this.#openRich(stored, from);
+  }
+
+  /** Takes a value that came from elsewhere: its refs are held from now on. */
+  hold(stored: StoredValue): HeldValue {
+    const refs = stored.refs?.map((key) => this.#references.borrow(key)) ?? [];
+    return this.#own({ stored, refs });
+  }
+
+  /** Fetches the code that a value from elsewhere needs, so that it can be passed on. */
+  ensureCode(stored: StoredValue, from: Peer): Promise<unknown> | undefined {
+    if (stored.code === undefined) return undefined;
+    const hashes = new Set(
+      stored.code.filter((ref) => ref !== null).map((ref) => ref.hash),
+    );
+    return Promise.all([...hashes].map((hash) => this.code.ensure(hash, from)));
+  }
+
+  /** Gives a value's segment back now. */
+  discard(held: HeldValue): void {
+    const segmentId = held.stored.segment?.segmentId;
+    if (segmentId === undefined) return;
+    this.#dropped.unregister(held);
+    this.#segments.free(segmentId);
+  }
+
+  #storeRich(encoded: Encoded, options: StoreOptions): Storing {
+    const waits: Promise<unknown>[] = [];
+    const ownerId = options.ownerId ?? this.#self;
+    const placement = this.#segments.place(encoded.buffers, ownerId);
+    if (placement !== undefined) waits.push(placement.admitted);
+    const code: (CodeRef | null)[] = [];
+    // A bundle's own functions are named by their place in it.
+    if (options.functions === undefined) {
+      encoded.functions.forEach((fn, at) => {
+        const use = encoded.functionUses[at]!;
+        this.#nameFunction(fn, { at, use, code, waits });
+      });
+    }
+    const refs = encoded.refs.filter(isObjectRef);
+    const keys: RefKey[] = refs.map((ref) => {
+      const { ownerId, ordinal, index } = this.#references.share(ref);
+      return { ownerId, ordinal, index };
+    });
+    const stored: StoredValue = {
+      bytes: encoded.bytes,
+      ...(placement
+        ? { segment: placement.slice }
+        : encoded.buffers.length > 0
+        ? { buffers: encoded.buffers.map((buffer) => buffer.slice()) }
+        : {}),
+      ...(code.length > 0 ? { code } : {}),
+      ...(keys.length > 0 ? { refs: keys } : {}),
+    };
+    const held = { stored, refs };
+    if (ownerId === this.#self) this.#own(held);
+    const ready = waits.length === 0
+      ? undefined
+      : Promise.all(waits).then(() => undefined);
+    ready?.catch(() => {}); // Whoever uses the value awaits it too.
+    return { held, ready };
+  }
+
+  #nameFunction(
+    fn: Function,
+    { at, use, code, waits }: {
+      at: number;
+      use: FunctionUse;
+      code: (CodeRef | null)[];
+      waits: Promise<unknown>[];
+    },
+  ): void {
+    const known = this.code.knownRef(fn);
+    code.push(known ?? null);
+    if (known !== undefined) return;
+    waits.push(
+      this.code.refOf(fn).then((ref) => {
+        code[at] = ref;
+      }),
+    );
+  }
+
+  /** The segment of a value of this process's own goes when the value does. */
+  #own(held: HeldValue): HeldValue {
+    const segmentId = held.stored.segment?.segmentId;
+    if (segmentId !== undefined) this.#dropped.register(held, segmentId, held);
+    return held;
+  }
+
+  async #openRich(
+    stored: StoredValue,
+    from: Peer | undefined,
+  ): Promise<unknown> {
+    const [functions, buffers] = await Promise.all([
+      Promise.all(
+        (stored.code ?? []).map((ref) =>
+          ref === null ? undefined : this.code.functionOf(ref, from)
+        ),
+      ),
+      stored.segment === undefined
+        ? stored.buffers ?? []
+        : this.#segments.open(stored.segment),
+    ]);
+    return this.codec.decode(stored.bytes, {
+      buffers,
+      functions: functions as Function[],
+    });
+  }
+
+  async #storeCaptured(
+    values: unknown[],
+    functions: Function[],
+  ): Promise<HeldValue> {
+    const { held, ready } = this.store(values, { functions });
+    await ready;
+    return held;
+  }
+
+  async #openCaptured(
+    held: HeldValue,
+    _from: Peer | undefined,
+  ): Promise<(functions: Function[]) => unknown[]> {
+    const { stored } = held;
+    const buffers = stored.segment === undefined
+      ? stored.buffers ?? []
+      : await this.#segments.open(stored.segment);
+    return (functions) => {
+      const values = this.codec.decode(stored.bytes, { buffers, functions });
+      if (!Array.isArray(values)) {
+        throw new SerializationError(
+          "Cannot revive function: its captured values are no list",
+          { path: "" },
+        );
+      }
+      return values;
+    };
+  }
+}

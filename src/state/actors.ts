@@ -1,0 +1,257 @@
+/**
+ * The head's table of actors: names, lives, deaths and restarts.
+ *
+ * An incarnation is one start of an actor; what is told of an older one is
+ * late and changes nothing. Pure: where actors run, and what restarting
+ * takes, is the node's.
+ *
+ * @module
+ */
+import { assert } from "../base/errors.ts";
+import type { ActorId, ProcessId } from "../base/ids.ts";
+import type { ActorSpec } from "../base/spec.ts";
+
+/** Where an actor stands. */
+export type ActorPhase = "starting" | "alive" | "restarting" | "dead";
+
+/** What the head must do after an event, in order. */
+export type ActorCommand =
+  /** Start the incarnation somewhere. */
+  | { kind: "start"; actorId: ActorId; incarnation: number }
+  /** End it: gracefully (its own clean-up first), or at once. */
+  | { kind: "stop"; actorId: ActorId; isGraceful: boolean; reason: string }
+  /** Tell everybody who asked how it is. */
+  | { kind: "announce"; actorId: ActorId };
+
+/** What a creation came to. */
+export type Creation =
+  | { kind: "created"; commands: ActorCommand[] }
+  | { kind: "exists"; actorId: ActorId }
+  | { kind: "taken" };
+
+/** One actor as the head knows it. */
+export interface ActorView {
+  readonly spec: ActorSpec;
+  readonly phase: ActorPhase;
+  readonly incarnation: number;
+  readonly processId: ProcessId | undefined;
+  readonly reason: string | undefined;
+}
+
+interface Actor {
+  readonly spec: ActorSpec;
+  phase: ActorPhase;
+  incarnation: number;
+  processId: ProcessId | undefined;
+  reason: string | undefined;
+  /** It was asked to end, and why: its end is no crash. */
+  stopReason: string | undefined;
+  /** Whether its next end may be followed by a restart although it was asked for. */
+  mayRestart: boolean;
+}
+
+/** Dead actors that are remembered for late questions. */
+const deadMax = 10_000;
+
+/** Keeps the actors of one cluster. */
+export class ActorTable {
+  readonly #actors = new Map<ActorId, Actor>();
+  readonly #names = new Map<string, ActorId>();
+  readonly #dead: ActorId[] = [];
+
+  /** Somebody creates an actor. Idempotent: a retry finds its own. */
+  created(spec: ActorSpec): Creation {
+    if (this.#actors.has(spec.actorId)) {
+      return { kind: "created", commands: [] };
+    }
+    if (spec.name !== undefined) {
+      const key = nameKey(spec.namespace, spec.name);
+      const holder = this.#names.get(key);
+      if (holder !== undefined) {
+        return spec.getIfExists
+          ? { kind: "exists", actorId: holder }
+          : { kind: "taken" };
+      }
+      this.#names.set(key, spec.actorId);
+    }
+    this.#actors.set(spec.actorId, {
+      spec,
+      phase: "starting",
+      incarnation: 0,
+      processId: undefined,
+      reason: undefined,
+      stopReason: undefined,
+      mayRestart: false,
+    });
+    return {
+      kind: "created",
+      commands: [{ kind: "start", actorId: spec.actorId, incarnation: 0 }],
+    };
+  }
+
+  /** An incarnation's constructor is done: it takes calls. */
+  started(
+    actorId: ActorId,
+    { incarnation, processId }: { incarnation: number; processId: ProcessId },
+  ): ActorCommand[] {
+    const actor = this.#actors.get(actorId);
+    if (actor?.incarnation !== incarnation || actor.phase === "dead") return [];
+    if (actor.phase === "alive") return [];
+    actor.phase = "alive";
+    actor.processId = processId;
+    return [{ kind: "announce", actorId }];
+  }
+
+  /** An incarnation's constructor threw: it is dead for good. */
+  constructorFailed(actorId: ActorId, incarnation: number): ActorCommand[] {
+    const actor = this.#actors.get(actorId);
+    if (actor?.incarnation !== incarnation || actor.phase === "dead") return [];
+    return this.#die(actor, "its constructor threw");
+  }
+
+  /** An incarnation's process or isolate ended, however. */
+  ended(
+    actorId: ActorId,
+    { incarnation, reason }: { incarnation: number; reason: string },
+  ): ActorCommand[] {
+    const actor = this.#actors.get(actorId);
+    if (actor?.incarnation !== incarnation || actor.phase === "dead") return [];
+    const isAsked = actor.stopReason !== undefined && !actor.mayRestart;
+    if (isAsked) return this.#die(actor, actor.stopReason!);
+    const { maxRestarts } = actor.spec;
+    const isSpent = maxRestarts >= 0 && actor.incarnation >= maxRestarts;
+    if (isSpent) return this.#die(actor, reason);
+    actor.phase = "restarting";
+    actor.processId = undefined;
+    actor.stopReason = undefined;
+    actor.mayRestart = false;
+    actor.incarnation++;
+    return [
+      { kind: "announce", actorId },
+      { kind: "start", actorId, incarnation: actor.incarnation },
+    ];
+  }
+
+  /** Somebody kills it. */
+  killed(
+    actorId: ActorId,
+    { noRestart }: { noRestart: boolean },
+  ): ActorCommand[] {
+    return this.#stop(actorId, {
+      reason: "it was killed by kill()",
+      isGraceful: false,
+      mayRestart: !noRestart,
+    });
+  }
+
+  /** It leaves by its own will. */
+  exiting(actorId: ActorId, incarnation: number): ActorCommand[] {
+    const actor = this.#actors.get(actorId);
+    if (actor?.incarnation !== incarnation) return [];
+    return this.#stop(actorId, {
+      reason: "it left by exitActor()",
+      isGraceful: true,
+      mayRestart: false,
+    });
+  }
+
+  /** No handle is left. */
+  released(actorId: ActorId): ActorCommand[] {
+    if (this.#actors.get(actorId)?.spec.isDetached) return [];
+    return this.#stop(actorId, {
+      reason: "no handle to it was left",
+      isGraceful: true,
+      mayRestart: false,
+    });
+  }
+
+  /** A process is gone: so are the actors whose handles it owned. */
+  ownerEnded(ownerId: ProcessId): ActorCommand[] {
+    const commands: ActorCommand[] = [];
+    for (const [actorId, { spec, phase }] of this.#actors) {
+      if (spec.ownerId !== ownerId || spec.isDetached || phase === "dead") {
+        continue;
+      }
+      commands.push(...this.#stop(actorId, {
+        reason: "the process that created it is gone",
+        isGraceful: false,
+        mayRestart: false,
+      }));
+    }
+    return commands;
+  }
+
+  /** The living actor of that name. */
+  find(namespace: string, name: string): ActorId | undefined {
+    return this.#names.get(nameKey(namespace, name));
+  }
+
+  /** How an actor is; undefined if there never was one, or it is long dead. */
+  view(actorId: ActorId): ActorView | undefined {
+    return this.#actors.get(actorId);
+  }
+
+  /** All actors that are remembered. */
+  views(): Iterable<ActorView> {
+    return this.#actors.values();
+  }
+
+  /** Asserts every invariant; tests call it after each event. */
+  validate(): void {
+    for (const [key, actorId] of this.#names) {
+      const actor = this.#actors.get(actorId);
+      assert(actor !== undefined, "Name of no actor");
+      assert(actor.phase !== "dead", "Name of a dead actor");
+      const { namespace, name } = actor.spec;
+      assert(
+        name !== undefined && nameKey(namespace, name) === key,
+        "Wrong name",
+      );
+    }
+    for (
+      const { spec, phase, incarnation, processId } of this.#actors.values()
+    ) {
+      assert(
+        (processId !== undefined) === (phase === "alive"),
+        "Actor nowhere",
+      );
+      assert(
+        spec.maxRestarts < 0 || incarnation <= spec.maxRestarts,
+        "Restarted too often",
+      );
+    }
+  }
+
+  #stop(
+    actorId: ActorId,
+    { reason, isGraceful, mayRestart }: {
+      reason: string;
+      isGraceful: boolean;
+      mayRestart: boolean;
+    },
+  ): ActorCommand[] {
+    const actor = this.#actors.get(actorId);
+    if (actor === undefined || actor.phase === "dead") return [];
+    const isKnown = actor.stopReason !== undefined && !actor.mayRestart;
+    if (!isKnown) {
+      actor.stopReason = reason;
+      actor.mayRestart = mayRestart;
+    }
+    return [{ kind: "stop", actorId, isGraceful, reason }];
+  }
+
+  #die(actor: Actor, reason: string): ActorCommand[] {
+    const { actorId, name, namespace } = actor.spec;
+    actor.phase = "dead";
+    actor.processId = undefined;
+    actor.reason = reason;
+    if (name !== undefined) this.#names.delete(nameKey(namespace, name));
+    this.#dead.push(actorId);
+    if (this.#dead.length > deadMax) this.#actors.delete(this.#dead.shift()!);
+    return [{ kind: "announce", actorId }];
+  }
+}
+
+function nameKey(namespace: string, name: string): string {
+  return `${namespace}/${name}`;
+}

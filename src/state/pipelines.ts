@@ -1,0 +1,242 @@
+/**
+ * An owner's queue for one scheduling class: what to push to which lease.
+ *
+ * Tasks whose functions are known to be short ride one lease many deep, as
+ * long as what lies there is expected to take a few milliseconds; any other
+ * goes alone. When a lease is idle and nothing is queued, unstarted tasks are
+ * taken back from the fullest one. Pure: tasks are opaque, and pushing,
+ * claiming and asking for leases is done by `owner/submitter.ts`.
+ *
+ * @module
+ */
+import { assert } from "../base/errors.ts";
+import type { LeaseId } from "../base/ids.ts";
+
+/** What is known of one function's run times, shared by all its tasks. */
+export interface RunStats {
+  /** Exponential mean of the time a run computes, waiting left out; undefined before the first. */
+  meanRunMs: number | undefined;
+}
+
+/** What a queue must know of a task. */
+export interface Queueable {
+  readonly stats: RunStats;
+  readonly priority: number;
+}
+
+/** One lease and what was pushed over it. */
+export interface Pipeline<Task extends Queueable> {
+  readonly leaseId: LeaseId;
+  /** In the order pushed. */
+  readonly inFlight: Set<Task>;
+  /** What all of them are expected to take. */
+  expectedMs: number;
+  /** The node wants it back: nothing more is pushed. */
+  isClosing: boolean;
+}
+
+/** Bounds of a {@linkcode TaskQueue}. */
+export interface PipelineLimits {
+  /** Most tasks that ride one lease. */
+  depthMax: number;
+  /** Most expected time that rides one lease. */
+  windowMs: number;
+  /** Most lease requests under way. */
+  requestsMax: number;
+}
+
+/** Folds one run into a function's statistics. */
+export function recordRun(stats: RunStats, runMs: number): void {
+  stats.meanRunMs = stats.meanRunMs === undefined
+    ? runMs
+    : stats.meanRunMs + (runMs - stats.meanRunMs) * 0.2;
+}
+
+/** The queue of one scheduling class. */
+export class TaskQueue<Task extends Queueable> {
+  readonly #limits: PipelineLimits;
+  /** A ring would save little: the head index moves, and the array is cut now and then. */
+  #queued: Task[] = [];
+  #head = 0;
+  readonly #pipelines = new Map<LeaseId, Pipeline<Task>>();
+  #inFlightCount = 0;
+  #requestCount = 0;
+  #isPrioritised = false;
+
+  constructor(limits: PipelineLimits) {
+    this.#limits = limits;
+  }
+
+  /** Tasks not yet pushed. */
+  get queuedCount(): number {
+    return this.#queued.length - this.#head;
+  }
+
+  /** Leases held. */
+  get pipelines(): Iterable<Pipeline<Task>> {
+    return this.#pipelines.values();
+  }
+
+  /** The next task to be pushed, left where it is. */
+  peek(): Task | undefined {
+    return this.#queued[this.#head];
+  }
+
+  /** A task is ready to run. */
+  submitted(task: Task): void {
+    if (task.priority !== 0) this.#isPrioritised = true;
+    if (!this.#isPrioritised) {
+      this.#queued.push(task);
+      return;
+    }
+    let at = this.#queued.length;
+    while (at > this.#head && this.#queued[at - 1]!.priority < task.priority) {
+      at--;
+    }
+    this.#queued.splice(at, 0, task);
+  }
+
+  /** A task that was pushed must run elsewhere: it goes before those never pushed. */
+  requeued(task: Task): void {
+    if (this.#head > 0) this.#queued[--this.#head] = task;
+    else this.#queued.unshift(task);
+  }
+
+  /** A queued task is not to run; false if it is not queued. */
+  withdrawn(task: Task): boolean {
+    const at = this.#queued.indexOf(task, this.#head);
+    if (at < 0) return false;
+    this.#queued.splice(at, 1);
+    return true;
+  }
+
+  /** A lease was asked for. */
+  requested(): void {
+    this.#requestCount++;
+  }
+
+  /** A request ended without a lease. */
+  refused(): void {
+    assert(this.#requestCount > 0, "Lease refused unasked");
+    this.#requestCount--;
+  }
+
+  /** A request ended with a lease. */
+  granted(leaseId: LeaseId): Pipeline<Task> {
+    this.refused();
+    const pipeline: Pipeline<Task> = {
+      leaseId,
+      inFlight: new Set(),
+      expectedMs: 0,
+      isClosing: false,
+    };
+    this.#pipelines.set(leaseId, pipeline);
+    return pipeline;
+  }
+
+  /** A lease ended; what was in flight is the caller's to settle or requeue. */
+  ended(leaseId: LeaseId): Task[] {
+    const pipeline = this.#pipelines.get(leaseId);
+    if (pipeline === undefined) return [];
+    this.#pipelines.delete(leaseId);
+    this.#inFlightCount -= pipeline.inFlight.size;
+    return [...pipeline.inFlight];
+  }
+
+  /** Takes the next task out and counts it in flight, if some lease has room. */
+  push(): { task: Task; pipeline: Pipeline<Task> } | undefined {
+    const task = this.#queued[this.#head];
+    if (task === undefined) return undefined;
+    const pipeline = this.#roomFor(task);
+    if (pipeline === undefined) return undefined;
+    this.#queued[this.#head++] = undefined as unknown as Task;
+    if (this.#head === this.#queued.length) {
+      this.#queued.length = 0;
+      this.#head = 0;
+    } else if (this.#head > 4096 && this.#head * 2 > this.#queued.length) {
+      this.#queued = this.#queued.slice(this.#head);
+      this.#head = 0;
+    }
+    pipeline.inFlight.add(task);
+    pipeline.expectedMs += task.stats.meanRunMs ?? 0;
+    this.#inFlightCount++;
+    return { task, pipeline };
+  }
+
+  /** A task in flight was answered, or taken back. */
+  left(task: Task, pipeline: Pipeline<Task>): void {
+    if (!pipeline.inFlight.delete(task)) return;
+    this.#inFlightCount--;
+    pipeline.expectedMs = pipeline.inFlight.size === 0
+      ? 0
+      : Math.max(0, pipeline.expectedMs - (task.stats.meanRunMs ?? 0));
+  }
+
+  /** How many further leases the work at hand could use. */
+  leasesWanted(): number {
+    const openCount = this.#pipelines.size + this.#requestCount;
+    const outstanding = this.queuedCount + this.#inFlightCount;
+    return Math.max(
+      0,
+      Math.min(
+        outstanding - openCount,
+        this.#limits.requestsMax - this.#requestCount,
+      ),
+    );
+  }
+
+  /** Requests under way that no work is left for. */
+  requestsInExcess(): number {
+    if (this.queuedCount > 0) return 0;
+    const spread = this.#inFlightCount - this.#pipelines.size;
+    return Math.max(0, this.#requestCount - Math.max(0, spread));
+  }
+
+  /**
+   * Unstarted candidates to take back for an idle lease: the newer half of
+   * the fullest pipeline. The worker may have started any of them meanwhile.
+   */
+  candidatesToTakeBack(): { from: Pipeline<Task>; tasks: Task[] } | undefined {
+    if (this.queuedCount > 0) return undefined;
+    let fullest: Pipeline<Task> | undefined;
+    let hasIdle = false;
+    for (const pipeline of this.#pipelines.values()) {
+      if (pipeline.inFlight.size === 0) hasIdle ||= !pipeline.isClosing;
+      else if (pipeline.inFlight.size > (fullest?.inFlight.size ?? 1)) {
+        fullest = pipeline;
+      }
+    }
+    if (!hasIdle || fullest === undefined) return undefined;
+    const tasks = [...fullest.inFlight];
+    return { from: fullest, tasks: tasks.slice(Math.ceil(tasks.length / 2)) };
+  }
+
+  /** Asserts every invariant; tests call it after each event. */
+  validate(): void {
+    let inFlight = 0;
+    for (const pipeline of this.#pipelines.values()) {
+      inFlight += pipeline.inFlight.size;
+      assert(
+        pipeline.inFlight.size <= this.#limits.depthMax,
+        "Pipeline too deep",
+      );
+      assert(pipeline.expectedMs >= 0, "Negative expectation");
+    }
+    assert(inFlight === this.#inFlightCount, "Task in flight miscounted");
+    assert(this.#requestCount >= 0, "Lease request miscounted");
+  }
+
+  #roomFor(task: Task): Pipeline<Task> | undefined {
+    const meanMs = task.stats.meanRunMs;
+    let best: Pipeline<Task> | undefined;
+    for (const pipeline of this.#pipelines.values()) {
+      if (pipeline.isClosing) continue;
+      const depth = pipeline.inFlight.size;
+      if (depth === 0) return pipeline;
+      if (meanMs === undefined || depth >= this.#limits.depthMax) continue;
+      if (pipeline.expectedMs + meanMs > this.#limits.windowMs) continue;
+      if (best === undefined || depth < best.inFlight.size) best = pipeline;
+    }
+    return best;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * An actor host: a process whose isolates are actors. Its main thread starts
+ * and ends them and answers for those that compute.
+ *
+ * @module
+ */
+import { Worker } from "node:worker_threads";
+import type { ActorId, ProcessId } from "../base/ids.ts";
+import type { Session } from "../owner/session.ts";
+import { joinSession } from "../owner/session.ts";
+import { dieWithParent } from "../store/segment.ts";
+import type { Incarnation } from "./actor_runner.ts";
+
+/** What an actor's isolate is started with. */
+export interface IsolateData extends Incarnation {
+  readonly folder: string;
+  readonly nodeProcessId: ProcessId;
+}
+
+/** Runs a host; the arguments are what its node started it with. */
+export async function runActorHost(
+  args: string[],
+  isolateEntry: URL,
+): Promise<void> {
+  const [folder, nodeProcessId, childNo] = args as [string, ProcessId, string];
+  dieWithParent();
+  // The terminal's Ctrl-C is the driver's to handle.
+  Deno.addSignalListener("SIGINT", () => {});
+  const isolates = new Map<ActorId, Worker>();
+  const session: Session = await joinSession({
+    folder,
+    nodeProcessId,
+    role: "host",
+    childNo: Number(childNo),
+  }, ({ node }) => ({
+    requests: {
+      "host.start": ({ actorId, incarnation, spec }) => {
+        const data: IsolateData = { folder, nodeProcessId, incarnation, spec };
+        const isolate = startIsolate(isolateEntry, data, (reason) => {
+          isolates.delete(actorId);
+          node.notify("isolate.ended", { actorId, incarnation, reason });
+        });
+        isolates.set(actorId, isolate);
+        return {};
+      },
+    },
+    notices: {
+      "actor.stop": ({ actorId, isGraceful }) => {
+        const isolate = isolates.get(actorId);
+        if (isGraceful) isolate?.postMessage({ kind: "leave" });
+        else isolate?.terminate();
+      },
+      leave: () => Deno.exit(0),
+    },
+  }));
+  await session.node.closed;
+  Deno.exit(0);
+}
+
+function startIsolate(
+  entry: URL,
+  data: IsolateData,
+  ended: (reason: string) => void,
+): Worker {
+  const memoryBytes = data.spec.resources["memory"];
+  const isolate = new Worker(entry, {
+    workerData: data,
+    ...(memoryBytes === undefined ? {} : {
+      resourceLimits: {
+        maxOldGenerationSizeMb: Math.max(
+          16,
+          Math.ceil(memoryBytes / (1 << 20)),
+        ),
+      },
+    }),
+  });
+  let reason = "its isolate ended";
+  isolate.on("error", (error: unknown) => {
+    reason = `its isolate failed: ${
+      error instanceof Error ? error.message : Deno.inspect(error)
+    }`;
+  });
+  isolate.on("exit", () => ended(reason));
+  return isolate;
+}

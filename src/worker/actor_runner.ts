@@ -1,0 +1,203 @@
+/**
+ * Runs one actor in this isolate: its instance, its mailbox, its end.
+ *
+ * @module
+ */
+import { ActorDiedError } from "../base/errors.ts";
+import type { ActorSpec } from "../base/spec.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
+import { deadline } from "@std/async";
+import type { Owner } from "../owner/owner.ts";
+import { Mailbox } from "../state/mailbox.ts";
+import { FrameKind } from "../wire/frame.ts";
+import type { NoticeHandlers, Peer } from "../wire/peer.ts";
+import { readProgress, readTask, type TaskFrame } from "../wire/task_frames.ts";
+import { mapErrorStack } from "./error_stacks.ts";
+import { Invocation, type InvocationEvents } from "./invocation.ts";
+
+/** Which life of which actor. */
+export interface Incarnation {
+  readonly spec: ActorSpec;
+  readonly incarnation: number;
+}
+
+type Methods = Record<PropertyKey, unknown>;
+
+/** Holds one actor. */
+export class ActorRunner implements InvocationEvents {
+  readonly #owner: Owner;
+  readonly #life: Incarnation;
+  readonly #callerNo: number;
+  readonly #mailbox: Mailbox<Invocation>;
+  readonly #left = Promise.withResolvers<void>();
+  #instance: Methods | undefined;
+  #handle: unknown;
+  #isLeaving = false;
+
+  constructor(owner: Owner, life: Incarnation) {
+    this.#owner = owner;
+    this.#life = life;
+    this.#callerNo = owner.nextCallerNo();
+    this.#mailbox = new Mailbox(life.spec.maxConcurrency);
+  }
+
+  /** Resolves when the actor has ended and answered. */
+  get left(): Promise<void> {
+    return this.#left.promise;
+  }
+
+  /** Makes the instance; `handle` is the actor's own. Tells the node how it went. */
+  async construct(handle: unknown): Promise<void> {
+    this.#handle = handle;
+    const { spec, incarnation } = this.#life;
+    const { actorId } = spec;
+    const { node, values } = this.#owner;
+    try {
+      const Class = await values.code.functionOf(spec.code, node) as new (
+        ...args: unknown[]
+      ) => Methods;
+      const held = values.hold(spec.args);
+      const args = await values.open(held, node) as unknown[];
+      this.#instance = new Class(...args);
+      node.notify("actor.ready", { actorId, incarnation });
+      this.#advance();
+    } catch (error) {
+      const mapped = await mapErrorStack(error);
+      const storing = values.store(mapped, { label: "error" });
+      await storing.ready;
+      const { stored } = storing.held;
+      node.notify("actor.failed", { actorId, incarnation, error: stored });
+    }
+  }
+
+  /** What it hears. */
+  notices(): NoticeHandlers {
+    return {
+      "task.cancel": ({ ordinal, isRecursive }, peer) =>
+        this.#find(peer, ordinal)?.cancel(isRecursive),
+      "actor.stop": ({ isGraceful }) => this.leave(isGraceful),
+    };
+  }
+
+  /** A frame for the actor; false if it is for another role. */
+  onFrame(kind: number, body: Uint8Array, peer: Peer): boolean {
+    switch (kind) {
+      case FrameKind.call:
+        this.#mailbox.arrived(this.#invocation(readTask(body), peer));
+        this.#advance();
+        return true;
+      case FrameKind.consumed: {
+        const { ordinal, count } = readProgress(body);
+        this.#find(peer, ordinal)?.consumed(count);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** Code of no call threw: one that runs is to blame. */
+  onUncaught(error: unknown): boolean {
+    const running = [...this.#mailbox.running];
+    if (running.length !== 1) return false;
+    running[0]!.fail(error);
+    return true;
+  }
+
+  /** Ends the actor; gracefully, its own clean-up runs first. */
+  async leave(isGraceful: boolean): Promise<void> {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    if (isGraceful) await this.#dispose();
+    this.#left.resolve();
+  }
+
+  /** The running method asks to end the actor. */
+  exit(): never {
+    const { spec, incarnation } = this.#life;
+    const reason = "it left by exitActor()";
+    this.#owner.node.notify("actor.exiting", {
+      actorId: spec.actorId,
+      incarnation,
+      reason,
+    });
+    throw new ActorDiedError(
+      `Cannot go on in actor ${spec.className}: ${reason}`,
+      { actorId: spec.actorId, reason },
+    );
+  }
+
+  suspended(_invocation: Invocation): void {
+    // An actor keeps its place while it waits: its methods run alone.
+  }
+
+  resumed(_invocation: Invocation): void {
+    // See `suspended`.
+  }
+
+  finished(invocation: Invocation): void {
+    this.#mailbox.finished(invocation);
+    this.#advance();
+  }
+
+  #advance(): void {
+    if (this.#instance === undefined || this.#isLeaving) return;
+    for (;;) {
+      const invocation = this.#mailbox.next();
+      if (invocation === undefined) return;
+      invocation.start();
+    }
+  }
+
+  #invocation(frame: TaskFrame, peer: Peer): Invocation {
+    const { className, actorId, resources } = this.#life.spec;
+    return new Invocation(this.#owner, {
+      frame,
+      peer,
+      actorId,
+      currentActor: this.#handle,
+      callerNo: this.#callerNo,
+      invoked: {
+        name: `${className}.${frame.method}`,
+        resources,
+        call: (args) => this.#callMethod(frame.method, args),
+      },
+    }, this);
+  }
+
+  #callMethod(method: string, args: unknown[]): unknown {
+    const instance = this.#instance!;
+    const fn = instance[method];
+    if (typeof fn !== "function") {
+      throw new TypeError(
+        `Cannot call "${method}": ${this.#life.spec.className} has no such method`,
+      );
+    }
+    return fn.apply(instance, args);
+  }
+
+  #find(peer: Peer, ordinal: number): Invocation | undefined {
+    for (const invocation of this.#mailbox.running) {
+      if (invocation.peer === peer && invocation.frame.ordinal === ordinal) {
+        return invocation;
+      }
+    }
+    return undefined;
+  }
+
+  async #dispose(): Promise<void> {
+    const instance = this.#instance;
+    const dispose = instance?.[Symbol.asyncDispose] ??
+      instance?.[Symbol.dispose];
+    if (typeof dispose !== "function") return;
+    try {
+      const disposed = Promise.resolve(dispose.call(instance));
+      await deadline(disposed, limits.disposeGraceMs);
+    } catch (error) {
+      log.error(
+        `actor ${this.#life.spec.className} failed to clean up: ${error}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * Runs this worker's tasks, one computing at a time.
+ *
+ * A task whose code waits inside the runtime makes room for others: those it
+ * (or a task like it) submitted, and those known to be short; never a stranger
+ * that might keep it from going on. When nothing may run, the node is told
+ * that this worker's CPU is free.
+ *
+ * @module
+ */
+import { monotonicMs } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import type { Owner } from "../owner/owner.ts";
+import { openSharedPage } from "../store/segment.ts";
+import { ClaimPage, ClaimState } from "../wire/claims.ts";
+import { FrameKind } from "../wire/frame.ts";
+import type { NoticeHandlers, Peer } from "../wire/peer.ts";
+import {
+  type FunctionFrame,
+  noSlot,
+  Outcome,
+  readFunction,
+  readProgress,
+  readTask,
+  TaskFlag,
+  type TaskFrame,
+  writeReply,
+} from "../wire/task_frames.ts";
+import { Invocation, type InvocationEvents } from "./invocation.ts";
+
+interface KnownFunction {
+  readonly frame: FunctionFrame;
+  readonly resources: ResourceAmounts;
+  /** Once it is revived. */
+  fn: Function | undefined;
+  reviving: Promise<Function> | undefined;
+}
+
+interface Waiting {
+  readonly frame: TaskFrame;
+  readonly peer: Peer;
+}
+
+/** One submitter of tasks, as this worker knows it. */
+interface Client {
+  page: ClaimPage | undefined;
+  readonly functions: Map<number, KnownFunction>;
+}
+
+/** Runs tasks. */
+export class Executor implements InvocationEvents {
+  readonly #owner: Owner;
+  readonly #clients = new WeakMap<Peer, Client>();
+  #queue: Waiting[] = [];
+  readonly #open = new Set<Invocation>();
+  #computingCount = 0;
+  #isBlocked = false;
+  #isLooping = false;
+
+  constructor(owner: Owner) {
+    this.#owner = owner;
+  }
+
+  /** What it hears. */
+  notices(): NoticeHandlers {
+    return {
+      "owner.page": ({ path, slots }, peer) => {
+        this.#clientOf(peer).page = new ClaimPage(
+          openSharedPage(path, slots * 4),
+        );
+      },
+      "task.cancel": ({ ordinal, isRecursive }, peer) =>
+        this.#cancel(peer, { ordinal, isRecursive }),
+    };
+  }
+
+  /** A frame for the executor; false if it is for another role. */
+  onFrame(kind: number, body: Uint8Array, peer: Peer): boolean {
+    switch (kind) {
+      case FrameKind.function:
+        this.#learn(readFunction(body), peer);
+        return true;
+      case FrameKind.task:
+        this.#queue.push({ frame: readTask(body), peer });
+        this.#wake();
+        return true;
+      case FrameKind.consumed: {
+        const { ordinal, count } = readProgress(body);
+        this.#find(peer, ordinal)?.consumed(count);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** A submitter is gone: its tasks are nobody's. */
+  onPeerEnded(peer: Peer): void {
+    this.#queue = this.#queue.filter((waiting) => waiting.peer !== peer);
+    for (const invocation of this.#open) {
+      if (invocation.peer === peer) invocation.cancel(true);
+    }
+  }
+
+  /** Code of no task, or of one that returned, threw: one that still runs is to blame. */
+  onUncaught(error: unknown): boolean {
+    if (this.#open.size !== 1) return false;
+    for (const invocation of this.#open) invocation.fail(error);
+    return true;
+  }
+
+  suspended(invocation: Invocation): void {
+    this.#mark(invocation, ClaimState.suspended);
+    this.#computingCount--;
+    this.#wake();
+  }
+
+  resumed(invocation: Invocation): void {
+    this.#mark(invocation, ClaimState.running);
+    this.#computingCount++;
+    this.#unblock();
+  }
+
+  finished(invocation: Invocation): void {
+    this.#open.delete(invocation);
+    if (!invocation.isSuspended) this.#computingCount--;
+    this.#wake();
+  }
+
+  /** Tasks that wait or run here. */
+  get openCount(): number {
+    return this.#queue.length + this.#open.size;
+  }
+
+  /** Starts what may start, now or, if this is inside a run, after it. */
+  #wake(): void {
+    if (this.#isLooping) return;
+    this.#isLooping = true;
+    const startedMs = monotonicMs();
+    while (this.#computingCount === 0) {
+      const waiting = this.#next();
+      if (waiting === undefined) break;
+      this.#run(waiting);
+      if (monotonicMs() - startedMs > limits.turnMs) {
+        // Replies must leave, and what came in be heard.
+        setImmediate(() => {
+          this.#isLooping = false;
+          this.#wake();
+        });
+        return;
+      }
+    }
+    this.#isLooping = false;
+    if (this.#computingCount === 0 && this.#open.size > 0) this.#block();
+  }
+
+  #next(): Waiting | undefined {
+    if (this.#open.size === 0) return this.#queue.shift();
+    const { depth, isAlone } = this.#company();
+    const at = this.#queue.findIndex(({ frame }) =>
+      isWelcome(frame, { depth, isAlone })
+    );
+    return at < 0 ? undefined : this.#queue.splice(at, 1)[0];
+  }
+
+  /** Who waits here: the shallowest depth, and whether one wants no company. */
+  #company(): { depth: number; isAlone: boolean } {
+    let depth = Infinity;
+    let isAlone = false;
+    for (const { frame } of this.#open) {
+      depth = Math.min(depth, frame.depth);
+      isAlone ||= (frame.flags & TaskFlag.alone) !== 0;
+    }
+    return { depth, isAlone };
+  }
+
+  #run({ frame, peer }: Waiting): void {
+    const client = this.#clientOf(peer);
+    if (peer.isEnded) return;
+    const mayStart = frame.slot === noSlot || client.page === undefined ||
+      client.page.claim(frame.slot, frame.generation);
+    if (!mayStart) {
+      this.#skip(peer, frame);
+      return;
+    }
+    const known = client.functions.get(frame.functionNo)!;
+    this.#unblock();
+    this.#computingCount++;
+    const invocation = new Invocation(this.#owner, {
+      frame,
+      peer,
+      callerNo: this.#owner.nextCallerNo(),
+      invoked: {
+        name: known.frame.name,
+        resources: known.resources,
+        call: (args) => known.fn!(...args),
+      },
+    }, this);
+    this.#open.add(invocation);
+    if (known.fn !== undefined) {
+      invocation.start();
+      return;
+    }
+    known.reviving ??= this.#owner.values.code.functionOf(
+      known.frame.code,
+      peer,
+    );
+    known.reviving.then(
+      (fn) => {
+        known.fn = fn;
+        invocation.start();
+      },
+      (error) => {
+        known.reviving = undefined;
+        invocation.fail(error);
+      },
+    );
+  }
+
+  /** Tells the owner that a task it took back was passed over. */
+  #skip(peer: Peer, { ordinal, slot }: TaskFrame): void {
+    writeReply(peer.begin(FrameKind.reply), {
+      ordinal,
+      outcome: Outcome.skipped,
+      slot,
+      runMs: 0,
+      startedAtMs: 0,
+      pinToken: 0,
+      values: [],
+    });
+    peer.end();
+  }
+
+  #learn(frame: FunctionFrame, peer: Peer): void {
+    this.#clientOf(peer).functions.set(frame.functionNo, {
+      frame,
+      resources: JSON.parse(frame.resources),
+      fn: undefined,
+      reviving: undefined,
+    });
+  }
+
+  #clientOf(peer: Peer): Client {
+    let client = this.#clients.get(peer);
+    if (client === undefined) {
+      client = { page: undefined, functions: new Map() };
+      this.#clients.set(peer, client);
+    }
+    return client;
+  }
+
+  #find(peer: Peer, ordinal: number): Invocation | undefined {
+    for (const invocation of this.#open) {
+      if (invocation.peer === peer && invocation.frame.ordinal === ordinal) {
+        return invocation;
+      }
+    }
+    return undefined;
+  }
+
+  #cancel(
+    peer: Peer,
+    { ordinal, isRecursive }: { ordinal: number; isRecursive: boolean },
+  ): void {
+    const at = this.#queue.findIndex((waiting) =>
+      waiting.peer === peer && waiting.frame.ordinal === ordinal
+    );
+    if (at < 0) {
+      this.#find(peer, ordinal)?.cancel(isRecursive);
+      return;
+    }
+    const [waiting] = this.#queue.splice(at, 1);
+    this.#skip(peer, waiting!.frame);
+  }
+
+  #mark(invocation: Invocation, state: ClaimState): void {
+    const { slot, generation } = invocation.frame;
+    if (slot === noSlot) return;
+    this.#clients.get(invocation.peer)?.page?.mark(slot, generation, state);
+  }
+
+  #block(): void {
+    if (this.#isBlocked) return;
+    this.#isBlocked = true;
+    const { depth } = this.#company();
+    this.#owner.node.notify("worker.blocked", { depth });
+  }
+
+  #unblock(): void {
+    if (!this.#isBlocked) return;
+    this.#isBlocked = false;
+    this.#owner.node.notify("worker.unblocked", {});
+  }
+}
+
+function isWelcome(
+  frame: TaskFrame,
+  company: { depth: number; isAlone: boolean },
+): boolean {
+  if ((frame.flags & TaskFlag.guest) !== 0) return true;
+  const isDescendant = frame.depth > 0 && frame.depth > company.depth;
+  if (company.isAlone || (frame.flags & TaskFlag.alone) !== 0) {
+    return isDescendant;
+  }
+  const isSibling = frame.depth > 0 && frame.depth === company.depth;
+  return isDescendant || isSibling || (frame.flags & TaskFlag.short) !== 0;
+}

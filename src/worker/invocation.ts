@@ -1,0 +1,380 @@
+/**
+ * One run of one task or call in this process: arguments in, outcome out.
+ *
+ * Opens the arguments, calls the code in its context, and answers exactly
+ * once: with values, with an error, or item by item. Which run comes when is
+ * decided by `executor.ts` (tasks) and `actor_runner.ts` (calls).
+ *
+ * @module
+ */
+import { monotonicMs, wallMs } from "../base/clock.ts";
+import { TaskCancelledError, TaskError } from "../base/errors.ts";
+import { type ActorId, type TaskId, taskIdOf } from "../base/ids.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import type { HeldValue, StoredValue } from "../base/stored.ts";
+import { runInContext, type TaskContext } from "../owner/context.ts";
+import type { Owner } from "../owner/owner.ts";
+import { TaskRecord } from "../owner/task_record.ts";
+import type { Storing } from "../owner/values.ts";
+import { FrameKind } from "../wire/frame.ts";
+import type { Peer } from "../wire/peer.ts";
+import {
+  Outcome,
+  TaskFlag,
+  type TaskFrame,
+  writeItem,
+  writeProgress,
+  writeReply,
+} from "../wire/task_frames.ts";
+import { mapErrorStack } from "./error_stacks.ts";
+
+/** What an invocation tells whoever started it. */
+export interface InvocationEvents {
+  suspended(invocation: Invocation): void;
+  resumed(invocation: Invocation): void;
+  /** It has answered; nothing of it counts any more. */
+  finished(invocation: Invocation): void;
+}
+
+/** What runs. */
+export interface Invoked {
+  readonly name: string;
+  readonly resources: ResourceAmounts;
+  call(args: unknown[]): unknown;
+}
+
+/** One run. */
+export class Invocation implements TaskContext {
+  readonly frame: TaskFrame;
+  readonly peer: Peer;
+  readonly taskId: TaskId;
+  readonly functionName: string;
+  readonly resources: ResourceAmounts;
+  readonly callerNo: number;
+  readonly children = new Set<object>();
+  readonly actorId?: ActorId;
+  readonly currentActor?: unknown;
+  readonly #owner: Owner;
+  readonly #invoked: Invoked;
+  readonly #events: InvocationEvents;
+  #controller: AbortController | undefined;
+  #waitCount = 0;
+  #consumedCount = 0;
+  #onConsumed: (() => void) | undefined;
+  #isAnswered = false;
+  #startedAtMs = 0;
+  #resumedAtMs = 0;
+  #runMs = 0;
+
+  constructor(
+    owner: Owner,
+    what: {
+      frame: TaskFrame;
+      peer: Peer;
+      invoked: Invoked;
+      callerNo: number;
+      actorId?: ActorId;
+      currentActor?: unknown;
+    },
+    events: InvocationEvents,
+  ) {
+    this.#owner = owner;
+    this.frame = what.frame;
+    this.peer = what.peer;
+    this.#invoked = what.invoked;
+    this.functionName = what.invoked.name;
+    this.resources = what.invoked.resources;
+    this.callerNo = what.callerNo;
+    this.taskId = taskIdOf(what.peer.remote!.processId, what.frame.ordinal);
+    if (what.actorId !== undefined) this.actorId = what.actorId;
+    if (what.currentActor !== undefined) this.currentActor = what.currentActor;
+    this.#events = events;
+  }
+
+  get attempt(): number {
+    return this.frame.attempt;
+  }
+
+  get depth(): number {
+    return this.frame.depth;
+  }
+
+  get signal(): AbortSignal {
+    return (this.#controller ??= new AbortController()).signal;
+  }
+
+  /** Whether all that it does now is wait inside the runtime. */
+  get isSuspended(): boolean {
+    return this.#waitCount > 0;
+  }
+
+  /** Runs it; synchronous as far as its code is. */
+  start(): void {
+    this.#startedAtMs = wallMs();
+    this.#resumedAtMs = monotonicMs();
+    if ((this.frame.flags & TaskFlag.timed) !== 0) {
+      this.#announce().then(() => this.#open(), (error) => this.fail(error));
+    } else this.#open();
+  }
+
+  suspended(): void {
+    if (this.#waitCount++ > 0) return;
+    this.#runMs += monotonicMs() - this.#resumedAtMs;
+    if (!this.#isAnswered) this.#events.suspended(this);
+  }
+
+  resumed(): void {
+    if (--this.#waitCount > 0) return;
+    this.#resumedAtMs = monotonicMs();
+    if (!this.#isAnswered) this.#events.resumed(this);
+  }
+
+  /** Its owner wants it no more: its signal aborts, and what it submitted is cancelled. */
+  cancel(isRecursive: boolean): void {
+    this.#controller ??= new AbortController();
+    const { taskId } = this;
+    this.#controller.abort(
+      new TaskCancelledError(
+        `Cannot finish task "${this.functionName}": it was cancelled`,
+        { taskId },
+      ),
+    );
+    this.#onConsumed?.();
+    if (!isRecursive) return;
+    for (const child of this.children) {
+      if (!(child instanceof TaskRecord)) continue;
+      this.#owner.cancelRecord(child, { isForced: false, isRecursive });
+    }
+  }
+
+  /** The consumer of its items has taken so many. */
+  consumed(count: number): void {
+    this.#consumedCount = Math.max(this.#consumedCount, count);
+    this.#onConsumed?.();
+  }
+
+  fail(error: unknown): void {
+    if (this.#isAnswered) return;
+    mapErrorStack(error).then((mapped) => this.#answerError(mapped));
+  }
+
+  /** Says that its time begins, before its code can keep the thread busy. */
+  async #announce(): Promise<void> {
+    writeProgress(this.peer.begin(FrameKind.started), {
+      ordinal: this.frame.ordinal,
+      count: 0,
+    });
+    this.peer.end();
+    await this.peer.flush();
+  }
+
+  #open(): void {
+    const { args, dependencies } = this.frame;
+    try {
+      const opened = this.#openValue(args);
+      const values = dependencies.map(({ value }) => this.#openValue(value));
+      const isReady = ![opened, ...values].some(isPromise);
+      if (isReady) this.#call(opened as unknown[], values);
+      else {
+        Promise.all([opened, ...values]).then(
+          ([opened, ...values]) => this.#call(opened as unknown[], values),
+        ).catch((error) => this.fail(error));
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #openValue(stored: StoredValue): unknown {
+    // The refs inside are registered as the codec makes their handles.
+    return this.#owner.values.open({ stored, refs: [] }, this.peer);
+  }
+
+  #call(args: unknown[], values: unknown[]): void {
+    this.frame.dependencies.forEach(({ position }, at) => {
+      args[position] = values[at];
+    });
+    try {
+      const result = runInContext(this, () => this.#invoked.call(args));
+      if ((this.frame.flags & TaskFlag.stream) !== 0) {
+        this.#stream(result).catch((error) => this.fail(error));
+      } else if (isPromise(result)) {
+        result.then(
+          (value) => this.#finish(value),
+          (error) => this.fail(error),
+        );
+      } else this.#finish(result);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #finish(result: unknown): void {
+    if (this.#isAnswered) return;
+    try {
+      const storing = this.#storeResults(result);
+      const waits = storing.filter((one) => one.ready !== undefined);
+      if (waits.length === 0) this.#answer(Outcome.finished, storing);
+      else {
+        Promise.all(waits.map((one) => one.ready)).then(
+          () => this.#answer(Outcome.finished, storing),
+          (error) => this.#answerError(error),
+        );
+      }
+    } catch (error) {
+      this.#answerError(error);
+    }
+  }
+
+  #storeResults(result: unknown): Storing[] {
+    const { returnCount } = this.frame;
+    if (returnCount === 0) return [];
+    const ownerId = this.peer.remote!.processId;
+    const store = (value: unknown, label: string) =>
+      this.#owner.values.store(value, { label, ownerId });
+    if (returnCount === 1) return [store(result, "result")];
+    if (!Array.isArray(result) || result.length !== returnCount) {
+      const got = Array.isArray(result)
+        ? `an array of ${result.length}`
+        : typeof result;
+      throw new TypeError(
+        `Cannot return from "${this.functionName}": numReturns is ${returnCount}, so it must return an array of ${returnCount}, and it returned ${got}`,
+      );
+    }
+    return result.map((value, at) => store(value, `result[${at}]`));
+  }
+
+  async #stream(result: unknown): Promise<void> {
+    const iterator = iteratorOf(result, this.functionName);
+    const limit = this.frame.backpressure;
+    for (let index = 0;; index++) {
+      const next = await runInContext(this, () => iterator.next());
+      if (next.done === true) break;
+      await this.#sendItem(index, next.value);
+      if (limit > 0) await this.#room(index + 1 - limit);
+      if (this.#controller?.signal.aborted) {
+        await runInContext(this, () => iterator.return?.());
+        break;
+      }
+    }
+    this.#answer(Outcome.finished, []);
+  }
+
+  async #sendItem(index: number, value: unknown): Promise<void> {
+    const ownerId = this.peer.remote!.processId;
+    const { held, ready } = this.#owner.values.store(value, {
+      label: `item ${index}`,
+      ownerId,
+    });
+    if (ready !== undefined) await ready;
+    const { refs, stored } = held;
+    writeItem(this.peer.begin(FrameKind.item), {
+      ordinal: this.frame.ordinal,
+      attempt: this.frame.attempt,
+      index,
+      pinToken: refs.length === 0
+        ? 0
+        : this.#owner.references.pin(this.peer, refs),
+      value: stored,
+    });
+    this.peer.end();
+  }
+
+  /** Waits until the consumer has taken `count` items, holding no CPU. */
+  async #room(count: number): Promise<void> {
+    if (this.#consumedCount >= count) return;
+    this.suspended();
+    while (
+      this.#consumedCount < count && !this.#controller?.signal.aborted
+    ) {
+      await new Promise<void>((resolve) => this.#onConsumed = resolve);
+    }
+    this.#onConsumed = undefined;
+    this.resumed();
+  }
+
+  #answerError(error: unknown): void {
+    if (this.#isAnswered) return;
+    const wrapped = (cause: unknown) =>
+      new TaskError(
+        `Cannot finish task "${this.functionName}": its function threw${
+          summary(cause)
+        }`,
+        {
+          functionName: this.functionName,
+          pid: Deno.pid,
+          nodeId: this.#owner.job.nodeId,
+          cause,
+        },
+      );
+    let storing: Storing;
+    try {
+      storing = this.#owner.values.store(wrapped(error), { label: "error" });
+    } catch (cannotSend) {
+      // What it threw can't travel; what can be said of it does.
+      const plain = new Error(
+        `${Deno.inspect(error)} (and that can't travel: ${cannotSend})`,
+      );
+      storing = this.#owner.values.store(wrapped(plain), { label: "error" });
+    }
+    const answer = () => this.#answer(Outcome.failed, [storing]);
+    if (storing.ready === undefined) answer();
+    else storing.ready.then(answer, answer);
+  }
+
+  /** What was borrowed must be known to its owners before the sender may let go. */
+  #answer(outcome: number, storing: Storing[]): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    if (this.#waitCount === 0) {
+      this.#runMs += monotonicMs() - this.#resumedAtMs;
+    }
+    const registered = this.#owner.references.registered();
+    const held = storing.map((one) => one.held);
+    if (registered === undefined) this.#write(outcome, held);
+    else registered.then(() => this.#write(outcome, held));
+    this.#events.finished(this);
+  }
+
+  #write(outcome: number, held: HeldValue[]): void {
+    if (this.peer.isEnded) return;
+    const refs = held.flatMap((one) => one.refs);
+    writeReply(this.peer.begin(FrameKind.reply), {
+      ordinal: this.frame.ordinal,
+      outcome,
+      slot: this.frame.slot,
+      runMs: this.#runMs,
+      startedAtMs: this.#startedAtMs,
+      pinToken: refs.length === 0
+        ? 0
+        : this.#owner.references.pin(this.peer, refs),
+      values: held.map((one) => one.stored),
+    });
+    this.peer.end();
+  }
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
+}
+
+function iteratorOf(
+  result: unknown,
+  name: string,
+): Iterator<unknown> | AsyncIterator<unknown> {
+  const iterable = result as Partial<
+    AsyncIterable<unknown> & Iterable<unknown>
+  >;
+  const async = iterable?.[Symbol.asyncIterator]?.();
+  const iterator = async ?? iterable?.[Symbol.iterator]?.();
+  if (iterator === undefined) {
+    throw new TypeError(`Cannot stream "${name}": it returned no iterable`);
+  }
+  return iterator;
+}
+
+function summary(cause: unknown): string {
+  if (cause instanceof Error) return `: ${cause.name}: ${cause.message}`;
+  return cause === undefined ? "" : `: ${Deno.inspect(cause)}`;
+}

@@ -1,0 +1,62 @@
+/**
+ * A worker process: joins its session and runs tasks until it is told to
+ * leave, or its node is gone.
+ *
+ * @module
+ */
+import type { ProcessId } from "../base/ids.ts";
+import { log } from "../base/log.ts";
+import { setCurrentSession } from "../owner/current.ts";
+import { joinSession } from "../owner/session.ts";
+import { dieWithParent } from "../store/segment.ts";
+import { Executor } from "./executor.ts";
+
+/** Runs a worker; the arguments are what its node started it with. */
+export async function runWorker(args: string[]): Promise<void> {
+  const [folder, nodeProcessId, childNo] = args as [string, ProcessId, string];
+  dieWithParent();
+  // The terminal's Ctrl-C is the driver's to handle.
+  Deno.addSignalListener("SIGINT", () => {});
+  let executor: Executor | undefined;
+  const session = await joinSession({
+    folder,
+    nodeProcessId,
+    role: "worker",
+    childNo: Number(childNo),
+  }, (owner) => {
+    const own = executor = new Executor(owner);
+    return {
+      notices: { ...own.notices(), leave: () => leave(folder) },
+      frame: (kind, body, peer) => {
+        own.onFrame(kind, body, peer);
+      },
+      ended: (peer) => own.onPeerEnded(peer),
+    };
+  });
+  setCurrentSession(session);
+  listenForUncaught((error) => executor!.onUncaught(error));
+  await session.node.closed;
+  leave(folder);
+}
+
+/** The process ends; a session whose driver died may have left its folder. */
+function leave(_folder: string): never {
+  Deno.exit(0);
+}
+
+/** Errors that no promise chain of a task caught: told to `handle`, else to stderr. */
+export function listenForUncaught(handle: (error: unknown) => boolean): void {
+  const heard = (error: unknown) => {
+    if (handle(error)) return;
+    const text = error instanceof Error ? error.stack : Deno.inspect(error);
+    log.error(`uncaught outside any task: ${text}`);
+  };
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    heard(event.error);
+  });
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    heard(event.reason);
+  });
+}
