@@ -9,10 +9,18 @@ import type { AnyFunction } from "./meta.ts";
 import { SerializationError } from "../base/errors.ts";
 import { exportIn } from "./builtins.ts";
 import { type Described, Inspector, type Script } from "./inspector.ts";
-import { type ImportBinding, importsOf, ModuleGraph } from "./modules.ts";
+import {
+  type ImportBinding,
+  importsOf,
+  isPackageUrl,
+  ModuleGraph,
+} from "./modules.ts";
 import { type Shape, shapeOf } from "./shape.ts";
 import { textHashOf } from "./stack.ts";
 import { loadParser, type Parser } from "./syntax.ts";
+
+/** Texts whose shapes are kept, so that closures made in a loop are parsed once. */
+const shapesMax = 1000;
 
 /** The sources of one capturer. */
 export class CaptureSources {
@@ -23,6 +31,7 @@ export class CaptureSources {
   readonly #imports = new Map<string, Map<string, ImportBinding>>();
   readonly #hashes = new Map<string, string>();
   readonly #lineStarts = new Map<string, number[]>();
+  readonly #shapes = new Map<string, Shape>();
   #parser: Parser | undefined;
 
   constructor(main: string) {
@@ -49,8 +58,16 @@ export class CaptureSources {
 
   /** What a function's text says. */
   async shape(fn: AnyFunction): Promise<Shape> {
+    const key = `${fn.name}\n${fn}`;
+    const known = this.#shapes.get(key);
+    if (known !== undefined) return known;
     this.#parser ??= await loadParser();
-    return shapeOf(fn, this.#parser);
+    const shape = shapeOf(fn, this.#parser);
+    // A class's computed keys are matched to the class itself, not to its text.
+    if (shape.isClass) return shape;
+    if (this.#shapes.size >= shapesMax) this.#shapes.clear();
+    this.#shapes.set(key, shape);
+    return shape;
   }
 
   /** What a module's import statements bind. */
@@ -111,8 +128,7 @@ export class CaptureSources {
     ) {
       return false;
     }
-    const isPackage = /\/node_modules\/|\/npm\/[\w.-]+\//.test(url);
-    if (!script.isModule && !isPackage) return false;
+    if (!script.isModule && !isPackageUrl(url)) return false;
     return !await this.containsMain(url);
   }
 

@@ -36,8 +36,8 @@ export class CodeNodes {
   ): Promise<CodeNode> {
     const { described, script, path } = options;
     const shape = await this.#shapeOf(fn, path);
-    this.#refuseSurroundings(shape, described, path);
-    const scopeIds = this.#scopes.idsOf(script.id, described.scopes);
+    this.#refuseSurroundings(shape, path);
+    const scopeIds = this.#scopes.idsOf(described);
     const names = new NodeNames({
       bundle: this.#bundle,
       variables: this.#variables,
@@ -91,7 +91,7 @@ export class CodeNodes {
     }
   }
 
-  #refuseSurroundings(shape: Shape, described: Described, path: string): void {
+  #refuseSurroundings(shape: Shape, path: string): void {
     const { free } = shape;
     if (free.usesSuper) {
       throw this.#bundle.refusal(
@@ -100,10 +100,7 @@ export class CodeNodes {
       );
     }
     if (!shape.isArrow) return;
-    const isTopLevel = described.scopes.every(({ label }) =>
-      /^(Module|Script|Block)/.test(label)
-    );
-    if (free.usesThis && !isTopLevel) {
+    if (free.usesThis) {
       throw this.#bundle.refusal(
         path,
         'is an arrow function that uses "this" of its surroundings, which can\'t travel: ' +

@@ -62,8 +62,28 @@ interface InternalProperty {
   readonly value?: RemoteObject;
 }
 
-const slotKey = Symbol.for("manta.inspector");
-const objectGroup = "manta";
+/** Where questions lie while V8 answers them, each under a number of its own. */
+const slots: Record<number, Slot> = {};
+let slotCount = 0;
+Object.defineProperty(globalThis, Symbol.for("manta.inspector"), {
+  value: slots,
+  configurable: true,
+});
+
+interface Slot {
+  readonly functions: readonly AnyFunction[];
+  take(key: string, value: unknown): void;
+}
+
+interface Question {
+  readonly number: number;
+  readonly inbox: Map<string, unknown>;
+  readonly objectGroup: string;
+}
+
+function slotExpression(question: Question): string {
+  return `globalThis[Symbol.for("manta.inspector")][${question.number}]`;
+}
 
 /** The session. */
 export class Inspector {
@@ -75,19 +95,20 @@ export class Inspector {
   /** Describes functions, in the same order. */
   async describe(functions: readonly AnyFunction[]): Promise<Described[]> {
     await this.#open();
-    const inbox: unknown[] = [];
-    const slot = {
+    const number = slotCount++;
+    const inbox = new Map<string, unknown>();
+    slots[number] = {
       functions,
-      take: (index: number, value: unknown) => inbox[index] = value,
+      take: (key, value) => void inbox.set(key, value),
     };
-    const home = globalThis as unknown as Record<symbol, unknown>;
-    home[slotKey] = slot;
+    const question = { number, inbox, objectGroup: `manta-${number}` };
     try {
       return await Promise.all(
-        functions.map((_, index) => this.#describeOne(index, inbox)),
+        functions.map((_, index) => this.#describeOne(index, question)),
       );
     } finally {
-      delete home[slotKey];
+      delete slots[number];
+      const { objectGroup } = question;
       await this.#post("Runtime.releaseObjectGroup", { objectGroup });
     }
   }
@@ -170,13 +191,12 @@ export class Inspector {
     return promise;
   }
 
-  async #describeOne(index: number, inbox: unknown[]): Promise<Described> {
+  async #describeOne(index: number, question: Question): Promise<Described> {
     const { result } = await this.#post<{ result: RemoteObject }>(
       "Runtime.evaluate",
       {
-        expression:
-          `globalThis[Symbol.for("manta.inspector")].functions[${index}]`,
-        objectGroup,
+        expression: `${slotExpression(question)}.functions[${index}]`,
+        objectGroup: question.objectGroup,
         silent: true,
       },
     );
@@ -190,7 +210,7 @@ export class Inspector {
       internalProperties.map(({ name, value }) => [name, value]),
     );
     const take = (name: string, key: string) =>
-      this.#take(internal.get(name), `${index}.${key}`, inbox as never);
+      this.#take(internal.get(name), `${index}.${key}`, question);
     if (internal.has("[[TargetFunction]]")) {
       const target = await take("[[TargetFunction]]", "target") as AnyFunction;
       const self = await take("[[BoundThis]]", "this");
@@ -224,19 +244,18 @@ export class Inspector {
   async #take(
     object: RemoteObject | undefined,
     key: string,
-    inbox: Record<string, unknown>,
+    question: Question,
   ): Promise<unknown> {
     if (object?.objectId === undefined) return object?.value;
     await this.#post("Runtime.callFunctionOn", {
       objectId: object.objectId,
-      functionDeclaration:
-        `function (key) { "use strict"; globalThis[Symbol.for("manta.inspector")].take(key, this); }`,
+      functionDeclaration: `function (key) { "use strict"; ${
+        slotExpression(question)
+      }.take(key, this); }`,
       arguments: [{ value: key }],
       silent: true,
     });
-    const value = inbox[key];
-    delete inbox[key];
-    return value;
+    return question.inbox.get(key);
   }
 
   /** Turns the debugger on for as long as it takes to list the scripts. */

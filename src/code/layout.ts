@@ -104,9 +104,9 @@ class Page {
       codeNode(this.#meta, index).sloppy
     );
     if (!isSloppy) this.#write('"use strict";');
-    this.#write("(function(){const $made={make:[],set:[]};");
+    this.#write("(function(){const $manta={make:[],set:[]};");
     this.#writeScope(this.#scopeTree());
-    this.#write("return $made;})()");
+    this.#write("return $manta;})()");
     return {
       text: this.#text,
       lineOffset,
@@ -153,7 +153,7 @@ class Page {
   #writeVariables(variables: readonly number[]): void {
     if (variables.length === 0) return;
     const names = variables.map((index) => this.#meta.variables[index]!.name);
-    this.#write(`let ${names.join(",")};$made.set.push(`);
+    this.#write(`let ${names.join(",")};$manta.set.push(`);
     const setters = variables.map((index, at) => {
       const parameter = names[at] === "$value" ? "$other" : "$value";
       return `[${index},function(${parameter}){${names[at]}=${parameter}}]`;
@@ -170,7 +170,7 @@ class Page {
     const [before, after] = frameOf(node);
     this.#write("(function(){");
     this.#writeVariables(own);
-    this.#write(`$made.make.push(function(${heritageName}){return(${before}`);
+    this.#write(`$manta.make.push(function(${heritageName}){return(${before}`);
     this.#moveTo(node.line, node.column);
     this.#write(node.text);
     this.#write(`${after})});})();`);

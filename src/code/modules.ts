@@ -170,8 +170,12 @@ export class ModuleGraph {
 /** Packages are published apart from the program that uses them, so they can't import it. */
 function mayImportMain(url: string, main: string): boolean {
   if (!url.startsWith(main.slice(0, main.indexOf(":") + 1))) return false;
-  const isPackage = /\/node_modules\/|\/npm\/[\w.-]+\//.test(url);
-  return !isPackage && !url.startsWith(ownSource);
+  return !isPackageUrl(url) && !url.startsWith(ownSource);
+}
+
+/** Whether a file belongs to an installed npm package. */
+export function isPackageUrl(url: string): boolean {
+  return /\/node_modules\/|\/npm\/[\w-]+(\.[\w-]+)+\//.test(url);
 }
 
 /** This library's own modules never import a program. */

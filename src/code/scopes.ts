@@ -3,12 +3,12 @@
  *
  * V8 gives a copy of a scope each time it is asked, so sameness is inferred: a
  * script has one module scope; inner scopes are the same when they lie in the
- * same scope, have the same names and hold the very same values. Two that
- * can't be told apart differ only in what is assigned later.
+ * same scope, have the same names and hold the very same values, unless both
+ * made a function of the same place in the text: one call makes it once.
  *
  * @module
  */
-import type { FunctionScope } from "./inspector.ts";
+import type { Described, FunctionScope } from "./inspector.ts";
 
 /** A variable still in its dead zone. */
 export const deadZone = Symbol("dead zone");
@@ -30,6 +30,8 @@ interface KnownScope {
   readonly id: number;
   readonly names: readonly string[];
   readonly variables: Record<string, unknown>;
+  /** Where the functions stand that were made right in it. */
+  readonly places: Set<string>;
 }
 
 /** Gives scopes their numbers. */
@@ -40,33 +42,41 @@ export class ScopeTable {
   /** The number of the scope of globals that the program made. */
   readonly globalId = this.#count++;
 
-  /** The numbers of a function's scopes, in the order given: innermost first. */
-  idsOf(scriptId: string, scopes: readonly FunctionScope[]): number[] {
+  /** The numbers of a function's scopes, innermost first. */
+  idsOf(described: Described): number[] {
+    const { location, scopes } = described;
+    const { scriptId, line, column } = location!;
     const ids: number[] = [];
     let outer = "";
     for (const scope of scopes.toReversed()) {
       const key = scope.label === "Script"
         ? "Script"
         : `${scriptId} ${outer} ${scope.label}`;
-      const id = this.#idOf(key, scope);
+      const place = scope === scopes[0] ? `${line}:${column}` : undefined;
+      const id = this.#idOf(key, scope, place);
       ids.unshift(id);
       outer = String(id);
     }
     return ids;
   }
 
-  #idOf(key: string, scope: FunctionScope): number {
+  #idOf(key: string, scope: FunctionScope, place: string | undefined): number {
     let candidates = this.#known.get(key);
     if (candidates === undefined) this.#known.set(key, candidates = []);
     const { variables, label } = scope;
     const isSingle = label === "Module" || label === "Script";
     const names = isSingle ? [] : Object.keys(variables);
-    for (const candidate of candidates) {
-      if (isSingle || areSame(candidate, names, variables)) return candidate.id;
+    let found = candidates.find((candidate) =>
+      isSingle ||
+      (areSame(candidate, names, variables) &&
+        (place === undefined || !candidate.places.has(place)))
+    );
+    if (found === undefined) {
+      found = { id: this.#count++, names, variables, places: new Set() };
+      candidates.push(found);
     }
-    const id = this.#count++;
-    candidates.push({ id, names, variables });
-    return id;
+    if (place !== undefined) found.places.add(place);
+    return found.id;
   }
 }
 

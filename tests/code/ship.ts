@@ -125,7 +125,8 @@ async function receive(one: Shipped): Promise<Outcome> {
       (functions) =>
         decodeValues(Uint8Array.fromBase64(one.values!), functions),
     );
-    const result = fn!();
+    let result = fn!();
+    if (typeof result === "function") result = await again(result);
     if (typeof result?.next !== "function") {
       return { value: await result, meta };
     }
@@ -136,6 +137,19 @@ async function receive(one: Shipped): Promise<Outcome> {
     const stack = error instanceof Error ? await mapStack(error.stack!) : "";
     return { ...outcomeOf(error), stack, meta };
   }
+}
+
+/** Captures and revives once more what revived code made, and calls it. */
+async function again(fn: AnyFunction): Promise<unknown> {
+  const capturer = new Capturer(port);
+  const captured = await capturer.capture(fn);
+  const bytes = encodeValues(captured.values, captured.functions);
+  const [revived] = await revive(
+    captured.meta,
+    (functions) => decodeValues(bytes, functions),
+  );
+  capturer.close();
+  return revived!();
 }
 
 function outcomeOf(error: unknown): Outcome {

@@ -330,3 +330,121 @@ file.handle.close();
   assertMatch(errors.arguments!, /arrow function that uses "arguments"/);
   assertMatch(errors.native!, /"native": "native.at.revoke" needs the native/);
 });
+
+Deno.test("classes travel whole, with what was hung on them", async () => {
+  const outcomes = await travel({
+    "main.ts": `
+const key = "dynamic";
+const tag = Symbol("tag");
+const start = 3;
+let made = 0;
+class Base {
+  static #secret = start * 2;
+  static registry = new Map<string, number>();
+  static { Base.registry.set("a", 1); }
+  static name = "Renamed";
+  #value: number;
+  constructor(value = 1) { this.#value = value; made++; }
+  static get secret() { return Base.#secret; }
+  [key]() { return "key " + this.#value; }
+  [tag]() { return "tag"; }
+  static [Symbol.hasInstance](x: unknown) { return typeof x === "object"; }
+  *[Symbol.iterator]() { yield this.#value; yield 2; }
+  get value() { return this.#value; }
+  set value(v: number) { this.#value = v; }
+  #hidden() { return this.#value * 10; }
+  hidden() { return this.#hidden(); }
+  has(x: object) { return #value in x; }
+  callTag() { return this[tag](); }
+  arrow = () => this.#value;
+}
+const Mixin = (Super: typeof Base) => class extends Super { mixed() { return "mixed " + this.value; } };
+class Derived extends Mixin(Base) {
+  override hidden() { return super.hidden() + 1; }
+  static override get secret() { return super.secret + 1; }
+}
+class Failure extends Error { override name = "Failure"; constructor(readonly code: number) { super("code " + code); } }
+class Listy extends Array<number> { sum() { return this.reduce((a, b) => a + b, 0); } }
+class Nothing {}
+const Anonymous = class { x = 1; };
+function Old(this: any) { this.y = 5; }
+Old.prototype.read = function () { return this.y; };
+(Base.prototype as any).late = function () { return "late"; };
+class Point { constructor(readonly x: number, readonly y: number) {} static origin = new Point(0, 0); plus(o: Point) { return new Point(this.x + o.x, this.y + o.y); } }
+const abstract = abstractly();
+function abstractly() { class Local { n = start; } return class extends Local { get m() { return this.n + 1; } }; }
+await ship({
+  base: () => { const b = new Base(4) as any; return [b.dynamic(), [...b], b.hidden(), b.has(b), b.callTag(), b.arrow(), b.late(), Base.secret, Base.name, Base.registry.get("a")]; },
+  derived: () => { const d = new Derived(2); d.value++; return [d.mixed(), d.hidden(), Derived.secret, Derived.registry.size, made]; },
+  failure: () => { const f = new Failure(7); return [f instanceof Error, f.name, f.message, f.code]; },
+  listy: () => Listy.from([1, 2, 3]).sum(),
+  nothing: () => new Nothing().constructor.name,
+  anonymous: () => [new Anonymous().x, Anonymous.name],
+  old: () => new (Old as any)().read(),
+  statics: () => [Point.origin.plus(new Point(1, 2)).x, Point.origin instanceof Point],
+  local: () => new abstract().m,
+  Derived: () => Derived,
+});
+`,
+  });
+  const got = values(outcomes);
+  assertMatch(String(got.Derived), /Class constructor|class/);
+  delete got.Derived;
+  assertEquals(got, {
+    base: ["key 4", [4, 2], 40, true, "tag", 4, "late", 6, "Renamed", 1],
+    derived: ["mixed 3", 31, 7, 1, 1],
+    failure: [true, "Failure", "code 7", 7],
+    listy: 6,
+    nothing: "Nothing",
+    anonymous: [1, "Anonymous"],
+    old: 5,
+    statics: [1, true],
+    local: 4,
+  });
+});
+
+Deno.test("functions share the variables they shared, and only those", async () => {
+  const outcomes = await travel({
+    "main.ts": `
+let total = 0;
+function makeCounter() {
+  let c = 0;
+  return { up() { c++; total++; }, get: () => c };
+}
+const one = makeCounter();
+const two = makeCounter();
+const { up: up1, get: get1 } = makeCounter();
+const { up: up2, get: get2 } = makeCounter();
+const add = (n: number) => { total += n; };
+const loops: (() => number)[] = [];
+for (let i = 0; i < 3; i++) loops.push(() => i++);
+function memo() { let last: number | undefined; return (n: number) => { const was = last; last = n; return was; }; }
+const remember = memo();
+const fresh = () => notYet;
+const early = await ship({
+  counters: () => { one.up(); two.up(); two.up(); add(10); return [one.get(), two.get(), total]; },
+  destructured: () => { up1(); up2(); up2(); return [get1(), get2(), total]; },
+  loops: () => loops.map((f) => f() + f()),
+  remember: () => [remember(1), remember(2)],
+  tooEarly: () => { try { return fresh(); } catch (error) { return String(error); } },
+  global: () => setByProgram.n + typeof nowhere,
+  evaluated: () => { const n = 2; return eval("n + total"); },
+  nested: () => { const local = 5; return function again() { return [local, total, import.meta.url.split("/").at(-1)]; }; },
+  nestedTwice: () => { let local = 5; const bump = () => local++; return function () { bump(); bump(); return local; }; },
+});
+const notYet = 1;
+declare const nowhere: unknown, setByProgram: { n: number };
+`.replace("const early =", "(globalThis as any).setByProgram = { n: 4 };"),
+  });
+  assertEquals(values(outcomes), {
+    counters: [1, 2, 13],
+    destructured: [1, 2, 3],
+    loops: [1, 3, 5],
+    remember: [null, 1],
+    tooEarly: "ReferenceError: notYet is not defined",
+    global: "4undefined",
+    evaluated: 2,
+    nested: [5, 0, "main.ts"],
+    nestedTwice: 7,
+  });
+});
