@@ -1,0 +1,64 @@
+/**
+ * `deno task bench`: the rows of `ray microbenchmark`, run by manta and, with
+ * `--peers`, by others in the same run. Try `--help`.
+ *
+ * Exit status: 0 done, 1 a row failed, 2 misused.
+ *
+ * @module
+ */
+import { fullPace, Harness, type Outcomes, quickPace } from "./harness.ts";
+import { help, type Options, optionsFrom } from "./options.ts";
+import { ownCommands, peerCommands } from "./peers.ts";
+import { machineLine, machineNow, reportRow, Table } from "./report.ts";
+import type { Row } from "./rows.ts";
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
+
+async function main(args: string[]): Promise<number> {
+  let options: Options | undefined;
+  try {
+    options = optionsFrom(args);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 2;
+  }
+  if (options !== undefined) return await bench(options);
+  console.log(help);
+  return 0;
+}
+
+async function bench(options: Options): Promise<number> {
+  const pace = options.isQuick ? quickPace : fullPace;
+  const all = ownCommands();
+  for (const peer of options.peers) all.push(...await peerCommands(peer));
+  const { only } = options;
+  const commands = all.filter(({ name }) => only?.includes(name) ?? true);
+  const loadAverage = Deno.loadavg();
+  const table = new Table(options.rows, commands.map(({ name }) => name));
+  const results = new Map<Row, Outcomes>();
+
+  await using harness = new Harness(commands, pace);
+  // The contenders have process groups of their own: Ctrl-C does not reach them.
+  Deno.addSignalListener("SIGINT", () => {
+    harness.kill();
+    Deno.exit(130);
+  });
+  console.log(table.header());
+  for (const row of options.rows) {
+    const outcomes = await harness.run(row);
+    results.set(row, outcomes);
+    console.log(table.row(row, outcomes));
+  }
+  console.log(table.footer(results));
+  const { versions } = harness;
+  const machine = machineNow(pace, { loadAverage, versions });
+  console.log(machineLine(machine));
+
+  if (options.jsonPath !== undefined) {
+    const rows = [...results].map(([row, outcome]) => reportRow(row, outcome));
+    const json = JSON.stringify({ machine, rows }, null, 2);
+    await Deno.writeTextFile(options.jsonPath, `${json}\n`);
+  }
+  const outcomes = [...results.values()].flatMap((one) => [...one.values()]);
+  return outcomes.some((outcome) => "failure" in outcome) ? 1 : 0;
+}
