@@ -8,7 +8,6 @@
  *
  * @module
  */
-import { types } from "node:util";
 import { SerializationError } from "../base/errors.ts";
 import {
   globalObjectName,
@@ -197,7 +196,7 @@ export class Bundle {
     if (metaUrl !== undefined) return { importMeta: this.moduleOf(metaUrl) };
     const globalName = globalObjectName(value);
     if (globalName !== undefined) return { global: [globalName] };
-    if (types.isModuleNamespaceObject(value)) {
+    if (isNamespace(value)) {
       return await this.#namespaceSource(
         value as Record<string, unknown>,
         path,
@@ -329,6 +328,12 @@ function numberSource(value: number): Source {
   if (Object.is(value, -0)) return { special: "-0" };
   if (Number.isFinite(value)) return { plain: value };
   return { special: String(value) as "NaN" | "Infinity" | "-Infinity" };
+}
+
+function isNamespace(value: object): boolean {
+  return Object.getPrototypeOf(value) === null &&
+    Object.prototype.toString.call(value) === "[object Module]" &&
+    Object.isSealed(value) === false && !Object.isExtensible(value);
 }
 
 function isBuiltinUrl(url: string): boolean {

@@ -58,7 +58,10 @@ export class CodeNodes {
     return {
       kind: "code",
       name: fn.name,
-      module: this.#bundle.moduleOf(script.url, textHash),
+      module: this.#bundle.moduleOf(
+        script.url || this.#bundle.sources.main,
+        textHash,
+      ),
       line,
       column,
       text: edited(fn.toString(), [...shape.edits, ...names.edits]),

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import process from "node:process";
 import type { CodeHash } from "../base/ids.ts";
 import {
   isSyntaxNode,
@@ -194,7 +194,8 @@ export function resolved(specifier: string, base: string): string | undefined {
 
 /** Names a bundle of code by what it is made of. */
 export function hashCode(meta: string, valueBytes: Uint8Array): CodeHash {
-  return createHash("sha256")
+  // Loaded here: only processes that capture pay for it.
+  return process.getBuiltinModule("node:crypto").createHash("sha256")
     .update(`${meta.length}:`)
     .update(meta)
     .update(valueBytes)

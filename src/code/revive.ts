@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { constants, Script } from "node:vm";
 import { SerializationError } from "../base/errors.ts";
 import { atGlobalPath } from "./builtins.ts";
 import { noteImport, noteImportMeta } from "./imported.ts";
+import { importFrom, run } from "./evaluate.ts";
 import { layOut, type Made } from "./layout.ts";
 import type {
   AnyFunction,
@@ -34,34 +34,10 @@ export async function revive(
   decodeValues: (functions: AnyFunction[]) => unknown[],
 ): Promise<AnyFunction[]> {
   const revival = new Revival(JSON.parse(meta) as Meta);
-  await revival.importAll();
+  await Promise.all([revival.importAll(), revival.evaluateAll()]);
   revival.makeFunctions();
   revival.takeValues(decodeValues(revival.functions));
   return revival.functions;
-}
-
-/** Runs an import as a module at `base` would. */
-export function importFrom(
-  base: string,
-  specifier: string,
-  attributes?: Record<string, string>,
-): Promise<Record<string, unknown>> {
-  const options = attributes === undefined
-    ? ""
-    : `,{with:${JSON.stringify(attributes)}}`;
-  const text = `import(${JSON.stringify(specifier)}${options})`;
-  return run(text, { filename: base });
-}
-
-function run<Result>(
-  text: string,
-  options: { filename: string; lineOffset?: number },
-): Result {
-  const script = new Script(text, {
-    ...options,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  });
-  return script.runInThisContext() as Result;
 }
 
 class Revival {
@@ -96,10 +72,9 @@ class Revival {
     );
   }
 
-  makeFunctions(): void {
+  async evaluateAll(): Promise<void> {
     for (const layout of layOut(this.#meta)) {
-      const { filename, lineOffset } = layout;
-      const made = run<Made>(layout.text, { filename, lineOffset });
+      const made = await run<Made>(layout.text, layout);
       layout.nodes.forEach((node, at) =>
         this.#makers.set(node, made.make[at]!)
       );
@@ -109,6 +84,9 @@ class Revival {
         else setters.push(set);
       }
     }
+  }
+
+  makeFunctions(): void {
     this.#setEarlyVariables();
     this.#meta.nodes.forEach((node, index) => {
       if (node.kind === "import") {

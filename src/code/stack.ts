@@ -9,22 +9,27 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { stripTypeScriptTypes } from "node:module";
-import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import type { TraceMap } from "@jridgewell/trace-mapping";
 import type { ModuleMeta } from "./meta.ts";
 
 const mark = /#v8-([0-9a-f]{8})$/;
 const markedPlace =
-  /((?:file|https?|data):[^\n]*?)#v8-([0-9a-f]{8}):(\d+):(\d+)/g;
+  /((?:file|https?|data):[^\n]*?)#v8-([0-9a-f]{8})(?:, <anonymous>)?:(\d+):(\d+)/g;
 const mapComment = /\n*\/\/# sourceMappingURL=data:[^,\n]*,(\S+)\s*$/;
 
 /** Maps of files that a trace named, by address and hash; nothing where lines stay. */
-const maps = new Map<string, Promise<TraceMap | undefined>>();
+const maps = new Map<string, Promise<SourceLines | undefined>>();
 
-/** Names a module's text. */
+/** Finds a place of the transpiled text in the user's file. */
+type SourceLines = (place: Place) => Place;
+
+/** Names a module's text: FNV-1a, as it only tells versions of a file apart. */
 export function textHashOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 8);
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
 /** The file name of code that was revived. */
@@ -84,23 +89,21 @@ async function mappedPlace(
     loading = loadMap(url, textHash);
     maps.set(key, loading);
   }
-  const map = await loading;
-  if (map === undefined) return place;
-  const { line, column } = originalPositionFor(map, {
-    line: place.line,
-    column: place.column - 1,
-  });
-  return line === null ? place : { line, column: column + 1 };
+  const lines = await loading;
+  return lines === undefined ? place : lines(place);
 }
 
 async function loadMap(
   url: string,
   textHash: string,
-): Promise<TraceMap | undefined> {
+): Promise<SourceLines | undefined> {
   try {
     if (!url.startsWith("file:")) return undefined;
     const source = await Deno.readTextFile(new URL(url));
     if (textHashOf(source) === textHash) return undefined;
+    // Loaded here: only processes that show an error pay for them.
+    const { stripTypeScriptTypes } = await import("node:module");
+    const tracing = await import("@jridgewell/trace-mapping");
     const code = stripTypeScriptTypes(source, {
       mode: "transform",
       sourceMap: true,
@@ -113,10 +116,21 @@ async function loadMap(
       textHashOf(`${text}\n`) === textHash;
     if (!isSame) return undefined;
     const bytes = Uint8Array.fromBase64(comment[1]!);
-    return new TraceMap(new TextDecoder().decode(bytes));
+    const map = new tracing.TraceMap(new TextDecoder().decode(bytes));
+    return (place) => mappedBy(map, place, tracing.originalPositionFor);
   } catch {
     // No file, no permission, or syntax that only Deno's own transpiler takes:
     // V8's lines are all there is.
     return undefined;
   }
+}
+
+function mappedBy(
+  map: TraceMap,
+  place: Place,
+  find: typeof import("@jridgewell/trace-mapping").originalPositionFor,
+): Place {
+  const needle = { line: place.line, column: place.column - 1 };
+  const { line, column } = find(map, needle);
+  return line === null ? place : { line, column: column + 1 };
 }

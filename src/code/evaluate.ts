@@ -1,0 +1,60 @@
+/**
+ * Runs text as if it stood in a module of the program.
+ *
+ * A text with `import()` in it needs `node:vm`, so that the import is resolved
+ * against that module. That takes longer to load than a worker takes to start,
+ * so all other text is evaluated directly.
+ *
+ * @module
+ */
+
+/** Evaluates a text whose first line counts as `lineOffset`, from 0, of `filename`. */
+export async function run<Result>(
+  text: string,
+  options: { filename: string; lineOffset: number },
+): Promise<Result> {
+  const { filename, lineOffset } = options;
+  const importsSomething = /\bimport\b/.test(text);
+  // Only a script can begin before its file's first line.
+  if (importsSomething || lineOffset < 0 || /\s/.test(filename)) {
+    return await runScript(text, options);
+  }
+  const evaluate = globalThis.eval;
+  const padding = "\n".repeat(lineOffset);
+  return evaluate(`${padding}${text}\n//# sourceURL=${filename}`);
+}
+
+/** Imports what a module at `base` would get for a specifier. */
+export async function importFrom(
+  base: string,
+  specifier: string,
+  attributes?: Record<string, string>,
+): Promise<Record<string, unknown>> {
+  const url = absolute(specifier, base);
+  if (url !== undefined && attributes === undefined) return await import(url);
+  const options = attributes === undefined
+    ? ""
+    : `,{with:${JSON.stringify(attributes)}}`;
+  const text = `import(${JSON.stringify(url ?? specifier)}${options})`;
+  return await runScript(text, { filename: base, lineOffset: 0 });
+}
+
+/** A specifier that means the same in every module. */
+function absolute(specifier: string, base: string): string | undefined {
+  if (/^\.{0,2}\//.test(specifier)) return new URL(specifier, base).href;
+  return /^(node|npm|jsr|file|https?|data):/.test(specifier)
+    ? specifier
+    : undefined;
+}
+
+async function runScript<Result>(
+  text: string,
+  options: { filename: string; lineOffset: number },
+): Promise<Result> {
+  const { constants, Script } = await import("node:vm");
+  const script = new Script(text, {
+    ...options,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  return await script.runInThisContext();
+}
