@@ -64,16 +64,10 @@ async function run(data: NodeThreadData): Promise<void> {
     },
   }, { printer, reaper });
   // The file opens while workers start: a bad one ends the session.
-  const lineageOpening = LineagePort.open(data.lineagePath);
-  lineageOpening.catch(() => {}); // Awaited below.
+  const lineage = LineagePort.open(data.lineagePath);
 
   const hosts: ActorHosts = new ActorHosts(
-    {
-      children,
-      get pool() {
-        return node.pool;
-      },
-    },
+    { children, pool: () => node.pool },
     {
       actorEnded: (actorId, how) => head.actorEnded(actorId, how),
       resourcesGiven: () => node.resourcesGiven(),
@@ -85,7 +79,6 @@ async function run(data: NodeThreadData): Promise<void> {
     refusal: (spec) => hosts.refusal(spec),
     pidOf: (processId) => hosts.pidOf(processId),
   });
-  const lineage = lineageOpening;
   const node: Node = new Node({
     ...data,
     children,
@@ -126,9 +119,7 @@ async function run(data: NodeThreadData): Promise<void> {
   network.listen();
   node.start();
   report({ kind: "ready" });
-  lineageOpening.catch((error) =>
-    report({ kind: "failed", message: error.message })
-  );
+  lineage.catch((error) => report({ kind: "failed", message: error.message }));
 
   await shutdownAsked();
   node.close();
@@ -150,7 +141,7 @@ async function run(data: NodeThreadData): Promise<void> {
     }),
   );
   await network.close();
-  await lineageOpening.then((port) => port.close(), () => {}); // It was reported.
+  await lineage.then((port) => port.close(), () => {}); // It was reported.
   await reaper.end();
   report({ kind: "ended" });
 }

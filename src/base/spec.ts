@@ -29,6 +29,8 @@ export interface ActorSpec {
   methods: Record<string, boolean>;
   code: CodeRef;
   args: StoredValue;
+  /** Arguments that were refs, and their values. */
+  dependencies: { position: number; value: StoredValue }[];
   name?: string;
   namespace: string;
   getIfExists: boolean;

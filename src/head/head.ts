@@ -29,6 +29,12 @@ export interface ActorPlaces {
   pidOf(processId: ProcessId): number | undefined;
 }
 
+interface Watcher {
+  readonly peer: Peer;
+  /** The id it asked by. */
+  readonly as: ActorId;
+}
+
 interface FateWaiter {
   readonly incarnation: number;
   resolve(state: ActorState): void;
@@ -38,8 +44,10 @@ interface FateWaiter {
 export class Head {
   readonly #table = new ActorTable();
   readonly #places: ActorPlaces;
-  readonly #watchers = new Map<ActorId, Set<Peer>>();
+  readonly #watchers = new Map<ActorId, Watcher[]>();
   readonly #fates = new Map<ActorId, FateWaiter[]>();
+  /** Ids of actors that were not made, because one of that name was there. */
+  readonly #aliases = new Map<ActorId, ActorId>();
   /** What constructors threw. */
   readonly #errors = new Map<ActorId, StoredValue>();
 
@@ -55,14 +63,18 @@ export class Head {
         const actorId = this.#table.find(namespace, name);
         return actorId === undefined ? {} : { handle: this.#handle(actorId) };
       },
-      "actor.watch": ({ actorId }, peer) => {
-        const watchers = this.#watchers.get(actorId) ?? new Set();
-        this.#watchers.set(actorId, watchers.add(peer));
-        return this.#state(actorId);
+      "actor.watch": ({ actorId: as }, peer) => {
+        const actorId = this.#real(as);
+        const watchers = this.#watchers.get(actorId) ?? [];
+        watchers.push({ peer, as });
+        this.#watchers.set(actorId, watchers);
+        return { ...this.#state(actorId), actorId: as };
       },
-      "actor.fate": ({ actorId }, peer) => this.#fate(actorId, peer),
+      "actor.fate": ({ actorId }, peer) =>
+        this.#fate(this.#real(actorId), peer),
       "actor.kill": ({ actorId, noRestart }) => {
-        this.#carryOut(this.#table.killed(actorId, { noRestart }));
+        const real = this.#real(actorId);
+        this.#carryOut(this.#table.killed(real, { noRestart }));
         return {};
       },
     };
@@ -102,7 +114,10 @@ export class Head {
 
   /** A process is gone. */
   processEnded(processId: ProcessId, peer: Peer): void {
-    for (const watchers of this.#watchers.values()) watchers.delete(peer);
+    for (const [actorId, watchers] of this.#watchers) {
+      const others = watchers.filter((watcher) => watcher.peer !== peer);
+      this.#watchers.set(actorId, others);
+    }
     this.#carryOut(this.#table.ownerEnded(processId));
   }
 
@@ -117,10 +132,8 @@ export class Head {
         this.#carryOut(creation.commands);
         return { kind: "created" as const };
       case "exists":
-        return {
-          kind: "exists" as const,
-          handle: this.#handle(creation.actorId),
-        };
+        this.#aliases.set(spec.actorId, creation.actorId);
+        return { kind: "created" as const };
       case "taken":
         return {
           kind: "refused" as const,
@@ -131,6 +144,10 @@ export class Head {
       default:
         return unreachable(creation);
     }
+  }
+
+  #real(actorId: ActorId): ActorId {
+    return this.#aliases.get(actorId) ?? actorId;
   }
 
   #handle(actorId: ActorId): ActorHandleFields {
@@ -193,8 +210,8 @@ export class Head {
 
   #announce(actorId: ActorId): void {
     const state = this.#state(actorId);
-    for (const peer of this.#watchers.get(actorId) ?? []) {
-      peer.notify("actor.state", state);
+    for (const { peer, as } of this.#watchers.get(actorId) ?? []) {
+      peer.notify("actor.state", { ...state, actorId: as });
     }
     if (state.phase === "alive") return;
     for (const waiter of this.#fates.get(actorId) ?? []) waiter.resolve(state);

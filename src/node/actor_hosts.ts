@@ -45,8 +45,7 @@ export interface HostEvents {
 
 /** Starts and ends actors on one node. */
 export class ActorHosts {
-  readonly #children: Children;
-  readonly #pool: ResourcePool;
+  readonly #rooms: { children: Children; pool(): ResourcePool };
   readonly #events: HostEvents;
   readonly #hosts = new Map<number, Host>();
   readonly #living = new Map<ActorId, Living>();
@@ -56,19 +55,18 @@ export class ActorHosts {
   #isClosed = false;
 
   constructor(
-    rooms: { children: Children; pool: ResourcePool },
+    rooms: { children: Children; pool(): ResourcePool },
     events: HostEvents,
   ) {
-    this.#children = rooms.children;
-    this.#pool = rooms.pool;
+    this.#rooms = rooms;
     this.#events = events;
   }
 
   /** Why an actor could never run here. */
   refusal(spec: ActorSpec): string | undefined {
-    const lacking = this.#pool.lacks(toUnits(spec.resources));
+    const lacking = this.#rooms.pool().lacks(toUnits(spec.resources));
     if (lacking === undefined) return undefined;
-    const total = this.#pool.total()[lacking] ?? 0;
+    const total = this.#rooms.pool().total()[lacking] ?? 0;
     return `it asks for ${
       spec.resources[lacking]
     } ${lacking}, and this machine has ${total}`;
@@ -85,12 +83,12 @@ export class ActorHosts {
     for (let at = 0; at < this.#queued.length;) {
       const { spec, incarnation } = this.#queued[at]!;
       const units = toUnits(spec.resources);
-      if (!this.#pool.fits(units)) {
+      if (!this.#rooms.pool().fits(units)) {
         at++;
         continue;
       }
       this.#queued.splice(at, 1);
-      this.#pool.take(units);
+      this.#rooms.pool().take(units);
       this.#place(spec, incarnation);
     }
   }
@@ -206,7 +204,7 @@ export class ActorHosts {
       }
       if (emptiest !== undefined) return emptiest;
     }
-    const kept = this.#children.start(
+    const kept = this.#rooms.children.start(
       "host",
       (kept, fate) => this.#hostEnded(kept, fate),
     );
@@ -246,7 +244,7 @@ export class ActorHosts {
     if (processId !== undefined) this.#byProcess.delete(processId);
     host?.actorIds.delete(actorId);
     if (host?.actorIds.size === 0) host.kept.child.kill("its last actor ended");
-    this.#pool.give(toUnits(spec.resources));
+    this.#rooms.pool().give(toUnits(spec.resources));
     this.#events.actorEnded(actorId, { incarnation, reason });
     this.#events.resourcesGiven();
   }

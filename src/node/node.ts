@@ -31,7 +31,8 @@ export interface NodeOptions {
   workerCount: number;
   children: Children;
   printer: LogPrinter;
-  lineage: LineagePort | undefined;
+  /** Where rows go, once the file is open; the session ends if it can't be. */
+  lineage: Promise<LineagePort>;
   /** Another role of this process hears of processes too. */
   events: NodeEvents;
 }
@@ -106,7 +107,7 @@ export class Node {
       },
       "worker.fate": ({ processId }) => children.fate(processId),
       "lineage.flush": async () => {
-        await lineage?.flush();
+        await (await lineage).flush();
         return {};
       },
     };
@@ -130,7 +131,9 @@ export class Node {
       },
       "worker.kill": ({ processId, reason }) =>
         this.#options.children.find(processId)?.child.kill(reason),
-      "lineage.rows": ({ batch }) => this.#options.lineage?.send(batch),
+      "lineage.rows": ({ batch }) => {
+        this.#options.lineage.then((port) => port.send(batch), () => {});
+      },
     };
   }
 

@@ -11,9 +11,12 @@
 import {
   ActorDiedError,
   ActorUnavailableError,
+  MantaError,
   PendingCallsLimitExceeded,
 } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
+import type { ActorSpec } from "../base/spec.ts";
+import type { HeldValue } from "../base/stored.ts";
 import { mayRetry } from "../state/retries.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { ActorState } from "../wire/messages.ts";
@@ -28,8 +31,13 @@ import {
 import { currentContext } from "./context.ts";
 import { dependencyValues } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
-import type { Owner } from "./owner.ts";
-import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
+import type { OwnerPort } from "./owner_port.ts";
+import type {
+  ArgumentRef,
+  StreamSink,
+  TaskRecord,
+  TaskTemplate,
+} from "./task_record.ts";
 import { HeldFailure, openFailure } from "./failures.ts";
 
 /** What a caller must know of an actor. */
@@ -53,21 +61,55 @@ interface Callee {
   isConnecting: boolean;
   /** The last incarnation's process: a late word that it lives is not believed. */
   endedProcessId: ProcessId | undefined;
+  /** Why it could not be created. */
+  deathCause: unknown;
 }
 
 /** All calls of one process. */
 export class ActorCalls {
-  readonly #owner: Owner;
+  readonly #owner: OwnerPort;
   readonly #network: Network;
   readonly #callees = new Map<ActorId, Callee>();
+  readonly #creating = new Map<ActorId, Promise<void>>();
+  readonly #kept = new Map<ActorId, unknown>();
   readonly #byOrdinal = new Map<
     number,
     { callee: Callee; record: TaskRecord }
   >();
 
-  constructor(owner: Owner, network: Network) {
+  constructor(owner: OwnerPort, network: Network) {
     this.#owner = owner;
     this.#network = network;
+  }
+
+  /** Creates an actor: its calls wait until it is there. */
+  create(
+    info: ActorInfo,
+    { target, args, spec }: {
+      target: Function;
+      args: unknown[];
+      spec: Omit<ActorSpec, "code" | "args" | "dependencies">;
+    },
+  ): void {
+    const { held, ready, dependencies } = this.#owner.storeArgs(args);
+    const callee = this.#newCallee(info);
+    const creating = this.#create({ target, held, ready, dependencies, spec });
+    this.#creating.set(info.actorId, creating);
+    creating.then(
+      () => this.#watch(callee),
+      (error) => this.#stillborn(callee, error),
+    ).finally(() => this.#creating.delete(info.actorId));
+  }
+
+  /** Resolves once an actor of this process's making is known to the head. */
+  async created(actorId: ActorId): Promise<void> {
+    await this.#creating.get(actorId)?.catch(() => {}); // Its calls are told.
+  }
+
+  /** No handle is left: once its creation is through, the actor may go. */
+  async release(actorId: ActorId): Promise<void> {
+    await this.created(actorId);
+    this.#owner.node.notify("actor.release", { actorId });
   }
 
   /** Submits a call; its refs are there at once. */
@@ -108,8 +150,11 @@ export class ActorCalls {
     const known = callee.state;
     if (known !== undefined && state.incarnation < known.incarnation) return;
     callee.state = state;
-    if (state.phase === "dead") this.#bury(callee, state);
-    else if (state.phase === "alive") this.#connect(callee, state.processId!);
+    if (state.phase === "dead") {
+      this.#kept.delete(state.actorId);
+      this.#bury(callee, state);
+    }
+    if (state.phase === "alive") this.#connect(callee, state.processId!);
   }
 
   /** An actor answered; false if no call has that number. */
@@ -157,7 +202,13 @@ export class ActorCalls {
   #calleeOf(info: ActorInfo): Callee {
     let callee = this.#callees.get(info.actorId);
     if (callee !== undefined) return callee;
-    callee = {
+    callee = this.#newCallee(info);
+    this.#watch(callee);
+    return callee;
+  }
+
+  #newCallee(info: ActorInfo): Callee {
+    const callee: Callee = {
       info,
       state: undefined,
       peer: undefined,
@@ -166,20 +217,63 @@ export class ActorCalls {
       sent: new Map(),
       isConnecting: false,
       endedProcessId: undefined,
+      deathCause: undefined,
     };
     this.#callees.set(info.actorId, callee);
-    const { actorId } = info;
-    this.#owner.node.request("actor.watch", { actorId }).then(
-      (state) => this.onState(state),
-      (error) =>
-        this.onState({
-          actorId,
-          phase: "dead",
-          incarnation: 0,
-          reason: `its node is gone (${error.message})`,
-        }),
-    );
     return callee;
+  }
+
+  async #watch(callee: Callee): Promise<void> {
+    const { actorId } = callee.info;
+    try {
+      this.onState(await this.#owner.node.request("actor.watch", { actorId }));
+    } catch (error) {
+      this.#stillborn(callee, error);
+    }
+  }
+
+  /** It never came to be: its calls are told why. */
+  #stillborn(callee: Callee, error: unknown): void {
+    callee.deathCause = error;
+    this.onState({
+      actorId: callee.info.actorId,
+      phase: "dead",
+      incarnation: 0,
+      reason: error instanceof Error
+        ? error.message
+        : "it could not be created",
+    });
+  }
+
+  async #create(
+    { target, held, ready, dependencies, spec }: {
+      target: Function;
+      held: HeldValue;
+      ready: Promise<void> | undefined;
+      dependencies: ArgumentRef[];
+      spec: Omit<ActorSpec, "code" | "args" | "dependencies">;
+    },
+  ): Promise<void> {
+    const [code] = await Promise.all([
+      this.#owner.values.code.refOf(target),
+      ready,
+      ...dependencies.map(({ ref }) => this.#owner.settled(ref)),
+    ]);
+    const answer = await this.#owner.ask("actor.create", {
+      spec: {
+        ...spec,
+        code,
+        args: held.stored,
+        dependencies: dependencyValues(dependencies),
+      },
+    });
+    // The head keeps the spec for restarts: what it refers to stays.
+    this.#kept.set(spec.actorId, [held, ...dependencies]);
+    if (answer.kind === "refused") {
+      throw new MantaError(
+        `Cannot create actor ${spec.className}: ${answer.reason}`,
+      );
+    }
   }
 
   #pendingCount(callee: Callee): number {
@@ -236,7 +330,7 @@ export class ActorCalls {
       slot: noSlot,
       generation: 0,
       functionNo: 0,
-      method: settings.name.slice(settings.name.indexOf(".") + 1),
+      method: record.template.method!,
       attempt: record.attempt,
       returnCount: settings.returnCount,
       flags: (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
@@ -245,7 +339,7 @@ export class ActorCalls {
       callerNo: record.callerNo,
       backpressure: settings.backpressure,
       args: record.args.stored,
-      dependencies: dependencyValues(record),
+      dependencies: dependencyValues(record.dependencies),
     });
     peer.end();
   }
@@ -322,7 +416,7 @@ export class ActorCalls {
       ? undefined
       : this.#owner.values.hold(state.error);
     const cause = held === undefined
-      ? undefined
+      ? callee.deathCause
       : await openFailure(new HeldFailure(held), this.#owner.values);
     return new ActorDiedError(
       `Cannot call actor ${className}: it is dead, ${reason}`,

@@ -10,10 +10,15 @@ import type { CodeRef } from "../base/stored.ts";
 import type { Pipeline } from "../state/pipelines.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { Peer } from "../wire/peer.ts";
-import { TaskFlag, writeFunction, writeTask } from "../wire/task_frames.ts";
+import {
+  type Dependency,
+  TaskFlag,
+  writeFunction,
+  writeTask,
+} from "../wire/task_frames.ts";
 import { limits } from "../base/limits.ts";
 import { entryOfRef } from "./object_ref.ts";
-import type { TaskRecord, TaskTemplate } from "./task_record.ts";
+import type { ArgumentRef, TaskRecord, TaskTemplate } from "./task_record.ts";
 
 /** What an owner knows of one worker it is connected to, whatever leases it holds there. */
 export interface WorkerLink {
@@ -62,14 +67,16 @@ export function writeTaskTo(
     callerNo: record.callerNo,
     backpressure: template.settings.backpressure,
     args: record.args.stored,
-    dependencies: dependencyValues(record),
+    dependencies: dependencyValues(record.dependencies),
   });
   peer.end();
 }
 
-/** The values that a record's refs became. */
-export function dependencyValues(record: TaskRecord) {
-  return record.dependencies.map(({ position, ref }) => ({
+/** The values that refs became. */
+export function dependencyValues(
+  dependencies: readonly ArgumentRef[],
+): Dependency[] {
+  return dependencies.map(({ position, ref }) => ({
     position,
     value: (entryOfRef(ref).value ?? noValue).stored,
   }));

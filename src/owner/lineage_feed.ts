@@ -15,13 +15,13 @@ import { LineageBatcher } from "../store/lineage_batch.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { ReplyFrame } from "../wire/task_frames.ts";
 import { HeldFailure } from "./failures.ts";
-import type { Owner } from "./owner.ts";
+import type { OwnerPort } from "./owner_port.ts";
 import { Status } from "./object_ref.ts";
 import type { TaskRecord, TaskTemplate } from "./task_record.ts";
 
 /** Gathers the rows of one owner. */
 export class LineageFeed {
-  readonly #owner: Owner;
+  readonly #owner: OwnerPort;
   readonly #node: Peer;
   readonly #batcher = new LineageBatcher();
   /** Tasks too short for rows of their own, since the last batch. */
@@ -29,7 +29,7 @@ export class LineageFeed {
   #timer: Timer | undefined;
   #batchStartMs = 0;
 
-  constructor(owner: Owner, node: Peer) {
+  constructor(owner: OwnerPort, node: Peer) {
     this.#owner = owner;
     this.#node = node;
   }

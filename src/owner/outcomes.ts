@@ -18,29 +18,31 @@ import { limits } from "../base/limits.ts";
 import type { CodeRef, HeldValue } from "../base/stored.ts";
 import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
 import type { Fate } from "../wire/messages.ts";
+import { FrameKind } from "../wire/frame.ts";
 import type { Peer } from "../wire/peer.ts";
 import {
   type ItemFrame,
   Outcome,
   type ReplyFrame,
+  writeProgress,
 } from "../wire/task_frames.ts";
 import { HeldFailure, openFailure, type UnaskedFailures } from "./failures.ts";
-import type { Owner } from "./owner.ts";
+import type { OwnerPort } from "./owner_port.ts";
 import type { SubmitterEvents, WorkerEnding } from "./submitter.ts";
 import type { TaskRecord } from "./task_record.ts";
 
 /** Settles the records of one owner. */
 export class Outcomes implements SubmitterEvents {
-  readonly #owner: Owner;
+  readonly #owner: OwnerPort;
   readonly #unasked: UnaskedFailures;
 
-  constructor(owner: Owner, unasked: UnaskedFailures) {
+  constructor(owner: OwnerPort, unasked: UnaskedFailures) {
     this.#owner = owner;
     this.#unasked = unasked;
   }
 
   codeOf(record: TaskRecord): CodeRef {
-    return this.#owner.values.code.knownRef(record.template.fn)!;
+    return this.#owner.values.code.knownRef(record.template.fn!)!;
   }
 
   /** A worker answered a task or call. */
@@ -193,6 +195,17 @@ export class Outcomes implements SubmitterEvents {
     else ready.then(() => record.sink?.item(item.index, held));
   }
 
+  /** The consumer of a generator has taken so many items. */
+  consumed(record: TaskRecord, count: number): void {
+    if (record.template.settings.backpressure === 0) return;
+    const peer = this.#owner.submitter.workerOf(record)?.peer ??
+      this.#owner.actors.peerOf(record);
+    if (peer === undefined || peer.isEnded) return;
+    const { ordinal } = record;
+    writeProgress(peer.begin(FrameKind.consumed), { ordinal, count });
+    peer.end();
+  }
+
   #conclude(
     record: TaskRecord,
     reply: ReplyFrame,
@@ -297,6 +310,7 @@ export class Outcomes implements SubmitterEvents {
     record.phase = "done";
     for (const entry of record.returns) entry.producer = undefined;
     this.#owner.lineage.settled(record, outcome, reply);
+    this.#owner.closed(record);
   }
 }
 

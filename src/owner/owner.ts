@@ -9,6 +9,7 @@
  */
 import { monotonicMs } from "../base/clock.ts";
 import {
+  MantaError,
   ObjectFreedError,
   ObjectLostError,
   TaskCancelledError,
@@ -23,7 +24,7 @@ import {
   PeerEndedError,
   type RequestHandlers,
 } from "../wire/peer.ts";
-import type { JobInfo, ObjectKey } from "../wire/messages.ts";
+import type { JobInfo, ObjectKey, Requests } from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
   Outcome,
@@ -48,10 +49,12 @@ import {
   Status,
 } from "./object_ref.ts";
 import { Outcomes } from "./outcomes.ts";
+import type { OwnerPort, Prepared, StoredArgs } from "./owner_port.ts";
 import { References } from "./references.ts";
 import { SegmentClient } from "./segments.ts";
 import { Submitter } from "./submitter.ts";
 import {
+  type ArgumentRef,
   type StreamSink,
   TaskRecord,
   type TaskTemplate,
@@ -70,7 +73,7 @@ export interface OwnerRooms {
 }
 
 /** All that one process owns and awaits. */
-export class Owner {
+export class Owner implements OwnerPort {
   readonly self: ProcessId;
   readonly job: JobInfo;
   readonly node: Peer;
@@ -83,6 +86,7 @@ export class Owner {
   readonly outcomes: Outcomes;
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
+  readonly #open = new Set<TaskRecord>();
   readonly #fetching = new WeakSet<ObjectEntry>();
   readonly #onOwedChanged: (isOwed: boolean) => void;
   #nextOrdinal = 1;
@@ -133,6 +137,19 @@ export class Owner {
     if (--this.#owedCount === 0) this.#onOwedChanged(false);
   }
 
+  /** Asks the node; meanwhile the answer is owed. */
+  async ask<K extends keyof Requests>(
+    kind: K,
+    ask: Requests[K]["ask"],
+  ): Promise<Requests[K]["answer"]> {
+    this.owe();
+    try {
+      return await this.node.request(kind, ask);
+    } finally {
+      this.settle();
+    }
+  }
+
   /** Submits a task; its refs are there at once. */
   submit(
     template: TaskTemplate,
@@ -142,22 +159,14 @@ export class Owner {
     const { record, refs, ready } = this.prepare(template, args, sink);
     const context = currentContext();
     context?.children.add(record);
+    this.outcomes.watchScheduling(record);
     this.whenPrepared(record, ready, () => this.submitter.submit(record));
     return { refs, record };
   }
 
-  /** A record with its arguments stored; not yet on its way. */
-  prepare(
-    template: TaskTemplate,
-    args: unknown[],
-    sink: StreamSink | undefined,
-  ): {
-    record: TaskRecord;
-    refs: ObjectRef<unknown>[];
-    ready: Promise<void> | undefined;
-  } {
-    const context = currentContext();
-    const dependencies: { position: number; ref: ObjectRef<unknown> }[] = [];
+  /** Stores arguments, refs among them set apart. */
+  storeArgs(args: unknown[]): StoredArgs {
+    const dependencies: ArgumentRef[] = [];
     const plain = args.some(isObjectRef)
       ? args.map((arg, position) => {
         if (!isObjectRef(arg)) return arg;
@@ -166,7 +175,29 @@ export class Owner {
         return undefined;
       })
       : args;
-    const { held, ready } = this.values.store(plain, { label: [] });
+    return { ...this.values.store(plain, { label: [] }), dependencies };
+  }
+
+  /** Resolves once an object has its value here; rejects with why it has none. */
+  settled(ref: ObjectRef<unknown>): Promise<void> {
+    const entry = entryOfRef(ref);
+    this.demand(entry);
+    return new Promise((resolve, reject) => {
+      entry.whenSettled(() => {
+        if (entry.status === Status.ready) resolve();
+        else openFailure(entry.error, this.values).then(reject, reject);
+      });
+    });
+  }
+
+  /** A record with its arguments stored; not yet on its way. */
+  prepare(
+    template: TaskTemplate,
+    args: unknown[],
+    sink: StreamSink | undefined,
+  ): Prepared {
+    const context = currentContext();
+    const { held, ready, dependencies } = this.storeArgs(args);
     const ordinal = this.nextOrdinal();
     const refs: ObjectRef<unknown>[] = [];
     const { returnCount, isStream } = template.settings;
@@ -185,6 +216,7 @@ export class Owner {
       submittedAtMs: monotonicMs(),
     });
     for (const entry of record.returns) entry.producer = record;
+    this.#open.add(record);
     this.owe();
     return { record, refs, ready };
   }
@@ -201,7 +233,7 @@ export class Owner {
     };
     const failed = (error: unknown) => this.outcomes.fail(record, error);
     const { fn } = record.template;
-    if (this.values.code.knownRef(fn) === undefined) {
+    if (fn !== undefined && this.values.code.knownRef(fn) === undefined) {
       missingCount++;
       this.values.code.refOf(fn).then(arrived, failed);
     }
@@ -255,13 +287,16 @@ export class Owner {
     this.#fetch(entry);
   }
 
+  /** Whether an object waits for something that may never come by itself. */
+  isStuck(entry: ObjectEntry): boolean {
+    const record = entry.producer;
+    return record instanceof TaskRecord && record.phase !== "pushed";
+  }
+
   /** Throws unless a ref belongs to a process of this run. */
   assertKnown(ref: ObjectRef<unknown>): void {
-    if (this.#isClosed) {
-      throw new TypeError("Cannot use ref: its runtime has ended");
-    }
     const entry = entryOfRef(ref);
-    if (entry.ownerId !== this.self && !entry.isShared) {
+    if (entry.ownerId !== this.self && !this.references.borrows(entry)) {
       throw new TypeError(
         `Cannot use ref ${entry.id}: it belongs to another or an ended runtime`,
       );
@@ -378,9 +413,23 @@ export class Owner {
     if (processId !== undefined) this.references.processEnded(processId);
   }
 
-  /** Ends the owner's part; what is unsettled stays so. */
+  /** A record has its outcome. */
+  closed(record: TaskRecord): void {
+    this.#open.delete(record);
+  }
+
+  /** Nothing can be finished any more: all that is open fails. */
+  abort(error: Error): void {
+    for (const record of this.#open) {
+      for (const entry of record.returns) entry.isAsked = true;
+      this.outcomes.fail(record, error);
+    }
+  }
+
+  /** Ends the owner's part; what is open fails. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.abort(new MantaError("Cannot finish: the runtime was shut down"));
     await this.#unasked.tell();
     this.lineage.flush();
     this.#isClosed = true;

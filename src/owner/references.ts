@@ -105,6 +105,11 @@ export class References {
     return this.#shared.get(keyOf(key));
   }
 
+  /** Whether an entry is one that this process borrows. */
+  borrows(entry: ObjectEntry): boolean {
+    return this.#borrowed.get(entry.ownerId)?.get(keyOf(entry)) === entry;
+  }
+
   /** A process took its first handle on these. Answers which are not there. */
   borrowedBy(holder: ProcessId, keys: ObjectKey[]): ObjectKey[] {
     const missing: ObjectKey[] = [];

@@ -304,7 +304,8 @@ export class Submitter {
         this.#dropAll(schedulingClass, answer.reason);
       } else this.#wake(schedulingClass);
     }).catch((error) => {
-      if (!this.#isClosed) throw error;
+      // Without a node all that is open is failed by the session.
+      if (!this.#node.isEnded) throw error;
     });
   }
 

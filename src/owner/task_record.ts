@@ -14,11 +14,20 @@ import type { ObjectEntry, ObjectRef } from "./object_ref.ts";
 export interface TaskTemplate {
   /** Its number on the wire. */
   readonly functionNo: number;
-  readonly fn: Function;
+  /** The code of a task; a call's is its actor's. */
+  readonly fn: Function | undefined;
+  /** A call's method. */
+  readonly method?: string;
   readonly settings: TaskSettings;
   /** Which tasks may ride the same leases. */
   readonly classKey: string;
   readonly stats: RunStats;
+}
+
+/** An argument that is a ref. */
+export interface ArgumentRef {
+  readonly position: number;
+  readonly ref: ObjectRef<unknown>;
 }
 
 /** Where a task stands. */
@@ -45,7 +54,7 @@ export class TaskRecord implements Queueable {
   readonly template: TaskTemplate;
   readonly args: HeldValue;
   /** Arguments that are refs, by position. */
-  readonly dependencies: { position: number; ref: ObjectRef<unknown> }[];
+  readonly dependencies: ArgumentRef[];
   readonly returns: readonly ObjectEntry[];
   readonly sink: StreamSink | undefined;
   readonly depth: number;
@@ -66,7 +75,7 @@ export class TaskRecord implements Queueable {
     ordinal: number;
     template: TaskTemplate;
     args: HeldValue;
-    dependencies: { position: number; ref: ObjectRef<unknown> }[];
+    dependencies: ArgumentRef[];
     returns: readonly ObjectEntry[];
     sink: StreamSink | undefined;
     depth: number;

@@ -18,6 +18,7 @@ import type {
 } from "../base/stored.ts";
 import {
   type Encoded,
+  type Extension,
   type FunctionUse,
   type RootLabel,
   ValueCodec,
@@ -45,9 +46,16 @@ export interface StoreOptions {
   functions?: Function[];
 }
 
+const extensions: Extension<object>[] = [];
+
+/** Teaches all values of this process a further kind of object. */
+export function extendValues<T extends object>(extension: Extension<T>): void {
+  extensions.push(extension as unknown as Extension<object>);
+}
+
 /** Stores and opens values for one process. */
 export class Values {
-  readonly codec: ValueCodec = new ValueCodec();
+  readonly codec: ValueCodec = new ValueCodec(extensions);
   readonly code: CodeTable;
   readonly #self: ProcessId;
   readonly #references: References;

@@ -155,7 +155,6 @@ export interface Requests {
     ask: { spec: ActorSpec };
     answer:
       | { kind: "created" }
-      | { kind: "exists"; handle: ActorHandleFields }
       | { kind: "refused"; reason: string };
   };
   "actor.find": {

@@ -59,6 +59,9 @@ export class ActorRunner implements InvocationEvents {
       ) => Methods;
       const held = values.hold(spec.args);
       const args = await values.open(held, node) as unknown[];
+      for (const { position, value } of spec.dependencies) {
+        args[position] = await values.open(values.hold(value), node);
+      }
       this.#instance = new Class(...args);
       node.notify("actor.ready", { actorId, incarnation });
       this.#advance();

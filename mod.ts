@@ -1,0 +1,79 @@
+/**
+ * manta: ordinary functions become tasks, ordinary classes become actors, and
+ * a program written for one core runs on every core of the machine.
+ *
+ * @example
+ * ```ts
+ * import { get, remote } from "@manta/manta";
+ *
+ * const square = remote((x: number) => x * x);
+ * const refs = [1, 2, 3].map((x) => square.remote(x));
+ * console.log(await get(refs)); // [1, 4, 9]
+ * ```
+ *
+ * @module
+ */
+export {
+  ActorDiedError,
+  ActorUnavailableError,
+  AuthenticationError,
+  type ErrorFields,
+  GetTimeoutError,
+  MantaError,
+  NodeDiedError,
+  ObjectFreedError,
+  ObjectLostError,
+  ObjectStoreFullError,
+  OutOfMemoryError,
+  OwnerDiedError,
+  PendingCallsLimitExceeded,
+  ProtocolError,
+  RuntimeEnvSetupError,
+  SerializationError,
+  TaskCancelledError,
+  TaskError,
+  TaskTimeoutError,
+  TaskUnschedulableError,
+  WorkerCrashedError,
+} from "./src/base/errors.ts";
+export {
+  type ActorClass,
+  type ActorHandle,
+  getActor,
+  kill,
+  type RemoteMethod,
+} from "./src/client/actor.ts";
+export {
+  exitActor,
+  type RuntimeContext,
+  runtimeContext,
+} from "./src/client/context.ts";
+export { get, type GetOptions, type Values } from "./src/client/get.ts";
+export type { InitOptions } from "./src/client/init_options.ts";
+export {
+  asCompleted,
+  cancel,
+  free,
+  put,
+  wait,
+  type WaitOptions,
+} from "./src/client/objects.ts";
+export type {
+  ActorOptions,
+  AnyClass,
+  MethodOptions,
+  ResourceOptions,
+  TaskOptions,
+} from "./src/client/options.ts";
+export { remote, type RemoteFunction, signal } from "./src/client/remote.ts";
+export { ObjectRefStream } from "./src/client/stream.ts";
+export type { RefOr, RemoteArgs, RemoteResult } from "./src/client/types.ts";
+export { why } from "./src/client/why.ts";
+export { ObjectRef } from "./src/owner/object_ref.ts";
+export {
+  init,
+  isInitialized,
+  type NodeInfo,
+  type Runtime,
+  shutdown,
+} from "./src/runtime.ts";

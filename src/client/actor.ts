@@ -1,0 +1,372 @@
+/**
+ * Actor classes and handles: what `remote(Class)` gives, and what it starts.
+ *
+ * @module
+ */
+import { MantaError } from "../base/errors.ts";
+import { type ActorId, taskIdOf } from "../base/ids.ts";
+import type { ActorSpec } from "../base/spec.ts";
+import type { RunStats } from "../state/pipelines.ts";
+import type { ActorInfo } from "../owner/actor_calls.ts";
+import { entryOfRef, type ObjectRef } from "../owner/object_ref.ts";
+import type { Owner } from "../owner/owner.ts";
+import type { TaskTemplate } from "../owner/task_record.ts";
+import { extendValues } from "../owner/values.ts";
+import type { ActorHandleFields } from "../wire/messages.ts";
+import { flag, show, text } from "./check.ts";
+import {
+  type ActorOptions,
+  type AnyClass,
+  checkActorOptions,
+  checkMethodOptions,
+  type MethodOptions,
+  resourcesOf,
+  taskSettings,
+} from "./options.ts";
+import { owner } from "./session.ts";
+import { streamOf } from "./stream.ts";
+import type { RemoteArgs, RemoteResult } from "./types.ts";
+
+/** A class whose instances are actors; made by `remote`. */
+export interface ActorClass<Class extends AnyClass> {
+  /** The class's name. */
+  readonly name: string;
+  /** Starts an actor; every argument may also be a ref to its value. Returns at once. */
+  remote(
+    ...args: RemoteArgs<ConstructorParameters<Class>>
+  ): ActorHandle<InstanceType<Class>>;
+  /** The same class with other options. */
+  options(overrides: ActorOptions): ActorClass<Class>;
+}
+
+/** One method of an actor. */
+export interface RemoteMethod<
+  Args extends unknown[],
+  Result,
+  Returns extends number = 1,
+> {
+  /** Sends one call; calls of one caller run in the order sent. Returns at once. */
+  remote(...args: RemoteArgs<Args>): RemoteResult<Result, Returns>;
+  /** The same method with other options. */
+  options<const More extends number = Returns>(
+    overrides: MethodOptions & { numReturns?: More },
+  ): RemoteMethod<Args, Result, More>;
+}
+
+/** What an actor is reached by: its methods, each with `.remote()`. */
+export type ActorHandle<Instance> = {
+  readonly [
+    Name in keyof Instance as Instance[Name] extends
+      (...args: never[]) => unknown ? Name : never
+  ]: Instance[Name] extends (...args: infer Args) => infer Result
+    ? RemoteMethod<Args, Result>
+    : never;
+};
+
+/** The object behind a handle's proxy. */
+class Handle {
+  readonly fields: ActorHandleFields;
+  /** Keeps the actor alive, unless it was found by name. */
+  readonly life: ObjectRef<unknown> | undefined;
+  readonly methods = new Map<string, Method>();
+
+  constructor(fields: ActorHandleFields, life: ObjectRef<unknown> | undefined) {
+    this.fields = fields;
+    this.life = life;
+  }
+}
+
+class Method {
+  readonly #handle: Handle;
+  readonly #method: string;
+  readonly #options: MethodOptions;
+  readonly #template: TaskTemplate;
+
+  constructor(handle: Handle, method: string, options: MethodOptions) {
+    this.#handle = handle;
+    this.#method = method;
+    this.#options = options;
+    const { className, methods } = handle.fields;
+    const settings = taskSettings(options, {
+      name: `${className}.${method}`,
+      isStream: methods[method]!,
+    });
+    this.#template = {
+      functionNo: 0,
+      fn: undefined,
+      method,
+      settings,
+      stats: noStats,
+      classKey: "",
+    };
+  }
+
+  remote(...args: unknown[]): unknown {
+    const own = owner();
+    const info = infoOf(this.#handle);
+    const template = this.#template;
+    const { isStream, returnCount } = template.settings;
+    if (isStream) {
+      return streamOf(
+        own,
+        (sink) => own.actors.call(info, { template, args, sink }).record,
+      );
+    }
+    const { refs } = own.actors.call(info, { template, args, sink: undefined });
+    if (returnCount === 1) return refs[0];
+    return returnCount === 0 ? undefined : refs;
+  }
+
+  options(overrides: MethodOptions): Method {
+    checkMethodOptions(overrides);
+    const options = { ...this.#options, ...overrides };
+    return new Method(this.#handle, this.#method, options);
+  }
+}
+
+const noStats: RunStats = { meanRunMs: undefined };
+const handles = new WeakMap<object, Handle>();
+
+const handleProxy: ProxyHandler<Handle> = {
+  get(handle, name) {
+    if (typeof name === "symbol") {
+      if (name === Symbol.for("Deno.customInspect")) {
+        return () =>
+          `ActorHandle(${handle.fields.className}, ${handle.fields.actorId})`;
+      }
+      return undefined;
+    }
+    // A handle is no thenable, and JSON has no form for it.
+    if (name === "then" || name === "toJSON") return undefined;
+    if (!Object.hasOwn(handle.fields.methods, name)) {
+      throw new TypeError(
+        `Cannot call "${name}": ${handle.fields.className} has no such method; ` +
+          `it has ${Object.keys(handle.fields.methods).join(", ") || "none"}`,
+      );
+    }
+    let method = handle.methods.get(name);
+    if (method === undefined) {
+      handle.methods.set(name, method = new Method(handle, name, {}));
+    }
+    return method;
+  },
+  set(handle, name) {
+    throw new TypeError(
+      `Cannot set "${
+        String(name)
+      }": a handle of ${handle.fields.className} has only methods`,
+    );
+  },
+  has: (handle, name) =>
+    typeof name === "string" && name in handle.fields.methods,
+  ownKeys: () => [],
+};
+
+/** The implementation behind {@linkcode ActorClass}. */
+class RemoteActor {
+  readonly #target: AnyClass;
+  readonly #options: ActorOptions;
+
+  constructor(target: AnyClass, options: ActorOptions) {
+    this.#target = target;
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#target.name || "anonymous";
+  }
+
+  remote(...args: unknown[]): unknown {
+    return createActor(owner(), {
+      target: this.#target,
+      options: this.#options,
+      args,
+    });
+  }
+
+  options(overrides: ActorOptions): RemoteActor {
+    checkActorOptions(overrides);
+    return new RemoteActor(this.#target, { ...this.#options, ...overrides });
+  }
+
+  /** What it is made of, to travel. */
+  fields(): { target: AnyClass; options: ActorOptions } {
+    return { target: this.#target, options: this.#options };
+  }
+}
+
+/** Makes a class remote; its options are checked. */
+export function makeActorClass<Class extends AnyClass>(
+  target: Class,
+  options: ActorOptions,
+): ActorClass<Class> {
+  return new RemoteActor(target, options) as unknown as ActorClass<Class>;
+}
+
+extendValues({
+  tag: "class",
+  constructor: RemoteActor,
+  tracked: false,
+  toFields: (actor: RemoteActor) => actor.fields(),
+  fromFields: (fields: unknown) => {
+    const { target, options } = fields as ReturnType<RemoteActor["fields"]>;
+    return new RemoteActor(target, options);
+  },
+});
+
+extendValues({
+  tag: "handle",
+  constructor: Handle,
+  tracked: false,
+  toFields: (proxy: object) => {
+    const { fields, life } = handles.get(proxy)!;
+    return { fields, life };
+  },
+  fromFields: (value: unknown) => {
+    const { fields, life } = value as Pick<Handle, "fields" | "life">;
+    return proxyOf(new Handle(fields, life));
+  },
+});
+
+/** A handle on an actor that somebody else keeps alive. */
+export function handleOf(fields: ActorHandleFields): ActorHandle<unknown> {
+  return proxyOf(new Handle(fields, undefined)) as ActorHandle<unknown>;
+}
+
+/** What an actor's own handle is made of. */
+export function ownHandle(spec: ActorSpec): ActorHandle<unknown> {
+  const { actorId, className, methods, maxTaskRetries, maxPendingCalls } = spec;
+  return handleOf({
+    actorId,
+    className,
+    methods,
+    maxTaskRetries,
+    maxPendingCalls,
+  });
+}
+
+/** Whether a value is an actor handle. */
+export function isActorHandle(value: unknown): boolean {
+  return typeof value === "object" && value !== null && handles.has(value);
+}
+
+/**
+ * Finds a living actor by its name.
+ *
+ * @param name The name it was created with.
+ * @param namespace Where the name counts. Default: the program's.
+ * @throws {MantaError} Where there is none.
+ */
+export async function getActor<
+  Instance = Record<string, (...args: unknown[]) => unknown>,
+>(
+  name: string,
+  namespace?: string,
+): Promise<ActorHandle<Instance>> {
+  text(name, "actor name");
+  if (namespace !== undefined) text(namespace, "namespace");
+  const own = owner();
+  const within = namespace ?? own.job.namespace;
+  const { handle } = await own.ask("actor.find", { name, namespace: within });
+  if (handle === undefined) {
+    throw new MantaError(
+      `Cannot find actor "${name}" in namespace "${within}": none of that name is alive`,
+    );
+  }
+  return handleOf(handle) as ActorHandle<Instance>;
+}
+
+/**
+ * Ends an actor at once, without its clean-up.
+ *
+ * @param handle The actor.
+ * @param options `noRestart: false` lets its `maxRestarts` start it again.
+ */
+export async function kill(
+  handle: object,
+  options: { noRestart?: boolean } = {},
+): Promise<void> {
+  const known = handles.get(handle);
+  if (known === undefined) {
+    throw new TypeError(
+      `Cannot kill ${show(handle)}: expected an actor handle`,
+    );
+  }
+  const { noRestart = true } = options;
+  flag(noRestart, 'option "noRestart"');
+  const { actorId } = known.fields;
+  const own = owner();
+  await own.actors.created(actorId);
+  await own.ask("actor.kill", { actorId, noRestart });
+}
+
+function proxyOf(handle: Handle): object {
+  const proxy = new Proxy(handle, handleProxy);
+  handles.set(proxy, handle);
+  return proxy;
+}
+
+function infoOf({ fields }: Handle): ActorInfo {
+  return fields;
+}
+
+function createActor(
+  own: Owner,
+  { target, options, args }: {
+    target: AnyClass;
+    options: ActorOptions;
+    args: unknown[];
+  },
+): unknown {
+  const ordinal = own.nextOrdinal();
+  const actorId = taskIdOf(own.self, ordinal) as string as ActorId;
+  const fields: ActorHandleFields = {
+    actorId,
+    className: target.name || "anonymous",
+    methods: methodsOf(target),
+    maxTaskRetries: options.maxTaskRetries ?? 0,
+    maxPendingCalls: options.maxPendingCalls ?? -1,
+  };
+  const life = own.references.create(ordinal, 0);
+  const handle = new Handle(fields, life);
+  own.references.share(life);
+  if (options.lifetime !== "detached") {
+    entryOfRef(life).onUnreferenced = () => own.actors.release(actorId);
+  }
+  own.actors.create(fields, {
+    target,
+    args,
+    spec: {
+      ...fields,
+      ownerId: own.self,
+      namespace: options.namespace ?? own.job.namespace,
+      getIfExists: options.getIfExists ?? false,
+      isDetached: options.lifetime === "detached",
+      maxRestarts: options.maxRestarts ?? 0,
+      maxConcurrency: options.maxConcurrency ?? 1,
+      isolation: options.isolation ?? "isolate",
+      resources: resourcesOf(options, 0),
+      ...(options.name === undefined ? {} : { name: options.name }),
+    },
+  });
+  return proxyOf(handle);
+}
+
+/** A class's methods, inherited ones included; true for generators. */
+function methodsOf(target: AnyClass): Record<string, boolean> {
+  const methods: Record<string, boolean> = {};
+  for (
+    let at: object | null = target.prototype;
+    at !== null && at !== Object.prototype;
+    at = Object.getPrototypeOf(at)
+  ) {
+    const own = Object.getOwnPropertyDescriptors(at);
+    for (const [name, { value }] of Object.entries(own)) {
+      if (name === "constructor" || name in methods) continue;
+      if (typeof value !== "function") continue;
+      const kind = Object.prototype.toString.call(value);
+      methods[name] = kind.endsWith("GeneratorFunction]");
+    }
+  }
+  return methods;
+}

@@ -1,0 +1,186 @@
+/**
+ * `get`: values of refs, waited for.
+ *
+ * @module
+ */
+import { GetTimeoutError } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { limits } from "../base/limits.ts";
+import { afterMs } from "../base/clock.ts";
+import { currentContext, waiting } from "../owner/context.ts";
+import {
+  entryOfRef,
+  isObjectRef,
+  type ObjectEntry,
+  type ObjectRef,
+} from "../owner/object_ref.ts";
+import type { Owner } from "../owner/owner.ts";
+import { abortSignal, checkOptions, delayMs, show } from "./check.ts";
+import { owner } from "./session.ts";
+import { describeWait } from "./why.ts";
+
+/** How long to wait for values. */
+export interface GetOptions {
+  /** Milliseconds until it rejects with `GetTimeoutError`; 0: only what is ready now. */
+  timeout?: number;
+  /** Aborted, it rejects with the signal's reason; the tasks go on. */
+  signal?: AbortSignal;
+}
+
+/** The values of an object of refs. */
+export type Values<Refs> = {
+  -readonly [Key in keyof Refs]: Refs[Key] extends ObjectRef<infer Value>
+    ? Value
+    : never;
+};
+
+/**
+ * Waits for one ref's value, for a list's, or for those of an object of refs,
+ * and gives them in the same shape. Each call gives copies of its own; large
+ * arrays share memory until written to.
+ *
+ * @param refs The ref or refs.
+ * @param options When to give up.
+ * @throws {TaskError} Where the task threw: its own error is the `cause`.
+ * @throws {GetTimeoutError} Where the time is over.
+ * @throws {TypeError} Where something is no ref, or one of another runtime.
+ *
+ * @example
+ * ```ts
+ * import { get, put } from "@manta/manta";
+ * const a = put(1), b = put("two");
+ * console.log(await get(a), await get([a, b]), await get({ a, b }));
+ * ```
+ */
+export function get<T>(ref: ObjectRef<T>, options?: GetOptions): Promise<T>;
+/** Waits for the values of a list of refs. */
+export function get<const Refs extends readonly ObjectRef<unknown>[]>(
+  refs: Refs,
+  options?: GetOptions,
+): Promise<Values<Refs>>;
+/** Waits for the values of an object of refs. */
+export function get<Refs extends Record<string, ObjectRef<unknown>>>(
+  refs: Refs,
+  options?: GetOptions,
+): Promise<Values<Refs>>;
+export async function get(
+  refs: unknown,
+  options?: GetOptions,
+): Promise<unknown> {
+  const own = owner();
+  if (options !== undefined) checkGetOptions(options);
+  if (isObjectRef(refs)) {
+    own.assertKnown(refs);
+    const entry = entryOfRef(refs);
+    if (!entry.isSettled) await settled(own, [entry], options ?? {});
+    return own.read(entry);
+  }
+  const [keys, list] = listOf(refs);
+  const entries = list.map((ref) => {
+    own.assertKnown(ref);
+    return entryOfRef(ref);
+  });
+  const open = entries.filter((entry) => !entry.isSettled);
+  if (open.length > 0) await settled(own, open, options ?? {});
+  const values = await readAll(own, entries);
+  if (keys === undefined) return values;
+  return Object.fromEntries(keys.map((key, at) => [key, values[at]]));
+}
+
+/** Reads settled entries; the first failure in their order is thrown. */
+function readAll(own: Owner, entries: ObjectEntry[]): Promise<unknown[]> {
+  return Promise.all(entries.map((entry) => own.read(entry)));
+}
+
+function checkGetOptions(options: GetOptions): void {
+  checkOptions(options, {
+    checks: { timeout: delayMs, signal: abortSignal },
+    what: "get option",
+  });
+  options.signal?.throwIfAborted();
+}
+
+function listOf(
+  refs: unknown,
+): [keys: string[] | undefined, refs: ObjectRef<unknown>[]] {
+  if (Array.isArray(refs)) {
+    refs.forEach((ref, at) => assertRef(ref, `element ${at}`));
+    return [undefined, refs];
+  }
+  if (typeof refs === "object" && refs !== null) {
+    const prototype = Object.getPrototypeOf(refs);
+    if (prototype === Object.prototype || prototype === null) {
+      for (const [key, ref] of Object.entries(refs)) assertRef(ref, `"${key}"`);
+      return [Object.keys(refs), Object.values(refs)];
+    }
+  }
+  throw new TypeError(
+    `Cannot get ${
+      show(refs)
+    }: expected an ObjectRef, an array of them, or an object of them`,
+  );
+}
+
+function assertRef(value: unknown, where: string): void {
+  if (isObjectRef(value)) return;
+  throw new TypeError(
+    `Cannot get ${where}, ${
+      show(value)
+    }: expected an ObjectRef (did you forget .remote()?)`,
+  );
+}
+
+/** Resolves when all are settled, or as soon as one has failed. */
+async function settled(
+  own: Owner,
+  entries: ObjectEntry[],
+  { timeout, signal }: GetOptions,
+): Promise<void> {
+  for (const entry of entries) own.demand(entry);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let openCount = entries.length;
+  const waiter = (entry: ObjectEntry) => {
+    if (--openCount === 0 || entry.error !== undefined) resolve();
+  };
+  const giveUp = () =>
+    reject(
+      new GetTimeoutError(
+        `Cannot get ${openCount} of ${entries.length} objects within ${timeout} ms: the first ${
+          describeWait(own, entries.find((entry) => !entry.isSettled)!)
+        }`,
+        { timeoutMs: timeout! },
+      ),
+    );
+  const aborted = () => reject(signal!.reason);
+  for (const entry of entries) entry.whenSettled(waiter);
+  const timer = timeout === undefined ? undefined : setTimeout(giveUp, timeout);
+  signal?.addEventListener("abort", aborted);
+  const warning = warnLater(own, entries);
+  own.owe();
+  try {
+    await (currentContext() === undefined ? promise : waiting(promise));
+  } finally {
+    own.settle();
+    clearTimeout(timer);
+    clearTimeout(warning);
+    signal?.removeEventListener("abort", aborted);
+    if (openCount > 0) { for (const entry of entries) entry.forget(waiter); }
+  }
+}
+
+/** A long wait says once what it waits for. */
+function warnLater(own: Owner, entries: ObjectEntry[]) {
+  if (currentContext() !== undefined) return undefined;
+  return afterMs(limits.waitWarnMs, () => {
+    const open = entries.filter((entry) => !entry.isSettled);
+    if (open.length === 0) return;
+    const text = describeWait(own, open[0]!);
+    if (own.isStuck(open[0]!)) {
+      log.warn(
+        `get() has waited ${
+          limits.waitWarnMs / 1000
+        } s for ${open.length} objects; the first ${text}`,
+      );
+    }
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * The options of `init`: their types, checks and defaults.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import type { ResourceAmounts } from "../base/spec.ts";
+import {
+  amount,
+  amounts,
+  type Check,
+  checkOptions,
+  flag,
+  text,
+  texts,
+  whole,
+} from "./check.ts";
+
+/** How a runtime is started. */
+export interface InitOptions {
+  /** CPUs to give to tasks; as many workers are started in advance. Default: the machine's. */
+  numCpus?: number;
+  /** GPUs to give, counted slots. Default: 0. */
+  numGpus?: number;
+  /** Further resources to give, by name. */
+  resources?: Record<string, number>;
+  /** Labels of this node. */
+  labels?: Record<string, string>;
+  /** Bytes of shared memory for large objects. Default: 30 % of the memory. */
+  objectStoreMemory?: number;
+  /** Where actors' names count. Default: "default". */
+  namespace?: string;
+  /** The SQLite file for tasks and their outcomes. Default: one that goes with the session. */
+  lineage?: string;
+  /** Whether what workers print appears here. Default: true. */
+  logToDriver?: boolean;
+  /** Whether a runtime that is up already is used as it is. Default: false. */
+  ignoreReinit?: boolean;
+}
+
+const checks: Record<string, Check> = {
+  numCpus: amount,
+  numGpus: amount,
+  resources: amounts,
+  labels: texts,
+  objectStoreMemory: whole(1 << 20),
+  namespace: text,
+  lineage: text,
+  logToDriver: flag,
+  ignoreReinit: flag,
+};
+
+/** Throws for a bad option. */
+export function checkInitOptions(options: unknown): void {
+  checkOptions(options, { checks, what: "init option" });
+}
+
+/** What a local node has to give. */
+export function localResources(options: InitOptions): ResourceAmounts {
+  return {
+    ...options.resources,
+    CPU: options.numCpus ?? navigator.hardwareConcurrency,
+    memory: memoryBytes(),
+    ...(options.numGpus ? { GPU: options.numGpus } : {}),
+  };
+}
+
+/** The object store's bound. */
+export function storeBytes(options: InitOptions): number {
+  return options.objectStoreMemory ?? Math.floor(memoryBytes() * 0.3);
+}
+
+/** The machine's memory, or what its container may use of it. */
+function memoryBytes(): number {
+  const groups = [
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+  ];
+  const bounds = groups.map((path) => Number(readText(path)));
+  const total = Number(
+    /MemTotal:\s+(\d+) kB/.exec(readText("/proc/meminfo"))?.[1] ?? 4 << 20,
+  ) * 1024;
+  return Math.min(total, ...bounds.filter((bound) => bound > 0));
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // Not on this system, or not for this program: another source tells.
+    return "";
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * Objects: `put`, `wait`, `asCompleted`, `free`, `cancel`.
+ *
+ * @module
+ */
+import { currentContext, waiting } from "../owner/context.ts";
+import {
+  entryOfRef,
+  isObjectRef,
+  type ObjectEntry,
+  type ObjectRef,
+} from "../owner/object_ref.ts";
+import {
+  abortSignal,
+  checkOptions,
+  delayMs,
+  flag,
+  show,
+  whole,
+} from "./check.ts";
+import { owner } from "./session.ts";
+
+/** How {@linkcode wait} waits. */
+export interface WaitOptions {
+  /** How many must be ready. Default: 1. */
+  numReturns?: number;
+  /** Milliseconds until it resolves with what is ready. Default: no limit. */
+  timeout?: number;
+  /** Aborted, it rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Whether ready means that the value is on this machine. Default: true. */
+  fetchLocal?: boolean;
+}
+
+/**
+ * Stores a value once, to be passed as a ref to many tasks.
+ *
+ * @param value Any value that can travel. It is copied now: later changes to
+ *   it are not seen.
+ * @returns Its ref, at once.
+ * @throws {SerializationError} Where something in it can't travel, by its path.
+ *
+ * @example
+ * ```ts
+ * import { get, put, remote } from "@manta/manta";
+ * const data = put(new Float64Array(1_000_000).fill(1));
+ * const sum = remote((xs: Float64Array) => xs.reduce((a, b) => a + b));
+ * console.log(await get(sum.remote(data))); // 1000000
+ * ```
+ */
+export function put<T>(value: T): ObjectRef<T> {
+  return owner().put(value) as ObjectRef<T>;
+}
+
+/**
+ * Waits until some of the refs are ready: have a value, or failed.
+ *
+ * @param refs Refs, each once.
+ * @param options How many, and for how long.
+ * @returns The ready ones, at most `numReturns`, and the others, both in the
+ *   order given.
+ * @throws {TypeError} Where a ref stands twice, or something is no ref.
+ * @throws {RangeError} Where `numReturns` is more than there are.
+ */
+export async function wait<T>(
+  refs: readonly ObjectRef<T>[],
+  options: WaitOptions = {},
+): Promise<[ready: ObjectRef<T>[], notReady: ObjectRef<T>[]]> {
+  const own = owner();
+  checkWaitOptions(options);
+  const entries = entriesOf(refs);
+  const { numReturns = 1, timeout, signal } = options;
+  if (numReturns > refs.length) {
+    throw new RangeError(
+      `Cannot wait for ${numReturns} of ${refs.length} refs: numReturns is more than there are`,
+    );
+  }
+  signal?.throwIfAborted();
+  for (const [at, ref] of refs.entries()) {
+    own.assertKnown(ref);
+    own.demand(entries[at]!);
+  }
+  let readyCount = entries.filter((entry) => entry.isSettled).length;
+  if (readyCount < numReturns && timeout !== 0) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter = () => {
+      if (++readyCount === numReturns) resolve();
+    };
+    const open = entries.filter((entry) => !entry.isSettled);
+    for (const entry of open) entry.whenSettled(waiter);
+    const aborted = () => reject(signal!.reason);
+    const timer = timeout === undefined
+      ? undefined
+      : setTimeout(resolve, timeout);
+    signal?.addEventListener("abort", aborted);
+    own.owe();
+    try {
+      await (currentContext() === undefined ? promise : waiting(promise));
+    } finally {
+      own.settle();
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+      for (const entry of open) if (!entry.isSettled) entry.forget(waiter);
+    }
+  }
+  return split(refs, entries, numReturns);
+}
+
+/**
+ * Gives refs back one by one, each as soon as it is ready.
+ *
+ * @param refs Refs, each once.
+ * @param options `timeout`: milliseconds for each wait; `signal` to give up.
+ */
+export async function* asCompleted<T>(
+  refs: Iterable<ObjectRef<T>>,
+  options: { signal?: AbortSignal } = {},
+): AsyncIterableIterator<ObjectRef<T>> {
+  const own = owner();
+  checkOptions(options, {
+    checks: { signal: abortSignal },
+    what: "asCompleted option",
+  });
+  const list = [...refs];
+  const entries = entriesOf(list);
+  const ready: ObjectRef<T>[] = [];
+  let wake: () => void = () => {};
+  const aborted = () => wake();
+  options.signal?.addEventListener("abort", aborted);
+  list.forEach((ref, at) => {
+    own.assertKnown(ref);
+    own.demand(entries[at]!);
+    entries[at]!.whenSettled(() => {
+      ready.push(ref);
+      wake();
+    });
+  });
+  try {
+    for (let left = list.length; left > 0; left--) {
+      while (ready.length === 0) {
+        options.signal?.throwIfAborted();
+        own.owe();
+        await waiting(new Promise<void>((resolve) => wake = resolve));
+        own.settle();
+      }
+      yield ready.shift()!;
+    }
+  } finally {
+    options.signal?.removeEventListener("abort", aborted);
+  }
+}
+
+/**
+ * Gives the memory of objects back now, whoever still holds refs to them: a
+ * later `get` rejects with `ObjectFreedError`.
+ *
+ * @param refs A ref, or refs.
+ * @throws {TypeError} Where something is no ref.
+ */
+export function free(
+  refs: ObjectRef<unknown> | readonly ObjectRef<unknown>[],
+): void {
+  const list = isObjectRef(refs) ? [refs] : [...refs];
+  entriesOf(list);
+  owner().free(list);
+}
+
+/**
+ * Cancels the task that makes an object: one that has not started never runs,
+ * a running one's `signal()` aborts. `get` then rejects with
+ * `TaskCancelledError`.
+ *
+ * @param ref A ref that a task gives.
+ * @param options `force`: also stops its worker; `recursive` (default true):
+ *   also cancels what the task itself submitted.
+ * @throws {TypeError} Where it is no ref, or an option is wrong.
+ */
+export function cancel(
+  ref: ObjectRef<unknown>,
+  options: { force?: boolean; recursive?: boolean } = {},
+): void {
+  if (!isObjectRef(ref)) {
+    throw new TypeError(`Cannot cancel ${show(ref)}: expected an ObjectRef`);
+  }
+  checkOptions(options, {
+    checks: { force: flag, recursive: flag },
+    what: "cancel option",
+  });
+  const { force = false, recursive = true } = options;
+  const own = owner();
+  own.assertKnown(ref);
+  own.cancel(ref, { isForced: force, isRecursive: recursive });
+}
+
+function checkWaitOptions(options: WaitOptions): void {
+  checkOptions(options, {
+    checks: {
+      numReturns: whole(1),
+      timeout: delayMs,
+      signal: abortSignal,
+      fetchLocal: flag,
+    },
+    what: "wait option",
+  });
+}
+
+/** The entries of refs, each once; throws for what is no ref, or is there twice. */
+function entriesOf(refs: readonly unknown[]): ObjectEntry[] {
+  if (!Array.isArray(refs)) {
+    throw new TypeError(
+      `Cannot wait for ${show(refs)}: expected an array of refs`,
+    );
+  }
+  const seen = new Map<ObjectEntry, number>();
+  return refs.map((ref, at) => {
+    if (!isObjectRef(ref)) {
+      throw new TypeError(
+        `Cannot use element ${at}, ${
+          show(ref)
+        }: expected an ObjectRef (did you forget .remote()?)`,
+      );
+    }
+    const entry = entryOfRef(ref);
+    const before = seen.get(entry);
+    if (before !== undefined) {
+      throw new TypeError(
+        `Cannot use ref ${ref.id} twice: it is element ${before} and element ${at}`,
+      );
+    }
+    seen.set(entry, at);
+    return entry;
+  });
+}
+
+function split<T>(
+  refs: readonly ObjectRef<T>[],
+  entries: ObjectEntry[],
+  readyMax: number,
+): [ObjectRef<T>[], ObjectRef<T>[]] {
+  const ready: ObjectRef<T>[] = [];
+  const notReady: ObjectRef<T>[] = [];
+  refs.forEach((ref, at) => {
+    const isTaken = entries[at]!.isSettled && ready.length < readyMax;
+    (isTaken ? ready : notReady).push(ref);
+  });
+  return [ready, notReady];
+}

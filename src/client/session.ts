@@ -1,0 +1,32 @@
+/**
+ * The session that calls of this module go to: the one that is up, or a local
+ * one, started by the first call that needs it.
+ *
+ * @module
+ */
+import { currentSession } from "../owner/current.ts";
+import type { Owner } from "../owner/owner.ts";
+import type { Session } from "../owner/session.ts";
+
+let starter: (() => Session) | undefined;
+
+/** Sets how a session is started where there is none. */
+export function setStarter(start: () => Session): void {
+  starter = start;
+}
+
+/** The owner that this process submits through. */
+export function owner(): Owner {
+  const session = currentSession() ?? starter?.();
+  if (session === undefined) {
+    throw new TypeError(
+      "Cannot start a runtime here: import the module's entry",
+    );
+  }
+  return session.owner;
+}
+
+/** The owner, if a session is up. */
+export function ownerIfAny(): Owner | undefined {
+  return currentSession()?.owner;
+}

@@ -1,0 +1,34 @@
+/**
+ * How the types of functions and classes become those of their remote kin.
+ *
+ * @module
+ */
+import type { ObjectRef } from "../owner/object_ref.ts";
+import type { ObjectRefStream } from "./stream.ts";
+
+/** A value, or a ref to one. */
+export type RefOr<T> = T | ObjectRef<T>;
+
+/** Parameters of a remote call: each takes its value or a ref to it. */
+export type RemoteArgs<Args extends readonly unknown[]> = {
+  [At in keyof Args]: RefOr<Args[At]>;
+};
+
+type IsAny<T> = 0 extends 1 & T ? true : false;
+
+/** What a remote call gives: a ref, a stream, a tuple of refs, or nothing. */
+export type RemoteResult<Result, Returns extends number = 1> =
+  IsAny<Result> extends true ? RefsOf<Result, Returns>
+    : [Result] extends [
+      | Generator<infer Item, unknown, never>
+      | AsyncGenerator<infer Item, unknown, never>,
+    ] ? ObjectRefStream<Item>
+    : RefsOf<Awaited<Result>, Returns>;
+
+type RefsOf<Value, Returns extends number> = [Returns] extends [1]
+  ? ObjectRef<Value>
+  : [Returns] extends [0] ? void
+  : IsAny<Value> extends true ? ObjectRef<Value>[]
+  : Value extends readonly unknown[]
+    ? { -readonly [At in keyof Value]: ObjectRef<Value[At]> }
+  : ObjectRef<unknown>[];

@@ -1,0 +1,9 @@
+/**
+ * Makes the client's kinds of object known to values: whoever runs user code
+ * imports this, so that handles and remote functions can be received.
+ *
+ * @module
+ */
+import "./remote.ts";
+
+export { ownHandle } from "./actor.ts";

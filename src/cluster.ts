@@ -1,0 +1,191 @@
+/**
+ * Starts a local runtime and ends it: the folder, the node's thread, the
+ * driver's own part. Joining a cluster will stand here too.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { MantaError, NodeDiedError } from "./base/errors.ts";
+import {
+  type JobId,
+  newProcessId,
+  type NodeId,
+  randomHex,
+} from "./base/ids.ts";
+import type { ResourceAmounts } from "./base/spec.ts";
+import { setStarter } from "./client/session.ts";
+import {
+  type InitOptions,
+  localResources,
+  storeBytes,
+} from "./client/init_options.ts";
+import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
+import { currentSession, setCurrentSession } from "./owner/current.ts";
+import { beginSession, type Session } from "./owner/session.ts";
+import { makeFolder, removeFolder } from "./store/folder.ts";
+import type { NodeRow } from "./wire/messages.ts";
+
+/** A local runtime of this program. */
+interface Local {
+  readonly session: Session;
+  readonly thread: Worker;
+  readonly folder: string;
+  readonly ready: Promise<void>;
+  readonly ended: Promise<void>;
+}
+
+let local: Local | undefined;
+let ending: Promise<void> | undefined;
+
+/** Starts a local runtime: usable at once, though its node is still starting. */
+export function startLocal(options: InitOptions = {}): Local {
+  const folder = makeFolder();
+  const job = {
+    jobId: randomHex(4) as JobId,
+    nodeId: randomHex(8) as NodeId,
+    mainModule: Deno.mainModule,
+    namespace: options.namespace ?? "default",
+  };
+  const nodeProcessId = newProcessId();
+  const resources: ResourceAmounts = localResources(options);
+  const data: NodeThreadData = {
+    folder,
+    nodeProcessId,
+    job,
+    resources,
+    labels: options.labels ?? {},
+    capacityBytes: storeBytes(options),
+    workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
+    lineagePath: options.lineage ?? `${folder}/lineage.db`,
+    logToDriver: options.logToDriver ?? true,
+    argv: commandLine(),
+    cwd: Deno.cwd(),
+  };
+  const thread = new Worker(new URL("./node_entry.ts", import.meta.url), {
+    workerData: data,
+  });
+  thread.unref();
+  const { ready, failed, ended } = follow(thread);
+  const session = beginSession({
+    folder,
+    nodeProcessId,
+    job,
+    role: "driver",
+    nodeReady: ready,
+    onOwedChanged: keepAlive,
+  });
+  local = { session, thread, folder, ready, ended };
+  setCurrentSession(session);
+  failed.then((error) => session.owner.abort(error));
+  ready.catch((error) => session.owner.abort(error));
+  session.node.closed.then(() => {
+    if (ending !== undefined) return;
+    session.owner.abort(
+      new NodeDiedError("Cannot finish: the node of this program ended", {
+        nodeId: job.nodeId,
+      }),
+    );
+  });
+  globalThis.addEventListener("beforeunload", endBeforeUnload);
+  globalThis.addEventListener("unload", removeLeftovers);
+  return local;
+}
+
+/** Ends the local runtime, if there is one. */
+export function endLocal(): Promise<void> {
+  if (local === undefined) return ending ?? Promise.resolve();
+  const runtime = local;
+  local = undefined;
+  const hold = setInterval(() => {}, 2 ** 30);
+  ending = end(runtime).finally(() => {
+    clearInterval(hold);
+    ending = undefined;
+  });
+  return ending;
+}
+
+/** The local runtime, if there is one. */
+export function localRuntime(): Local | undefined {
+  return local;
+}
+
+/** What the cluster's nodes are. */
+export async function nodeRows(session: Session): Promise<NodeRow[]> {
+  const { nodes } = await session.owner.ask("node.rows", {});
+  return nodes;
+}
+
+setStarter(() => (local ?? startLocal()).session);
+
+async function end(runtime: Local): Promise<void> {
+  globalThis.removeEventListener("beforeunload", endBeforeUnload);
+  const { session, thread, folder } = runtime;
+  await session.owner.close();
+  const isUp = await runtime.ready.then(() => true, () => false);
+  if (isUp) {
+    if (!session.node.isEnded) await session.node.flush();
+    thread.postMessage({ kind: "shutdown" });
+    await runtime.ended;
+  }
+  await session.close();
+  if (currentSession() === session) setCurrentSession(undefined);
+  await thread.terminate();
+  removeFolder(folder);
+  globalThis.removeEventListener("unload", removeLeftovers);
+}
+
+function follow(thread: Worker) {
+  const ready = Promise.withResolvers<void>();
+  const failed = Promise.withResolvers<Error>();
+  const ended = Promise.withResolvers<void>();
+  ready.promise.catch(() => {}); // Whoever uses the runtime is told.
+  thread.on("message", (report: NodeThreadReport) => {
+    if (report.kind === "ready") ready.resolve();
+    else if (report.kind === "ended") ended.resolve();
+    else {
+      const error = new MantaError(report.message);
+      ready.reject(error);
+      failed.resolve(error);
+    }
+  });
+  thread.on("error", (error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    ready.reject(
+      new MantaError(`Cannot start a runtime: ${message}`, { cause: error }),
+    );
+  });
+  thread.on("exit", () => ended.resolve());
+  return { ready: ready.promise, failed: failed.promise, ended: ended.promise };
+}
+
+let holding: number | undefined;
+
+/** The program lives exactly as long as it is owed something. */
+function keepAlive(isOwed: boolean): void {
+  clearInterval(holding);
+  holding = isOwed
+    ? setInterval(() => {}, 2 ** 30) as unknown as number
+    : undefined;
+}
+
+/** A program that forgot `shutdown` is done: what its workers printed still comes. */
+function endBeforeUnload(event: Event): void {
+  if (local === undefined) return;
+  event.preventDefault();
+  endLocal();
+}
+
+/** The program ends at once (`Deno.exit`, an error): its children see the end of their pipes. */
+function removeLeftovers(): void {
+  if (local !== undefined) removeFolder(local.folder);
+}
+
+function commandLine(): string[] {
+  try {
+    return readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
+  } catch {
+    // No /proc here, or no right to read it: the flags are asked of the runtime.
+    return [];
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * What the rooms of an owner use of each other: the owner as seen from inside.
+ *
+ * @module
+ */
+import type { ProcessId } from "../base/ids.ts";
+import type { HeldValue, StoredValue } from "../base/stored.ts";
+import type { JobInfo, Requests } from "../wire/messages.ts";
+import type { Peer } from "../wire/peer.ts";
+import type { ReplyFrame } from "../wire/task_frames.ts";
+import type { ObjectRef } from "./object_ref.ts";
+import type { References } from "./references.ts";
+import type { Submitter } from "./submitter.ts";
+import type {
+  ArgumentRef,
+  StreamSink,
+  TaskRecord,
+  TaskTemplate,
+} from "./task_record.ts";
+import type { Values } from "./values.ts";
+
+/** A record with its arguments stored, not yet on its way. */
+export interface Prepared {
+  readonly record: TaskRecord;
+  readonly refs: ObjectRef<unknown>[];
+  /** What must happen before it can be sent. */
+  readonly ready: Promise<void> | undefined;
+}
+
+/** Arguments on their way. */
+export interface StoredArgs {
+  readonly held: HeldValue;
+  readonly ready: Promise<void> | undefined;
+  readonly dependencies: ArgumentRef[];
+}
+
+/** Calls to actors, as far as outcomes need them. */
+export interface CallPort {
+  inFlight(ordinal: number): TaskRecord | undefined;
+  peerOf(record: TaskRecord): Peer | undefined;
+  withdraw(record: TaskRecord): boolean;
+}
+
+/** Outcomes, as far as calls need them. */
+export interface OutcomePort {
+  replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void;
+  fail(record: TaskRecord, error: unknown): void;
+}
+
+/** Lineage, as far as outcomes need it. */
+export interface LineagePort {
+  attempted(record: TaskRecord, outcome: "failed" | "crashed"): void;
+  settled(
+    record: TaskRecord,
+    outcome: "finished" | "failed" | "cancelled",
+    reply?: ReplyFrame,
+  ): void;
+}
+
+/** An owner, as its rooms see it. */
+export interface OwnerPort {
+  readonly self: ProcessId;
+  readonly job: JobInfo;
+  readonly node: Peer;
+  readonly references: References;
+  readonly values: Values;
+  readonly submitter: Submitter;
+  readonly actors: CallPort;
+  readonly outcomes: OutcomePort;
+  readonly lineage: LineagePort;
+  /** Something is owed to this process: it must not exit before. */
+  owe(): void;
+  /** It came. */
+  settle(): void;
+  /** Asks the node; meanwhile the answer is owed. */
+  ask<K extends keyof Requests>(
+    kind: K,
+    ask: Requests[K]["ask"],
+  ): Promise<Requests[K]["answer"]>;
+  /** Stores arguments, refs among them set apart. */
+  storeArgs(args: unknown[]): StoredArgs;
+  /** Resolves once an object has its value here; rejects with why it has none. */
+  settled(ref: ObjectRef<unknown>): Promise<void>;
+  prepare(
+    template: TaskTemplate,
+    args: unknown[],
+    sink: StreamSink | undefined,
+  ): Prepared;
+  whenPrepared(
+    record: TaskRecord,
+    ready: Promise<void> | undefined,
+    go: () => void,
+  ): void;
+  receive(
+    stored: StoredValue,
+    from: Peer,
+  ): { held: HeldValue; ready: Promise<unknown> | undefined };
+  release(from: Peer, pinToken: number): void;
+  /** A record has its outcome. */
+  closed(record: TaskRecord): void;
+}

@@ -1,0 +1,116 @@
+/**
+ * `init`, `shutdown`, and the runtime as a program sees it.
+ *
+ * @module
+ */
+import { MantaError } from "./base/errors.ts";
+import { checkInitOptions, type InitOptions } from "./client/init_options.ts";
+import { endLocal, localRuntime, nodeRows, startLocal } from "./cluster.ts";
+import { currentSession } from "./owner/current.ts";
+import type { Session } from "./owner/session.ts";
+
+/** One node of a {@linkcode Runtime}. */
+export interface NodeInfo {
+  /** Its id. */
+  nodeId: string;
+  /** Where it takes connections; "local" in a local run. */
+  address: string;
+  /** Whether it is reachable. */
+  alive: boolean;
+  /** All it has, by resource name. */
+  resources: Record<string, number>;
+  /** What of it is free. */
+  available: Record<string, number>;
+  /** Its labels. */
+  labels: Record<string, string>;
+  /** Its process. */
+  pid: number;
+}
+
+/** A running runtime. Disposed, it is shut down. */
+export interface Runtime extends AsyncDisposable {
+  /** Where it is; "local" for one of this program's own. */
+  readonly address: string;
+  /** Its nodes. */
+  nodes(): Promise<NodeInfo[]>;
+  /** All resources there are, by name: `CPU`, `GPU`, `memory` (bytes) and custom ones. */
+  clusterResources(): Promise<Record<string, number>>;
+  /** The resources that are free now, by name. */
+  availableResources(): Promise<Record<string, number>>;
+}
+
+/**
+ * Starts a local runtime. Optional: the first `.remote()` or `put` starts one
+ * with defaults.
+ *
+ * @param options How it is to be.
+ * @returns The runtime, once it is up.
+ * @throws {MantaError} Where a runtime is up already, unless `ignoreReinit`,
+ *   or where it can't be started.
+ * @throws {TypeError} Where an option is unknown or of a wrong type.
+ * @throws {RangeError} Where an option is out of its bounds.
+ *
+ * @example
+ * ```ts
+ * import { init } from "@manta/manta";
+ * await using runtime = await init({ numCpus: 2 });
+ * console.log(await runtime.clusterResources());
+ * ```
+ */
+export async function init(options: InitOptions = {}): Promise<Runtime> {
+  checkInitOptions(options);
+  const running = localRuntime();
+  if (running !== undefined || currentSession() !== undefined) {
+    if (options.ignoreReinit !== true) {
+      throw new MantaError(
+        "Cannot init: a runtime is up already; call shutdown() first, or pass ignoreReinit: true",
+      );
+    }
+    await running?.ready;
+    return runtimeOf(currentSession()!);
+  }
+  await endLocal(); // One that is still ending.
+  const { session, ready } = startLocal(options);
+  try {
+    await ready;
+    await session.owner.ask("node.rows", {});
+    return runtimeOf(session);
+  } catch (error) {
+    await endLocal();
+    throw error;
+  }
+}
+
+/**
+ * Ends this program's part: local workers exit, sockets close, temporary files
+ * and shared memory are gone. What is unfinished fails. Can be called again.
+ */
+export async function shutdown(): Promise<void> {
+  await endLocal();
+}
+
+/** Whether a runtime is up. */
+export function isInitialized(): boolean {
+  return currentSession() !== undefined;
+}
+
+function runtimeOf(session: Session): Runtime {
+  const sum = async (of: "resources" | "available") => {
+    const total: Record<string, number> = {};
+    for (const node of await nodeRows(session)) {
+      for (const [name, amount] of Object.entries(node[of])) {
+        total[name] = (total[name] ?? 0) + amount;
+      }
+    }
+    return total;
+  };
+  return {
+    address: "local",
+    nodes: () => nodeRows(session),
+    clusterResources: () => sum("resources"),
+    availableResources: () => sum("available"),
+    [Symbol.asyncDispose]: async () => {
+      if (currentSession() === session) await shutdown();
+    },
+  };
+}
