@@ -31,6 +31,7 @@ import type {
   VariableMeta,
 } from "./meta.ts";
 import { resolved } from "./modules.ts";
+import { nameOf } from "./shape.ts";
 import { pathInside } from "./value_path.ts";
 
 /** Strings up to this many letters stand in the description itself. */
@@ -258,8 +259,7 @@ export class Bundle {
       return found && { base: this.sources.main, ...found };
     }
     if (!await this.sources.isImportable(script)) return undefined;
-    const found = await this.sources.exportOf(namespace, url);
-    return found && { base: url, specifier: url, ...found };
+    return await this.sources.exportOf(namespace, url);
   }
 
   async #describe(found: Found, described: Described): Promise<Node> {
@@ -279,11 +279,9 @@ export class Bundle {
       return await this.#builtinNode(found, script?.url ?? "");
     }
     if (await this.sources.isImportable(script)) {
-      const { url } = script;
-      const name = await this.sources.exportOf(fn, url);
-      if (name !== undefined) {
-        const from = { base: url, specifier: url, ...name };
-        return { kind: "import", import: this.importName(from) };
+      const exported = await this.sources.exportOf(fn, script.url);
+      if (exported !== undefined) {
+        return { kind: "import", import: this.importName(exported) };
       }
     }
     return await this.#codeNodes.describe(fn, { described, script, path });
@@ -297,7 +295,9 @@ export class Bundle {
     if (exported === undefined) {
       throw this.refusal(
         path,
-        `needs the native "${fn.name}", which is no global and no export, so a worker can't have it`,
+        `needs the native "${
+          nameOf(fn)
+        }", which is no global and no export, so a worker can't have it`,
       );
     }
     const from = { base: this.sources.main, ...exported };

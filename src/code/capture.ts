@@ -8,6 +8,7 @@
  * @module
  */
 import type { AnyFunction } from "./meta.ts";
+import { nameOf } from "./shape.ts";
 import { Bundle } from "./bundle.ts";
 import { CaptureSources } from "./capture_sources.ts";
 
@@ -63,7 +64,7 @@ export class Capturer {
   }
 
   async #capture(fn: AnyFunction): Promise<Captured> {
-    const name = fn.name || "anonymous";
+    const name = nameOf(fn) || "anonymous";
     const bundle = new Bundle({
       name,
       port: this.#port,

@@ -8,6 +8,7 @@
 import type { AnyFunction } from "./meta.ts";
 import { SerializationError } from "../base/errors.ts";
 import { exportIn } from "./builtins.ts";
+import type { Imported } from "./imported.ts";
 import { type Described, Inspector, type Script } from "./inspector.ts";
 import {
   type ImportBinding,
@@ -15,12 +16,15 @@ import {
   isPackageUrl,
   ModuleGraph,
 } from "./modules.ts";
-import { type Shape, shapeOf } from "./shape.ts";
+import { nameOf, type Shape, shapeOf, textOf } from "./shape.ts";
 import { textHashOf } from "./stack.ts";
 import { loadParser, type Parser } from "./syntax.ts";
 
 /** Texts whose shapes are kept, so that closures made in a loop are parsed once. */
 const shapesMax = 1000;
+
+/** An import of a module that has run answers at once; after this it is one that has not. */
+const loadedWithinMs = 100;
 
 /** The sources of one capturer. */
 export class CaptureSources {
@@ -32,6 +36,10 @@ export class CaptureSources {
   readonly #hashes = new Map<string, string>();
   readonly #lineStarts = new Map<string, number[]>();
   readonly #shapes = new Map<string, Shape>();
+  readonly #namespaces = new Map<
+    string,
+    { readonly exports?: Record<string, unknown> }
+  >();
   #parser: Parser | undefined;
 
   constructor(main: string) {
@@ -58,7 +66,7 @@ export class CaptureSources {
 
   /** What a function's text says. */
   async shape(fn: AnyFunction): Promise<Shape> {
-    const key = `${fn.name}\n${fn}`;
+    const key = `${nameOf(fn)}\n${textOf(fn)}`;
     const known = this.#shapes.get(key);
     if (known !== undefined) return known;
     this.#parser ??= await loadParser();
@@ -109,7 +117,7 @@ export class CaptureSources {
     }
     // V8 points at the parameters; the text begins somewhat before.
     const pointed = (starts[line - firstLine] ?? 0) + column;
-    const start = source.lastIndexOf(fn.toString(), pointed);
+    const start = source.lastIndexOf(textOf(fn), pointed);
     if (start < 0) return { line, column };
     let startLine = Math.min(line - firstLine, starts.length - 1);
     while (starts[startLine]! > start) startLine--;
@@ -137,12 +145,33 @@ export class CaptureSources {
     return this.#graph.containsMain(url);
   }
 
-  /** The name under which a loaded module exports a value. */
-  async exportOf(
-    value: unknown,
+  /** Where a value can be imported from, if the loaded module at `url` exports it. */
+  async exportOf(value: unknown, url: string): Promise<Imported | undefined> {
+    const namespace = await this.#namespace(url);
+    const found = namespace && exportIn(namespace, value);
+    return found && { base: url, specifier: url, ...found };
+  }
+
+  /**
+   * The exports of a module that is loaded already. One that still runs its
+   * top-level code, and may be waiting for this very capture, gives nothing.
+   */
+  async #namespace(
     url: string,
-  ): Promise<{ name: string; member?: string } | undefined> {
-    // The module is loaded already, so this gives the very same instance.
-    return exportIn(await import(url), value);
+  ): Promise<Record<string, unknown> | undefined> {
+    const known = this.#namespaces.get(url);
+    if (known !== undefined) return known.exports;
+    const entry: { exports?: Record<string, unknown> } = {};
+    this.#namespaces.set(url, entry);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, loadedWithinMs);
+    const loaded = import(url).then(
+      (namespace) => void (entry.exports = namespace),
+      // A file that is no module of its own exports nothing.
+      () => {},
+    );
+    await Promise.race([loaded, late]);
+    clearTimeout(timer);
+    return entry.exports;
   }
 }

@@ -16,7 +16,9 @@ import {
   edited,
   importMetaName,
   type Member,
+  nameOf,
   type Shape,
+  textOf,
 } from "./shape.ts";
 
 /** Describes the functions of one bundle. */
@@ -57,14 +59,14 @@ export class CodeNodes {
       : {};
     return {
       kind: "code",
-      name: fn.name,
+      name: nameOf(fn),
       module: this.#bundle.moduleOf(
         script.url || this.#bundle.sources.main,
         textHash,
       ),
       line,
       column,
-      text: edited(fn.toString(), [...shape.edits, ...names.edits]),
+      text: edited(textOf(fn), [...shape.edits, ...names.edits]),
       form: shape.form,
       key: shape.key,
       sloppy: shape.isSloppy || isSloppy(fn),
@@ -202,7 +204,8 @@ export class CodeNodes {
 
 function makes(member: Member, property: PropertyDescriptor): boolean {
   const fn: unknown = property.value ?? property.get ?? property.set;
-  return typeof fn === "function" && member.text.endsWith(fn.toString());
+  return typeof fn === "function" &&
+    member.text.endsWith(textOf(fn as AnyFunction));
 }
 
 /** Sloppy functions, and only they, have these properties of their own. */
@@ -334,11 +337,9 @@ class NodeNames {
     if (typeof value !== "object" || value === null) return false;
     if (this.#shape.free.names.get(name)?.assigned) return false;
     if (!await sources.isImportable(this.#script)) return false;
-    const { url } = this.#script;
-    const exported = await sources.exportOf(value, url);
+    const exported = await sources.exportOf(value, this.#script.url);
     if (exported === undefined) return false;
-    const from = { base: url, specifier: url, ...exported };
-    const source = { import: this.#bundle.importName(from) };
+    const source = { import: this.#bundle.importName(exported) };
     this.#use(name, scope, () => source);
     return true;
   }

@@ -109,7 +109,8 @@ export class Inspector {
     } finally {
       delete slots[number];
       const { objectGroup } = question;
-      await this.#post("Runtime.releaseObjectGroup", { objectGroup });
+      // Nobody needs to wait for it, and a session that was closed has released all.
+      this.#post("Runtime.releaseObjectGroup", { objectGroup }).catch(() => {});
     }
   }
 

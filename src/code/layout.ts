@@ -70,6 +70,9 @@ function groupsOf(meta: Meta): number[][] {
   return [...new Set(indices.map((index) => groupOf.get(index)!))];
 }
 
+/** Columns beyond this are those of minified code, which nobody reads. */
+const columnMax = 2000;
+
 /** One text while it is written. */
 class Page {
   readonly #meta: Meta;
@@ -188,6 +191,7 @@ class Page {
   /** Goes on to a place; one that was passed already can't be had any more. */
   #moveTo(line: number, column: number): void {
     if (line > this.#line) this.#write("\n".repeat(line - this.#line));
+    if (column > columnMax) return;
     if (line === this.#line && column > this.#column) {
       this.#write(" ".repeat(column - this.#column));
     }

@@ -61,9 +61,20 @@ export const heritageName = "$base";
 /** The name that stands for `import.meta` in an edited text: as long as that. */
 export const importMetaName = "import_meta";
 
+/** A function's text, whatever its own `toString` says. */
+export function textOf(fn: AnyFunction): string {
+  return Function.prototype.toString.call(fn);
+}
+
+/** A function's name, also where a class made something else of it. */
+export function nameOf(fn: AnyFunction): string {
+  const name: unknown = fn.name;
+  return typeof name === "string" ? name : "";
+}
+
 /** Reads a function's text; throws the parser's SyntaxError if it is none. */
 export function shapeOf(fn: AnyFunction, parser: Parser): Shape {
-  const text = fn.toString();
+  const text = textOf(fn);
   const parsed = parseFunction(text, parser);
   const { node, offset, isSloppy } = parsed;
   const builder = new ShapeBuilder(fn, text, offset);
@@ -197,7 +208,7 @@ class ShapeBuilder {
       this.key = plain;
       return;
     }
-    this.key = this.#fn.name.replace(/^(get|set) /, "");
+    this.key = nameOf(this.#fn).replace(/^(get|set) /, "");
     const { start, end } = this.#keyRange(property);
     this.edits.push({ start, end, text: JSON.stringify(this.key) });
   }
@@ -258,7 +269,7 @@ class ShapeBuilder {
     for (const key of Reflect.ownKeys(home)) {
       const property = Object.getOwnPropertyDescriptor(home, key)!;
       for (const fn of [property.value, property.get, property.set]) {
-        if (typeof fn === "function" && text.endsWith(fn.toString())) {
+        if (typeof fn === "function" && text.endsWith(textOf(fn))) {
           return key;
         }
       }

@@ -14,7 +14,7 @@ import type { ModuleMeta } from "./meta.ts";
 
 const mark = /#v8-([0-9a-f]{8})$/;
 const markedPlace =
-  /((?:file|https?|data):[^\n]*?)#v8-([0-9a-f]{8})(?:, <anonymous>)?:(\d+):(\d+)/g;
+  /((?:(?:file|https?|data|blob):|evalmachine)[^\n]*?)#v8-([0-9a-f]{8})(?:, <anonymous>)?:(\d+):(\d+)/g;
 const mapComment = /\n*\/\/# sourceMappingURL=data:[^,\n]*,(\S+)\s*$/;
 
 /** Maps of files that a trace named, by address and hash; nothing where lines stay. */
