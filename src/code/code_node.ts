@@ -5,21 +5,12 @@
  * @module
  */
 import type { Bundle } from "./bundle.ts";
-import { isOwnGlobal, keyOf } from "./builtins.ts";
-import type { Described, FunctionScope, Script } from "./inspector.ts";
+import { keyOf } from "./builtins.ts";
+import type { Described, Script } from "./inspector.ts";
 import type { AnyFunction, CodeNode, PropertyMeta, Source } from "./meta.ts";
-import type { ImportBinding } from "./modules.ts";
-import { resolved } from "./modules.ts";
-import { deadZone, readVariable, ScopeTable } from "./scopes.ts";
-import {
-  type Edit,
-  edited,
-  importMetaName,
-  type Member,
-  nameOf,
-  type Shape,
-  textOf,
-} from "./shape.ts";
+import { NodeNames } from "./node_names.ts";
+import { ScopeTable } from "./scopes.ts";
+import { edited, type Member, nameOf, type Shape, textOf } from "./shape.ts";
 
 /** Describes the functions of one bundle. */
 export class CodeNodes {
@@ -47,7 +38,6 @@ export class CodeNodes {
       scopeIds,
       globalScopeId: this.#scopes.globalId,
       script,
-      fn,
       shape,
     });
     await names.resolve();
@@ -211,162 +201,4 @@ function makes(member: Member, property: PropertyDescriptor): boolean {
 /** Sloppy functions, and only they, have these properties of their own. */
 function isSloppy(fn: AnyFunction): boolean {
   return Object.hasOwn(fn, "arguments") && Object.hasOwn(fn, "caller");
-}
-
-/** Finds out what the free names of one function mean. */
-class NodeNames {
-  readonly used: number[] = [];
-  readonly assigned: number[] = [];
-  readonly edits: Edit[] = [];
-  readonly #bundle: Bundle;
-  readonly #variables: Map<string, number>;
-  readonly #scopes: readonly FunctionScope[];
-  readonly #scopeIds: readonly number[];
-  readonly #globalScopeId: number;
-  readonly #script: Script;
-  readonly #fn: AnyFunction;
-  readonly #shape: Shape;
-
-  constructor(options: {
-    bundle: Bundle;
-    variables: Map<string, number>;
-    scopes: readonly FunctionScope[];
-    scopeIds: readonly number[];
-    globalScopeId: number;
-    script: Script;
-    fn: AnyFunction;
-    shape: Shape;
-  }) {
-    this.#bundle = options.bundle;
-    this.#variables = options.variables;
-    this.#scopes = options.scopes;
-    this.#scopeIds = options.scopeIds;
-    this.#globalScopeId = options.globalScopeId;
-    this.#script = options.script;
-    this.#fn = options.fn;
-    this.#shape = options.shape;
-  }
-
-  async resolve(): Promise<void> {
-    const { names, importMetas, usesEval } = this.#shape.free;
-    const wanted = new Set(names.keys());
-    if (usesEval) {
-      for (const { variables } of this.#scopes) {
-        for (const name of Object.keys(variables)) wanted.add(name);
-      }
-    }
-    for (const name of wanted) await this.#resolveName(name);
-    if (importMetas.length > 0) {
-      const module = this.#bundle.moduleOf(this.#script.url);
-      const scope = this.#scopeIds.at(-1) ?? this.#globalScopeId;
-      this.#use(importMetaName, scope, () => ({ importMeta: module }));
-    }
-  }
-
-  async #resolveName(name: string): Promise<void> {
-    const depth = this.#scopes.findIndex(({ variables }) =>
-      Object.hasOwn(variables, name)
-    );
-    if (depth < 0) {
-      if (!isOwnGlobal(name)) return;
-      const value: unknown = Reflect.get(globalThis, name);
-      return await this.#useValue(name, this.#globalScopeId, value);
-    }
-    const { variables, label } = this.#scopes[depth]!;
-    const scope = this.#scopeIds[depth]!;
-    const value = readVariable(variables, name);
-    // Nothing is declared, so that its use throws a ReferenceError there too.
-    if (value === deadZone) return;
-    if (label === "Module" && this.#script.isModule) {
-      if (await this.#useImport(name, { scope, value })) return;
-    }
-    await this.#useValue(name, scope, value);
-  }
-
-  /** Takes a name of the module's scope from an import, if it can. */
-  async #useImport(
-    name: string,
-    options: { scope: number; value: unknown },
-  ): Promise<boolean> {
-    const { scope, value } = options;
-    const script = this.#script;
-    const binding = (await this.#bundle.sources.imports(script)).get(name);
-    if (binding === undefined) return await this.#useOwnExport(name, options);
-    const url = resolved(binding.specifier, script.url);
-    if (url !== undefined && await this.#bundle.sources.containsMain(url)) {
-      return false;
-    }
-    if (binding.name === "*" || typeof value === "function") {
-      const source = { import: this.#importName(binding) };
-      this.#use(name, scope, () => source);
-    } else {
-      this.#useLive(name, { scope, binding });
-    }
-    return true;
-  }
-
-  /** An export may be given another value later, so it is read from its module each time. */
-  #useLive(
-    name: string,
-    options: { scope: number; binding: ImportBinding },
-  ): void {
-    const { scope, binding } = options;
-    const namespace = `${name}$ns`;
-    const key = /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(binding.name)
-      ? `.${binding.name}`
-      : `[${JSON.stringify(binding.name)}]`;
-    for (const use of this.#shape.free.names.get(name)?.uses ?? []) {
-      const text = namespace + key;
-      this.edits.push({
-        start: use.start,
-        end: use.end,
-        text: use.shorthand ? `${name}: ${text}` : text,
-      });
-    }
-    const source = { import: this.#importName({ ...binding, name: "*" }) };
-    this.#use(namespace, scope, () => source);
-  }
-
-  /** An object that the function's own module exports is each worker's own. */
-  async #useOwnExport(
-    name: string,
-    options: { scope: number; value: unknown },
-  ): Promise<boolean> {
-    const { value, scope } = options;
-    const { sources } = this.#bundle;
-    if (typeof value !== "object" || value === null) return false;
-    if (this.#shape.free.names.get(name)?.assigned) return false;
-    if (!await sources.isImportable(this.#script)) return false;
-    const exported = await sources.exportOf(value, this.#script.url);
-    if (exported === undefined) return false;
-    const source = { import: this.#bundle.importName(exported) };
-    this.#use(name, scope, () => source);
-    return true;
-  }
-
-  #importName(binding: ImportBinding): ReturnType<Bundle["importName"]> {
-    return this.#bundle.importName({ base: this.#script.url, ...binding });
-  }
-
-  async #useValue(name: string, scope: number, value: unknown): Promise<void> {
-    if (!this.#variables.has(`${scope}:${name}`)) {
-      const source = await this.#bundle.sourceOf(value, name);
-      this.#use(name, scope, () => source);
-      return;
-    }
-    this.#use(name, scope, () => ({ special: "undefined" }));
-  }
-
-  #use(name: string, scope: number, source: () => Source): void {
-    const key = `${scope}:${name}`;
-    let index = this.#variables.get(key);
-    if (index === undefined) {
-      index = this.#bundle.variables.push({ name, scope, source: source() }) -
-        1;
-      this.#variables.set(key, index);
-    }
-    this.used.push(index);
-    const free = this.#shape.free.names.get(name);
-    if (free?.assigned || this.#shape.free.usesEval) this.assigned.push(index);
-  }
 }
