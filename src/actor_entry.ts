@@ -12,11 +12,13 @@ import { joinSession } from "./owner/session.ts";
 import { ActorRunner } from "./worker/actor_runner.ts";
 import { listenForUncaught } from "./worker/worker.ts";
 
-const { folder, nodeProcessId, spec, incarnation } = workerData as IsolateData;
+const { joining, spec, incarnation } = workerData as IsolateData;
+const { folder, nodeProcessId, job } = joining;
 let runner: ActorRunner | undefined;
-const session = await joinSession({
+const session = joinSession({
   folder,
   nodeProcessId,
+  job,
   role: "actor",
   actorId: spec.actorId,
 }, (owner) => {

@@ -22,7 +22,7 @@ import {
 } from "./client/init_options.ts";
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
 import { currentSession, setCurrentSession } from "./owner/current.ts";
-import { beginSession, type Session } from "./owner/session.ts";
+import { joinSession, type Session } from "./owner/session.ts";
 import { makeFolder, removeFolder } from "./store/folder.ts";
 import type { NodeRow } from "./wire/messages.ts";
 
@@ -67,7 +67,7 @@ export function startLocal(options: InitOptions = {}): Local {
   });
   thread.unref();
   const { ready, failed, ended } = follow(thread);
-  const session = beginSession({
+  const session = joinSession({
     folder,
     nodeProcessId,
     job,

@@ -5,4 +5,4 @@
  */
 import { runActorHost } from "./worker/actor_host.ts";
 
-await runActorHost(Deno.args, new URL("./actor_entry.ts", import.meta.url));
+await runActorHost(Deno.args[0]!, new URL("./actor_entry.ts", import.meta.url));

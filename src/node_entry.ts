@@ -48,8 +48,7 @@ async function run(data: NodeThreadData): Promise<void> {
   const printer = new LogPrinter(data.logToDriver);
   const reaper = new Reaper(folder);
   const children = new Children({
-    folder,
-    nodeProcessId,
+    session: { folder, nodeProcessId, job },
     flags: workerFlags({
       argv: data.argv,
       mainModule: job.mainModule,

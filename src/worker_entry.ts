@@ -7,4 +7,4 @@
 import "./client/values.ts";
 import { runWorker } from "./worker/worker.ts";
 
-await runWorker(Deno.args);
+await runWorker(Deno.args[0]!);

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ActorId, ProcessId } from "./ids.ts";
-import type { CodeRef, StoredValue } from "./stored.ts";
+import type { CodeBundle, CodeRef, StoredValue } from "./stored.ts";
 
 /** Amounts by resource name: `CPU`, `GPU`, `memory` (bytes) and custom ones. */
 export type ResourceAmounts = Record<string, number>;
@@ -28,6 +28,8 @@ export interface ActorSpec {
   className: string;
   methods: Record<string, boolean>;
   code: CodeRef;
+  /** All code that it and its arguments need. */
+  bundles: CodeBundle[];
   args: StoredValue;
   /** Arguments that were refs, and their values. */
   dependencies: { position: number; value: StoredValue }[];

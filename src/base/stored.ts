@@ -20,6 +20,16 @@ export interface CodeRef {
   readonly index: number;
 }
 
+/** A piece of code as it travels. */
+export interface CodeBundle {
+  readonly hash: CodeHash;
+  readonly name: string;
+  /** What it is made of, as JSON of `code/meta.ts`. */
+  readonly meta: string;
+  /** The captured values. */
+  readonly values: StoredValue;
+}
+
 /** Where a value's large arrays lie: one segment, cut by `layout`. */
 export interface SegmentSlice {
   readonly segmentId: SegmentId;

@@ -8,7 +8,7 @@
  */
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import type { Fate } from "../wire/messages.ts";
+import type { Fate, JobInfo } from "../wire/messages.ts";
 import { Child } from "./child.ts";
 import type { LogPrinter } from "./log_printer.ts";
 import type { Reaper } from "./reaper.ts";
@@ -19,9 +19,16 @@ export interface ChildCommand {
   flags: string[];
   /** Entry modules' URLs by role. */
   entries: { worker: string; host: string };
-  /** The session's folder, and the node's id in it. */
+  /** The session that they join. */
+  session: Omit<ChildArguments, "childNo">;
+}
+
+/** What a subprocess is told by its one argument, as JSON. */
+export interface ChildArguments {
   folder: string;
   nodeProcessId: ProcessId;
+  job: JobInfo;
+  childNo: number;
 }
 
 /** A subprocess that was started. */
@@ -56,16 +63,15 @@ export class Children {
     role: "worker" | "host",
     ended: (kept: Kept, fate: Fate) => void,
   ): Kept {
-    const { flags, entries, folder, nodeProcessId } = this.#command;
+    const { flags, entries, session } = this.#command;
     const no = this.#nextNo++;
+    const told: ChildArguments = { ...session, childNo: no };
     const child: Child = new Child({
       args: [
         "run",
         ...flags,
         entries[role],
-        folder,
-        nodeProcessId,
-        String(no),
+        JSON.stringify(told),
       ],
       onLine: (line, stream) =>
         this.#printer.print(child.pid, { line, stream }),

@@ -14,7 +14,7 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
-import type { JobInfo, Requests } from "../wire/messages.ts";
+import type { JobInfo, Registration, Requests } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
 import type { LineagePort } from "./lineage_port.ts";
@@ -39,7 +39,7 @@ export interface NodeOptions {
 
 /** What a node tells the roles beside it. */
 export interface NodeEvents {
-  registered(peer: Peer, ask: Requests["node.register"]["ask"]): void;
+  registered(peer: Peer, ask: Registration): void;
   processEnded(processId: ProcessId, peer: Peer): void;
   resourcesGiven(): void;
 }
@@ -89,13 +89,9 @@ export class Node {
 
   /** What it answers. */
   requests(): RequestHandlers {
-    const { job, children, lineage } = this.#options;
+    const { children, lineage } = this.#options;
     return {
       ...this.#objects.requests(),
-      "node.register": (ask, peer) => {
-        this.#registered(ask, peer);
-        return job;
-      },
       "node.rows": () => ({ nodes: [this.#row()] }),
       "lease.request": ({ leaseId, needs }, peer) => {
         const answer = Promise.withResolvers<LeaseAnswer>();
@@ -117,6 +113,8 @@ export class Node {
   notices(): NoticeHandlers {
     return {
       ...this.#objects.notices(),
+      "node.register": (registration, peer) =>
+        this.#registered(registration, peer),
       "lease.return": ({ leaseId }) => this.#returned(leaseId),
       "lease.withdraw": ({ leaseId }) => this.#returned(leaseId),
       "worker.blocked": ({ depth }, peer) => {
@@ -159,7 +157,7 @@ export class Node {
     this.#objects.close();
   }
 
-  #registered(ask: Requests["node.register"]["ask"], peer: Peer): void {
+  #registered(ask: Registration, peer: Peer): void {
     const { processId, pid, role, childNo } = ask;
     this.#roles.set(processId, { role, pid });
     this.#objects.processStarted(processId, peer);

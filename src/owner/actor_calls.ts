@@ -88,7 +88,7 @@ export class ActorCalls {
     { target, args, spec }: {
       target: Function;
       args: unknown[];
-      spec: Omit<ActorSpec, "code" | "args" | "dependencies">;
+      spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">;
     },
   ): void {
     const { held, ready, dependencies } = this.#owner.storeArgs(args);
@@ -251,7 +251,7 @@ export class ActorCalls {
       held: HeldValue;
       ready: Promise<void> | undefined;
       dependencies: ArgumentRef[];
-      spec: Omit<ActorSpec, "code" | "args" | "dependencies">;
+      spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">;
     },
   ): Promise<void> {
     const [code] = await Promise.all([
@@ -259,12 +259,15 @@ export class ActorCalls {
       ready,
       ...dependencies.map(({ ref }) => this.#owner.settled(ref)),
     ]);
+    const passed = dependencyValues(dependencies);
+    const values = passed.map(({ value }) => value);
     const answer = await this.#owner.ask("actor.create", {
       spec: {
         ...spec,
         code,
+        bundles: this.#owner.values.bundlesOf(code, [held.stored, ...values]),
         args: held.stored,
-        dependencies: dependencyValues(dependencies),
+        dependencies: passed,
       },
     });
     // The head keeps the spec for restarts: what it refers to stays.

@@ -12,12 +12,16 @@ import { SerializationError } from "../base/errors.ts";
 import type { CodeHash } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
-import { type CodeRef, type HeldValue, storedBytes } from "../base/stored.ts";
+import {
+  type CodeBundle,
+  type CodeRef,
+  type HeldValue,
+  storedBytes,
+} from "../base/stored.ts";
 import { type Captured, Capturer } from "../code/capture.ts";
 import type { Meta } from "../code/meta.ts";
 import { hashCode } from "../code/modules.ts";
 import { revive } from "../code/revive.ts";
-import type { CodeBundle } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 
 /** How captured values are stored and opened again; `values.ts` does it. */

@@ -21,12 +21,21 @@ export interface SessionOptions {
   folder: string;
   nodeProcessId: ProcessId;
   role: Role;
+  job: JobInfo;
+  /** When the node takes connections; at once, if it is not said. */
+  nodeReady?: Promise<void>;
   /** The number it was started with, if it is a subprocess. */
   childNo?: number;
   actorId?: ActorId;
   /** Called when this process begins and ceases to be owed anything. */
   onOwedChanged?(isOwed: boolean): void;
 }
+
+/** What a subprocess is told to join by. */
+export type JoinArguments = Pick<
+  SessionOptions,
+  "folder" | "nodeProcessId" | "job" | "childNo"
+>;
 
 /** What a process does beside owning. */
 export interface ExtraRole extends Partial<PeerHandlers> {
@@ -42,31 +51,24 @@ export interface Session {
   close(): Promise<void>;
 }
 
-/** Joins a session that is up; `extra` is asked for once the owner is there. */
-export async function joinSession(
+/**
+ * Joins; usable at once, though its node may still be starting. `extra` makes
+ * the rest of the process, before the first frame comes.
+ */
+export function joinSession(
   options: SessionOptions,
   extra: (owner: Owner) => ExtraRole = () => ({}),
-): Promise<Session> {
-  const { handlers, network } = openNetwork(options);
-  const node = await network.peer(options.nodeProcessId);
-  const job = await register(node, network, options);
-  return assemble({ handlers, network, node, job }, { options, extra });
-}
-
-/** Joins a session whose node is still starting: usable at once. */
-export function beginSession(
-  options: SessionOptions & { job: JobInfo; nodeReady: Promise<void> },
 ): Session {
   const { handlers, network } = openNetwork(options);
-  const { folder, nodeProcessId, job } = options;
+  const { folder, nodeProcessId, job, nodeReady } = options;
   const path = socketPath(folder, nodeProcessId);
+  const connect = () => Deno.connect({ transport: "unix", path });
   const node = network.peerOver(
     nodeProcessId,
-    options.nodeReady.then(() => Deno.connect({ transport: "unix", path })),
+    nodeReady === undefined ? connect() : nodeReady.then(connect),
   );
-  register(node, network, options).catch(() => {}); // Its end is heard of below.
-  const parts = { handlers, network, node, job };
-  return assemble(parts, { options, extra: () => ({}) });
+  register(node, network, options);
+  return assemble({ handlers, network, node, job }, { options, extra });
 }
 
 function openNetwork(
@@ -83,8 +85,8 @@ function register(
   node: Peer,
   network: Network,
   { role, childNo, actorId }: SessionOptions,
-): Promise<JobInfo> {
-  return node.request("node.register", {
+): void {
+  node.notify("node.register", {
     role,
     processId: network.self.processId,
     pid: Deno.pid,

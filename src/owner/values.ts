@@ -11,6 +11,7 @@
 import { SerializationError } from "../base/errors.ts";
 import type { ProcessId } from "../base/ids.ts";
 import type {
+  CodeBundle,
   CodeRef,
   HeldValue,
   RefKey,
@@ -141,6 +142,15 @@ export class Values {
       stored.code.filter((ref) => ref !== null).map((ref) => ref.hash),
     );
     return Promise.all([...hashes].map((hash) => this.code.ensure(hash, from)));
+  }
+
+  /** The code that a function and some values need, all of it known here. */
+  bundlesOf(code: CodeRef, values: StoredValue[]): CodeBundle[] {
+    const refs = [code, ...values.flatMap((value) => value.code ?? [])];
+    const hashes = new Set(
+      refs.filter((ref) => ref !== null).map((ref) => ref.hash),
+    );
+    return [...hashes].map((hash) => this.code.bundle(hash)!);
   }
 
   /** Gives a value's segment back now. */

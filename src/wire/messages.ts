@@ -18,7 +18,7 @@ import type {
 } from "../base/ids.ts";
 import type { LineageBatch } from "../base/lineage.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
-import type { StoredValue } from "../base/stored.ts";
+import type { CodeBundle, StoredValue } from "../base/stored.ts";
 
 /** What a process is. */
 export type Role = "driver" | "worker" | "host" | "actor" | "node";
@@ -70,14 +70,6 @@ export interface NodeRow {
   pid: number;
 }
 
-/** A bundle of code as it travels. */
-export interface CodeBundle {
-  hash: CodeHash;
-  name: string;
-  meta: string;
-  values: StoredValue;
-}
-
 /** Which object of its owner. */
 export interface ObjectKey {
   ordinal: number;
@@ -94,21 +86,20 @@ export interface JobInfo {
   namespace: string;
 }
 
+/** A process says what it is. */
+export interface Registration {
+  role: Role;
+  processId: ProcessId;
+  pid: number;
+  /** The number a subprocess was started with. */
+  childNo?: number;
+  /** Which actor an isolate holds. */
+  actorId?: ActorId;
+}
+
 /** Requests by kind. */
 export interface Requests {
   // To a node.
-  "node.register": {
-    ask: {
-      role: Role;
-      processId: ProcessId;
-      pid: number;
-      /** The number a subprocess was started with. */
-      childNo?: number;
-      /** Which actor an isolate holds. */
-      actorId?: ActorId;
-    };
-    answer: JobInfo;
-  };
   "node.rows": { ask: Record<never, never>; answer: { nodes: NodeRow[] } };
   "lease.request": {
     ask: { leaseId: LeaseId; needs: LeaseNeeds };
@@ -193,6 +184,7 @@ export interface Requests {
 /** Notices by kind. */
 export interface Notices {
   // To a node.
+  "node.register": Registration;
   "lease.return": { leaseId: LeaseId };
   "lease.withdraw": { leaseId: LeaseId };
   "worker.blocked": { depth: number };

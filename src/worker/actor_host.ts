@@ -5,37 +5,37 @@
  * @module
  */
 import { Worker } from "node:worker_threads";
-import type { ActorId, ProcessId } from "../base/ids.ts";
-import type { Session } from "../owner/session.ts";
-import { joinSession } from "../owner/session.ts";
+import type { ActorId } from "../base/ids.ts";
+import {
+  type JoinArguments,
+  joinSession,
+  type Session,
+} from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
 import type { Incarnation } from "./actor_runner.ts";
 
 /** What an actor's isolate is started with. */
 export interface IsolateData extends Incarnation {
-  readonly folder: string;
-  readonly nodeProcessId: ProcessId;
+  readonly joining: JoinArguments;
 }
 
-/** Runs a host; the arguments are what its node started it with. */
+/** Runs a host; the argument is what its node started it with. */
 export async function runActorHost(
-  args: string[],
+  argument: string,
   isolateEntry: URL,
 ): Promise<void> {
-  const [folder, nodeProcessId, childNo] = args as [string, ProcessId, string];
+  const joining = JSON.parse(argument) as JoinArguments;
   dieWithParent();
   // The terminal's Ctrl-C is the driver's to handle.
   Deno.addSignalListener("SIGINT", () => {});
   const isolates = new Map<ActorId, Worker>();
-  const session: Session = await joinSession({
-    folder,
-    nodeProcessId,
+  const session: Session = joinSession({
+    ...joining,
     role: "host",
-    childNo: Number(childNo),
   }, ({ node }) => ({
     requests: {
       "host.start": ({ actorId, incarnation, spec }) => {
-        const data: IsolateData = { folder, nodeProcessId, incarnation, spec };
+        const data: IsolateData = { joining, incarnation, spec };
         const isolate = startIsolate(isolateEntry, data, (reason) => {
           isolates.delete(actorId);
           node.notify("isolate.ended", { actorId, incarnation, reason });

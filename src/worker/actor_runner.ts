@@ -54,6 +54,7 @@ export class ActorRunner implements InvocationEvents {
     const { actorId } = spec;
     const { node, values } = this.#owner;
     try {
+      for (const bundle of spec.bundles) values.code.learn(bundle);
       const Class = await values.code.functionOf(spec.code, node) as new (
         ...args: unknown[]
       ) => Methods;

@@ -4,29 +4,25 @@
  *
  * @module
  */
-import type { ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import { setCurrentSession } from "../owner/current.ts";
-import { joinSession } from "../owner/session.ts";
+import { type JoinArguments, joinSession } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
 import { Executor } from "./executor.ts";
 
-/** Runs a worker; the arguments are what its node started it with. */
-export async function runWorker(args: string[]): Promise<void> {
-  const [folder, nodeProcessId, childNo] = args as [string, ProcessId, string];
+/** Runs a worker; the argument is what its node started it with. */
+export async function runWorker(argument: string): Promise<void> {
   dieWithParent();
   // The terminal's Ctrl-C is the driver's to handle.
   Deno.addSignalListener("SIGINT", () => {});
   let executor: Executor | undefined;
-  const session = await joinSession({
-    folder,
-    nodeProcessId,
+  const session = joinSession({
+    ...JSON.parse(argument) as JoinArguments,
     role: "worker",
-    childNo: Number(childNo),
   }, (owner) => {
     const own = executor = new Executor(owner);
     return {
-      notices: { ...own.notices(), leave: () => leave(folder) },
+      notices: { ...own.notices(), leave },
       frame: (kind, body, peer) => {
         own.onFrame(kind, body, peer);
       },
@@ -36,11 +32,10 @@ export async function runWorker(args: string[]): Promise<void> {
   setCurrentSession(session);
   listenForUncaught((error) => executor!.onUncaught(error));
   await session.node.closed;
-  leave(folder);
+  leave();
 }
 
-/** The process ends; a session whose driver died may have left its folder. */
-function leave(_folder: string): never {
+function leave(): never {
   Deno.exit(0);
 }
 
