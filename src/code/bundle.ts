@@ -40,7 +40,7 @@ const plainLettersMax = 256;
 interface Found {
   readonly fn: AnyFunction;
   readonly index: number;
-  /** How the error names it. */
+  /** How the error names it; empty for the captured function itself. */
   readonly path: string;
 }
 
@@ -74,7 +74,7 @@ export class Bundle {
 
   /** Adds the captured function and, wave by wave, all that it needs. */
   async add(root: AnyFunction): Promise<void> {
-    this.nodeOf(root, this.name);
+    this.nodeOf(root, "");
     while (this.#found.length > 0) {
       const wave = this.#found;
       this.#found = [];
@@ -180,10 +180,16 @@ export class Bundle {
     return description === undefined ? { own } : { own, description };
   }
 
+  /** The path of something that hangs on what stands at a path. */
+  memberPath(path: string, key: PropertyKey): string {
+    return `${path || this.name}.${String(key)}`;
+  }
+
   /** The error for something that can't travel. */
   refusal(path: string, fault: string, cause?: unknown): SerializationError {
-    const fields = cause === undefined ? { path } : { path, cause };
-    const subject = path === this.name ? "it" : `"${path}"`;
+    const where = { path: path || this.name };
+    const fields = cause === undefined ? where : { ...where, cause };
+    const subject = path === "" ? "it" : `"${path}"`;
     return new SerializationError(
       `Cannot send function "${this.name}": ${subject} ${fault}`,
       fields,
@@ -313,12 +319,17 @@ export class Bundle {
     const { path } = found;
     const args: Source[] = [];
     for (const [index, value] of bound.args.entries()) {
-      args.push(await this.sourceOf(value, `${path}.boundArgs[${index}]`));
+      args.push(
+        await this.sourceOf(
+          value,
+          this.memberPath(path, `boundArgs[${index}]`),
+        ),
+      );
     }
     return {
       kind: "bound",
       target: this.nodeOf(bound.target, path),
-      self: await this.sourceOf(bound.self, `${path}.boundThis`),
+      self: await this.sourceOf(bound.self, this.memberPath(path, "boundThis")),
       args,
     };
   }

@@ -143,7 +143,7 @@ export class CodeNodes {
     return await this.#differing(prototype, {
       members: options.shape.members.filter(({ isStatic }) => !isStatic),
       usual: new Set<PropertyKey>(["constructor"]),
-      path: `${options.path}.prototype`,
+      path: this.#bundle.memberPath(options.path, "prototype"),
     });
   }
 
@@ -164,7 +164,7 @@ export class CodeNodes {
         member.key === key && makes(member, property)
       );
       if (isMade) continue;
-      const path = `${options.path}.${String(key)}`;
+      const path = this.#bundle.memberPath(options.path, key);
       found.push({
         key: keyOf(key) ?? this.#bundle.symbolOf(key as symbol),
         enumerable: property.enumerable ?? false,
