@@ -47,7 +47,9 @@ export class Capturer {
   /** A capturer for this process; `mainModule` never travels by reference. */
   constructor(port: ValuePort, options: { mainModule?: string } = {}) {
     this.#port = port;
-    this.#sources = new CaptureSources(options.mainModule ?? Deno.mainModule);
+    // An isolate has no main module: nothing that it imported can run one.
+    const mainModule = options.mainModule ?? Deno.mainModule ?? "";
+    this.#sources = new CaptureSources(mainModule);
   }
 
   /** Captures a function or class. What can't travel is a `SerializationError`. */

@@ -127,6 +127,7 @@ export class ModuleGraph {
 
   /** Whether importing `url` elsewhere would run the main module there. */
   async containsMain(url: string): Promise<boolean> {
+    if (this.#main === "") return false;
     if (url === this.#main) return true;
     if (!mayImportMain(url, this.#main)) return false;
     let answer = this.#answers.get(url);

@@ -1,4 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { SerializationError } from "../../src/base/errors.ts";
 import { Capturer } from "../../src/code/capture.ts";
 import { revive } from "../../src/code/revive.ts";
@@ -88,6 +90,26 @@ Deno.test("Capturer.capture() waits for no module that still runs", async () => 
     `data:text/javascript,${encodeURIComponent(module)}`
   );
   assertEquals(JSON.parse(meta).nodes[0].kind, "code");
+});
+
+Deno.test("Capturer.capture() works in an isolate, which has no main module", async () => {
+  const program = `
+    import { parentPort } from "node:worker_threads";
+    import { Capturer } from ${
+    JSON.stringify(import.meta.resolve("../../src/code/capture.ts"))
+  };
+    const capturer = new Capturer({ functionsIn: () => [] });
+    const n = 4;
+    const { meta } = await capturer.capture(() => n);
+    capturer.close();
+    parentPort.postMessage(meta);
+  `;
+  const url = `data:text/javascript,${encodeURIComponent(program)}`;
+  const isolate = new Worker(new URL(url));
+  const [meta] = await once(isolate, "message") as [string];
+  await isolate.terminate();
+  const [revived] = await revive(meta, () => []);
+  assertEquals(revived!(), 4);
 });
 
 Deno.test("a missing permission is named by its flag", async () => {

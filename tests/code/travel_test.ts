@@ -261,7 +261,7 @@ export function middle() { return base; }
   });
 });
 
-Deno.test("functions travel from stdin, from eval and from a path with spaces and letters", async () => {
+Deno.test("functions travel from stdin, eval, the REPL and a path with spaces and letters", async () => {
   const program = `
 import { basename } from "node:path";
 interface Pair { a: number; b: number }
@@ -276,6 +276,11 @@ await ship({ sum: () => [sum(pair), basename("x/y")] });
       stdin: text,
     }),
     (_: string, text: string) => ({ args: ["eval", config, text] }),
+    // Notebooks evaluate their cells the same way.
+    (_: string, text: string) => ({
+      args: ["repl", "-A", config],
+      stdin: text,
+    }),
   ];
   for (const run of ways) {
     const outcomes = await travel({ "haupt programm.ts": program }, {
