@@ -47,6 +47,8 @@ interface SchedulingClass {
   readonly key: string;
   readonly resources: ResourceAmounts;
   readonly queue: TaskQueue<TaskRecord>;
+  /** What its lease requests are judged by. */
+  latest: TaskRecord;
   readonly leases: Map<LeaseId, LeaseLink>;
 }
 
@@ -90,6 +92,7 @@ export class Submitter {
   submit(record: TaskRecord): void {
     record.phase = "queued";
     const schedulingClass = this.#classOf(record);
+    schedulingClass.latest = record;
     schedulingClass.queue.submitted(record);
     this.#wake(schedulingClass);
   }
@@ -181,6 +184,7 @@ export class Submitter {
       schedulingClass = {
         key: classKey,
         resources: settings.resources,
+        latest: record,
         queue: new TaskQueue({
           depthMax: limits.pipelineDepthMax,
           windowMs: limits.pipelineWindowMs,
@@ -282,8 +286,7 @@ export class Submitter {
   }
 
   #request(schedulingClass: SchedulingClass): void {
-    const { queue, resources, key } = schedulingClass;
-    const head = queue.peek();
+    const { queue, resources, key, latest } = schedulingClass;
     const leaseId = this.#self + (this.#nextLeaseNo++).toString(16) as LeaseId;
     queue.requested();
     this.#node.request("lease.request", {
@@ -291,8 +294,8 @@ export class Submitter {
       needs: {
         classKey: key,
         resources,
-        depth: head?.depth ?? 0,
-        isShort: (head?.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
+        depth: latest.depth,
+        isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
       },
     }).then(async (answer) => {
       if (answer.kind === "granted") {

@@ -54,6 +54,9 @@ export class Executor implements InvocationEvents {
   readonly #clients = new WeakMap<Peer, Client>();
   #queue: Waiting[] = [];
   readonly #open = new Set<Invocation>();
+  /** How many of them there are at each depth, and that want no company. */
+  readonly #depthCounts: number[] = [];
+  #aloneCount = 0;
   #computingCount = 0;
   #isBlocked = false;
   #isLooping = false;
@@ -124,6 +127,7 @@ export class Executor implements InvocationEvents {
 
   finished(invocation: Invocation): void {
     this.#open.delete(invocation);
+    this.#count(invocation, -1);
     if (!invocation.isSuspended) this.#computingCount--;
     this.#wake();
   }
@@ -166,13 +170,15 @@ export class Executor implements InvocationEvents {
 
   /** Who waits here: the shallowest depth, and whether one wants no company. */
   #company(): { depth: number; isAlone: boolean } {
-    let depth = Infinity;
-    let isAlone = false;
-    for (const { frame } of this.#open) {
-      depth = Math.min(depth, frame.depth);
-      isAlone ||= (frame.flags & TaskFlag.alone) !== 0;
-    }
-    return { depth, isAlone };
+    let depth = 0;
+    while (!this.#depthCounts[depth]) depth++;
+    return { depth, isAlone: this.#aloneCount > 0 };
+  }
+
+  #count({ frame }: Invocation, change: 1 | -1): void {
+    const { depth, flags } = frame;
+    this.#depthCounts[depth] = (this.#depthCounts[depth] ?? 0) + change;
+    if ((flags & TaskFlag.alone) !== 0) this.#aloneCount += change;
   }
 
   #run({ frame, peer }: Waiting): void {
@@ -198,6 +204,7 @@ export class Executor implements InvocationEvents {
       },
     }, this);
     this.#open.add(invocation);
+    this.#count(invocation, 1);
     if (known.fn !== undefined) {
       invocation.start();
       return;
