@@ -53,6 +53,8 @@ export class Harness implements AsyncDisposable {
   readonly #pace: Pace;
   readonly #running = new Map<ContenderName, Contender>();
   readonly #versions = new Map<ContenderName, string>();
+  /** Who could not start, and why: once is enough to know. */
+  readonly #broken = new Map<ContenderName, string>();
 
   constructor(commands: readonly ContenderCommand[], pace: Pace) {
     this.#commands = commands;
@@ -132,10 +134,17 @@ export class Harness implements AsyncDisposable {
   async #started(command: ContenderCommand): Promise<Contender> {
     const running = this.#running.get(command.name);
     if (running !== undefined) return running;
-    const { contender, version } = await Contender.start(command);
-    this.#running.set(command.name, contender);
-    this.#versions.set(command.name, version);
-    return contender;
+    const reason = this.#broken.get(command.name);
+    if (reason !== undefined) throw new Error(reason);
+    try {
+      const { contender, version } = await Contender.start(command);
+      this.#running.set(command.name, contender);
+      this.#versions.set(command.name, version);
+      return contender;
+    } catch (error) {
+      this.#broken.set(command.name, messageOf(error));
+      throw error;
+    }
   }
 
   async #end(name: ContenderName): Promise<void> {

@@ -33,8 +33,15 @@ async function bench(options: Options): Promise<number> {
   for (const peer of options.peers) all.push(...await peerCommands(peer));
   const { only } = options;
   const commands = all.filter(({ name }) => only?.includes(name) ?? true);
+  const rows = options.rows.filter(({ contenders }) =>
+    commands.some(({ name }) => contenders.includes(name))
+  );
+  if (rows.length === 0) {
+    console.error("Cannot run anything: none of --only has any of the rows");
+    return 2;
+  }
   const loadAverage = Deno.loadavg();
-  const table = new Table(options.rows, commands.map(({ name }) => name));
+  const table = new Table(rows, commands.map(({ name }) => name));
   const results = new Map<Row, Outcomes>();
 
   await using harness = new Harness(commands, pace);
@@ -44,7 +51,7 @@ async function bench(options: Options): Promise<number> {
     Deno.exit(130);
   });
   console.log(table.header());
-  for (const row of options.rows) {
+  for (const row of rows) {
     const outcomes = await harness.run(row);
     results.set(row, outcomes);
     console.log(table.row(row, outcomes));
@@ -55,8 +62,11 @@ async function bench(options: Options): Promise<number> {
   console.log(machineLine(machine));
 
   if (options.jsonPath !== undefined) {
-    const rows = [...results].map(([row, outcome]) => reportRow(row, outcome));
-    const json = JSON.stringify({ machine, rows }, null, 2);
+    const report = {
+      machine,
+      rows: [...results].map(([row, outcomes]) => reportRow(row, outcomes)),
+    };
+    const json = JSON.stringify(report, null, 2);
     await Deno.writeTextFile(options.jsonPath, `${json}\n`);
   }
   const outcomes = [...results.values()].flatMap((one) => [...one.values()]);

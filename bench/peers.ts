@@ -32,9 +32,9 @@ export async function peerCommands(
       const program = `${folder}/ray/bin/python`;
       await installOnce("ray", [
         [await pythonProgram(), "-m", "venv", `${folder}/ray`],
-        [program, "-m", "pip", "install", "--quiet", "ray[default]"],
+        [program, "-m", "pip", "install", "--quiet", "ray[default]", "numpy"],
       ]);
-      return [{ name: "ray", program, args: [contenderPath("ray.py")] }];
+      return [{ name: "ray", program, args: [contenderPath("ray_peer.py")] }];
     }
     case "piscina": {
       const path = contenderPath("piscina.mjs");

@@ -1,6 +1,6 @@
 """Ray's side of the bench: the line protocol, a stopwatch, and the rows as
 `ray/_private/ray_perf.py` defines them, with smaller batches where the bench
-asks for a scale under 1."""
+asks for a scale under 1. (A file named `ray.py` would hide Ray itself.)"""
 
 import json
 import os
