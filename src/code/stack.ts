@@ -15,6 +15,8 @@ import type { ModuleMeta } from "./meta.ts";
 const mark = /#v8-([0-9a-f]{8})$/;
 const markedPlace =
   /((?:(?:file|https?|data|blob):|evalmachine)[^\n]*?)#v8-([0-9a-f]{8})(?:, <anonymous>)?:(\d+):(\d+)/g;
+/** V8's name for a nameless function of evaluated text. */
+const nameless = /\bat (?:Object\.)?eval(?: \[as \w+\])? \((?=[^\n]*#v8-)/g;
 const mapComment = /\n*\/\/# sourceMappingURL=data:[^,\n]*,(\S+)\s*$/;
 
 /** Maps of files that a trace named, by address and hash; nothing where lines stay. */
@@ -49,7 +51,9 @@ export function unmarked(
 }
 
 /** A stack trace with the user's own lines for revived code; needs to read their files. */
-export async function mapStack(stack: string): Promise<string> {
+export async function mapStack(original: string): Promise<string> {
+  if (!original.includes("#v8-")) return original;
+  const stack = original.replace(nameless, "at <anonymous> (");
   let result = "";
   let position = 0;
   for (const match of stack.matchAll(markedPlace)) {

@@ -148,11 +148,16 @@ await ship({
     };
     return fail(shape);
   },
+  nameless: (() => (): never => fail({ a: 2 }))(),
 });
 `,
   }, { folder: "späße und mehr" });
   const { stack } = outcomes.failing!;
   assertMatch(stack!, /at fail \(file:.*\/späße und mehr\/main\.ts:10:9\)/);
+  assertMatch(
+    outcomes.nameless!.stack!,
+    /at (<anonymous> \()?file:.*\/main\.ts:21:33/,
+  );
   assertMatch(stack!, /at failing \(file:.*\/main\.ts:19:12\)/);
 });
 
