@@ -81,10 +81,12 @@ function pathByName(value: unknown): readonly Key[] | undefined {
   }
   const name: unknown = isFunction
     ? value.name
-    : Object.prototype.toString.call(value).slice(8, -1).toLowerCase();
-  if (name === "object") return undefined;
-  if (typeof name !== "string" || !firstGlobals.has(name)) return undefined;
-  return Reflect.get(globalThis, name) === value ? [name] : undefined;
+    : Object.getPrototypeOf(value)?.constructor?.name;
+  if (typeof name !== "string") return undefined;
+  // An object of class Crypto is the global crypto, if any.
+  const global = isFunction ? name : name.toLowerCase();
+  if (!firstGlobals.has(global)) return undefined;
+  return Reflect.get(globalThis, global) === value ? [global] : undefined;
 }
 
 function listPaths(): Map<unknown, readonly Key[]> {

@@ -51,6 +51,7 @@ const parse = JSON.parse;
 const get = globalThis.fetch;
 const M = Math;
 const own = Symbol("own");
+const theCrypto = crypto, theNavigator = navigator, thePerformance = performance;
 function withCache() { return (withCache as any).cache.n; }
 withCache.cache = { n: 3 };
 function outer(n: number) {
@@ -72,6 +73,7 @@ await ship({
   getter: Object.getOwnPropertyDescriptor(helpers, "now")!.get!,
   bound,
   builtins: () => [max(1, 2), typeof log, parse("[1]"), typeof get, M.min(3, 2)],
+  objects: () => [theCrypto === crypto, theNavigator === navigator, thePerformance === performance],
   symbol: () => String(own),
   expando: withCache,
   nested: outer(5),
@@ -108,6 +110,7 @@ socket.close();
     getter: 10,
     bound: 6,
     builtins: [2, "function", [1], "function", 2],
+    objects: [true, true, true],
     symbol: "Symbol(own)",
     expando: 3,
     nested: 16,
