@@ -117,10 +117,10 @@ export class Node {
         this.#registered(registration, peer),
       "lease.return": ({ leaseId }) => this.#returned(leaseId),
       "lease.withdraw": ({ leaseId }) => this.#returned(leaseId),
-      "worker.blocked": ({ depth }, peer) => {
+      "worker.blocked": (company, peer) => {
         const no = this.#numbers.get(peer.remote!.processId);
         if (no !== undefined) {
-          this.#carryOut(this.#leases.workerBlocked(no, depth));
+          this.#carryOut(this.#leases.workerBlocked(no, company));
         }
       },
       "worker.unblocked": (_, peer) => {
@@ -213,7 +213,6 @@ export class Node {
           kind: "granted",
           processId: kept.processId!,
           pid: kept.child.pid,
-          isGuest: command.isGuest,
         });
       }
       case "reject":

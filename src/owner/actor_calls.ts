@@ -332,6 +332,7 @@ export class ActorCalls {
       ordinal: record.ordinal,
       slot: noSlot,
       generation: 0,
+      leaseNo: 0,
       functionNo: 0,
       method: record.template.method!,
       attempt: record.attempt,

@@ -37,8 +37,8 @@ export interface WorkerLink {
 export interface LeaseLink {
   readonly worker: WorkerLink;
   readonly pipeline: Pipeline<TaskRecord>;
-  /** Its worker has other tasks, which wait. */
-  readonly isGuest: boolean;
+  /** Its number on the worker's connection. */
+  readonly leaseNo: number;
   idleTimer: Timer | undefined;
 }
 
@@ -46,7 +46,7 @@ const noValue: HeldValue = { stored: { bytes: new Uint8Array(0) }, refs: [] };
 
 /** Writes a task onto a worker's connection; its function's number first, once. */
 export function writeTaskTo(
-  { worker, isGuest }: LeaseLink,
+  { worker, leaseNo }: LeaseLink,
   record: TaskRecord,
   code: CodeRef,
 ): void {
@@ -58,11 +58,12 @@ export function writeTaskTo(
     ordinal: record.ordinal,
     slot: record.slot,
     generation: record.generation,
+    leaseNo,
     functionNo: template.functionNo,
     method: "",
     attempt: record.attempt,
     returnCount: template.settings.returnCount,
-    flags: flagsOf(record) | (isGuest ? TaskFlag.guest : 0),
+    flags: flagsOf(record),
     depth: record.depth,
     callerNo: record.callerNo,
     backpressure: template.settings.backpressure,
@@ -100,12 +101,17 @@ function nameFunction(
   worker.peer.end();
 }
 
+/** Whether it must not share its worker with strangers. */
+export function wantsNoCompany(record: TaskRecord): boolean {
+  return record.isAlone || record.template.settings.maxRetries === 0;
+}
+
 function flagsOf(record: TaskRecord): number {
   const { settings, stats } = record.template;
   const isShort = stats.meanRunMs !== undefined &&
     stats.meanRunMs <= limits.shortTaskMs;
   return (isShort ? TaskFlag.short : 0) |
-    (record.isAlone || settings.maxRetries === 0 ? TaskFlag.alone : 0) |
+    (wantsNoCompany(record) ? TaskFlag.alone : 0) |
     (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
     (settings.isStream ? TaskFlag.stream : 0);
 }

@@ -19,7 +19,12 @@ import type { Fate } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";
 import { noSlot, type ReplyFrame } from "../wire/task_frames.ts";
-import { type LeaseLink, type WorkerLink, writeTaskTo } from "./lease_link.ts";
+import {
+  type LeaseLink,
+  wantsNoCompany,
+  type WorkerLink,
+  writeTaskTo,
+} from "./lease_link.ts";
 import type { TaskRecord } from "./task_record.ts";
 import type { Progress } from "../state/retries.ts";
 
@@ -245,17 +250,18 @@ export class Submitter {
 
   /** Takes unstarted tasks back for an idle worker. */
   #balance(schedulingClass: SchedulingClass): void {
-    if (this.#claims === undefined) return;
-    const candidates = schedulingClass.queue.candidatesToTakeBack();
-    if (candidates === undefined) return;
-    let takenCount = 0;
-    for (const record of candidates.tasks) {
+    const { page } = this.#claims ?? {};
+    if (page === undefined) return;
+    const candidates = schedulingClass.queue.candidatesToTakeBack((record) =>
+      record.slot !== noSlot &&
+      page.state(record.slot, record.generation) === ClaimState.pushed
+    );
+    for (const record of candidates) {
       if (!this.#takeBack(record)) continue;
       record.phase = "queued";
       schedulingClass.queue.submitted(record);
-      takenCount++;
+      this.#wake(schedulingClass);
     }
-    if (takenCount > 0) this.#wake(schedulingClass);
   }
 
   /** Takes an unstarted task from its worker; its slot stays taken until its frame was consumed. */
@@ -287,7 +293,8 @@ export class Submitter {
 
   #request(schedulingClass: SchedulingClass): void {
     const { queue, resources, key, latest } = schedulingClass;
-    const leaseId = this.#self + (this.#nextLeaseNo++).toString(16) as LeaseId;
+    const leaseNo = this.#nextLeaseNo++;
+    const leaseId = this.#self + leaseNo.toString(16) as LeaseId;
     queue.requested();
     this.#node.request("lease.request", {
       leaseId,
@@ -295,11 +302,12 @@ export class Submitter {
         classKey: key,
         resources,
         depth: latest.depth,
+        isAlone: wantsNoCompany(latest),
         isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
       },
     }).then(async (answer) => {
       if (answer.kind === "granted") {
-        await this.#granted(schedulingClass, leaseId, answer);
+        await this.#granted(schedulingClass, leaseId, { ...answer, leaseNo });
         return;
       }
       queue.refused();
@@ -315,7 +323,11 @@ export class Submitter {
   async #granted(
     schedulingClass: SchedulingClass,
     leaseId: LeaseId,
-    grant: { processId: ProcessId; pid: number; isGuest: boolean },
+    { leaseNo, ...grant }: {
+      leaseNo: number;
+      processId: ProcessId;
+      pid: number;
+    },
   ): Promise<void> {
     const { queue } = schedulingClass;
     const isSurplus = queue.queuedCount === 0 && queue.requestsInExcess() > 0;
@@ -331,7 +343,7 @@ export class Submitter {
     schedulingClass.leases.set(leaseId, {
       worker,
       pipeline,
-      isGuest: grant.isGuest,
+      leaseNo,
       idleTimer: undefined,
     });
     this.#leaseClasses.set(leaseId, schedulingClass);

@@ -26,8 +26,7 @@ export type WorkerNo = number;
 
 /** What the node must do after an event, in order. */
 export type LeaseCommand =
-  /** As a guest it runs beside tasks that wait there. */
-  | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo; isGuest: boolean }
+  | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo }
   | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" }
   | { kind: "unschedulable"; leaseId: LeaseId; resource: string }
   | { kind: "start_worker"; workerNo: WorkerNo }
@@ -53,7 +52,6 @@ interface Waiting {
 
 interface Granted extends Waiting {
   workerNo: WorkerNo;
-  isGuest: boolean;
   /** Its CPU is given back while its worker waits. */
   isCpuReleased: boolean;
   isReclaimed: boolean;
@@ -62,8 +60,16 @@ interface Granted extends Waiting {
 interface WorkerState {
   processId: ProcessId | undefined;
   leases: Set<LeaseId>;
-  /** Depth of the shallowest task that waits there, while all do. */
-  blockedDepth: number | undefined;
+  /** What waits there, while nothing computes. */
+  blocked: Company | undefined;
+}
+
+/** Tasks that wait inside the runtime, in one worker. */
+export interface Company {
+  /** Depth of the shallowest. */
+  depth: number;
+  /** One of them must not share its worker with strangers. */
+  isAlone: boolean;
 }
 
 /** Grants workers to owners, the more deeply nested first, then first come first served. */
@@ -172,10 +178,10 @@ export class LeaseTable {
   }
 
   /** All started tasks of a worker wait inside the runtime. */
-  workerBlocked(workerNo: WorkerNo, depth: number): LeaseCommand[] {
+  workerBlocked(workerNo: WorkerNo, company: Company): LeaseCommand[] {
     const worker = this.#workers.get(workerNo);
     if (worker === undefined) return [];
-    worker.blockedDepth = depth;
+    worker.blocked = company;
     for (const leaseId of worker.leases) this.#releaseCpu(leaseId);
     return this.#advance();
   }
@@ -183,8 +189,8 @@ export class LeaseTable {
   /** A task of the worker computes again: it takes a CPU back, free or not. */
   workerUnblocked(workerNo: WorkerNo): LeaseCommand[] {
     const worker = this.#workers.get(workerNo);
-    if (worker?.blockedDepth === undefined) return [];
-    worker.blockedDepth = undefined;
+    if (worker?.blocked === undefined) return [];
+    worker.blocked = undefined;
     const held = [...worker.leases].map((id) => this.#granted.get(id)!);
     if (held.every((lease) => lease.isCpuReleased)) {
       const resumed = held[0];
@@ -295,14 +301,14 @@ export class LeaseTable {
     let isAllBlocked = true;
     for (const [workerNo, worker] of this.#workers) {
       if (isIdle(worker)) return workerNo;
-      if (worker.blockedDepth === undefined) {
+      if (worker.blocked === undefined) {
         isAllBlocked = false;
         continue;
       }
       if (!this.#isCpuFreeAt(worker)) continue;
       anyBlocked = workerNo;
       if (worker.processId === request.ownerId) guest = workerNo;
-      else if (isWelcome(request.needs, worker.blockedDepth)) {
+      else if (isWelcome(request.needs, worker.blocked)) {
         guest ??= workerNo;
       }
     }
@@ -321,7 +327,7 @@ export class LeaseTable {
   #mayStart(): boolean {
     let blockedCount = 0;
     for (const worker of this.#workers.values()) {
-      if (worker.blockedDepth !== undefined) blockedCount++;
+      if (worker.blocked !== undefined) blockedCount++;
     }
     return this.#workers.size < this.#limits.workersMax &&
       blockedCount <= this.#limits.workersKept * 2;
@@ -349,7 +355,6 @@ export class LeaseTable {
     const lease: Granted = {
       ...request,
       workerNo,
-      isGuest: worker.leases.size > 0,
       isCpuReleased: false,
       isReclaimed: false,
     };
@@ -365,7 +370,7 @@ export class LeaseTable {
     this.#granted.delete(leaseId);
     const worker = this.#workers.get(lease.workerNo)!;
     worker.leases.delete(leaseId);
-    if (worker.leases.size === 0) worker.blockedDepth = undefined;
+    if (worker.leases.size === 0) worker.blocked = undefined;
     if (lease.isCpuReleased) this.#pool.take(cpuOf(lease));
     this.#pool.give(lease.units);
   }
@@ -387,7 +392,7 @@ export class LeaseTable {
     this.#workers.set(workerNo, {
       processId: undefined,
       leases: new Set(),
-      blockedDepth: undefined,
+      blocked: undefined,
     });
     return { kind: "start_worker", workerNo };
   }
@@ -402,16 +407,17 @@ export class LeaseTable {
   }
 }
 
-function grantOf({ leaseId, workerNo, isGuest }: Granted): LeaseCommand {
-  return { kind: "grant", leaseId, workerNo, isGuest };
+function grantOf({ leaseId, workerNo }: Granted): LeaseCommand {
+  return { kind: "grant", leaseId, workerNo };
 }
 
 function isIdle(worker: WorkerState): boolean {
   return worker.processId !== undefined && worker.leases.size === 0;
 }
 
-function isWelcome(needs: LeaseNeeds, blockedDepth: number): boolean {
-  return needs.isShort || (needs.depth > 0 && needs.depth >= blockedDepth);
+function isWelcome(needs: LeaseNeeds, company: Company): boolean {
+  if (needs.isAlone || company.isAlone) return false;
+  return needs.isShort || (needs.depth > 0 && needs.depth >= company.depth);
 }
 
 function cpuOf(lease: Granted): ResourceUnits {

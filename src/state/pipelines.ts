@@ -193,22 +193,21 @@ export class TaskQueue<Task extends Queueable> {
   }
 
   /**
-   * Unstarted candidates to take back for an idle lease: the newer half of
-   * the fullest pipeline. The worker may have started any of them meanwhile.
+   * What to take back for an idle lease: the newer half of the unstarted tasks
+   * of the lease that has most of them. The worker may start any of them
+   * meanwhile, so each is taken by its claim.
    */
-  candidatesToTakeBack(): { from: Pipeline<Task>; tasks: Task[] } | undefined {
-    if (this.queuedCount > 0) return undefined;
-    let fullest: Pipeline<Task> | undefined;
-    let hasIdle = false;
-    for (const pipeline of this.#pipelines.values()) {
-      if (pipeline.inFlight.size === 0) hasIdle ||= !pipeline.isClosing;
-      else if (pipeline.inFlight.size > (fullest?.inFlight.size ?? 1)) {
-        fullest = pipeline;
-      }
+  candidatesToTakeBack(isUnstarted: (task: Task) => boolean): Task[] {
+    if (this.queuedCount > 0 || !this.#hasIdle()) return [];
+    let most: Task[] = [];
+    for (const { inFlight } of this.#pipelines.values()) {
+      if (inFlight.size <= most.length) continue;
+      const unstarted = [...inFlight].filter(isUnstarted);
+      // One that its worker is about to start is best left where it is.
+      if (unstarted.length === inFlight.size) unstarted.shift();
+      if (unstarted.length > most.length) most = unstarted;
     }
-    if (!hasIdle || fullest === undefined) return undefined;
-    const tasks = [...fullest.inFlight];
-    return { from: fullest, tasks: tasks.slice(Math.ceil(tasks.length / 2)) };
+    return most.slice(Math.floor(most.length / 2));
   }
 
   /** Asserts every invariant; tests call it after each event. */
@@ -224,6 +223,13 @@ export class TaskQueue<Task extends Queueable> {
     }
     assert(inFlight === this.#inFlightCount, "Task in flight miscounted");
     assert(this.#requestCount >= 0, "Lease request miscounted");
+  }
+
+  #hasIdle(): boolean {
+    for (const pipeline of this.#pipelines.values()) {
+      if (pipeline.inFlight.size === 0 && !pipeline.isClosing) return true;
+    }
+    return false;
   }
 
   #roomFor(task: Task): Pipeline<Task> | undefined {

@@ -108,8 +108,6 @@ export interface Requests {
         kind: "granted";
         processId: ProcessId;
         pid: number;
-        /** Its tasks run beside others that wait there. */
-        isGuest: boolean;
       }
       | { kind: "unschedulable"; reason: string }
       | { kind: "withdrawn" }
@@ -187,7 +185,7 @@ export interface Notices {
   "node.register": Registration;
   "lease.return": { leaseId: LeaseId };
   "lease.withdraw": { leaseId: LeaseId };
-  "worker.blocked": { depth: number };
+  "worker.blocked": { depth: number; isAlone: boolean };
   "worker.unblocked": Record<never, never>;
   "worker.kill": { processId: ProcessId; reason: string };
   "segment.close": { segmentId: SegmentId; mapping: number };

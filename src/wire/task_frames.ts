@@ -29,8 +29,6 @@ export const TaskFlag = {
   timed: 4,
   /** A generator: yields items. */
   stream: 8,
-  /** Its lease was granted beside tasks that wait: it may run with any of them. */
-  guest: 16,
 } as const;
 
 /** An argument that was a ref, and the value it became. */
@@ -56,6 +54,8 @@ export interface TaskFrame {
   /** Its claim; slot 0xffffffff where there is none. */
   slot: number;
   generation: number;
+  /** Which of the owner's leases it came over. */
+  leaseNo: number;
   /** Which function (tasks), or unused (calls). */
   functionNo: number;
   /** Which method (calls), or empty (tasks). */
@@ -100,6 +100,7 @@ export function writeTask(out: ByteWriter, frame: TaskFrame): void {
   out.f64(frame.ordinal);
   out.u32(frame.slot);
   out.u32(frame.generation);
+  out.u32(frame.leaseNo);
   out.u32(frame.functionNo);
   out.string(frame.method);
   out.u16(frame.attempt);
@@ -123,6 +124,7 @@ export function readTask(body: Uint8Array): TaskFrame {
     ordinal: from.f64(),
     slot: from.u32(),
     generation: from.u32(),
+    leaseNo: from.u32(),
     functionNo: from.u32(),
     method: from.string(),
     attempt: from.u16(),

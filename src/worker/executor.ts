@@ -46,6 +46,8 @@ interface Waiting {
 interface Client {
   page: ClaimPage | undefined;
   readonly functions: Map<number, KnownFunction>;
+  /** How many started tasks there are of each of its leases. */
+  readonly openCounts: Map<number, number>;
 }
 
 /** Runs tasks. */
@@ -162,7 +164,9 @@ export class Executor implements InvocationEvents {
   #next(): Waiting | undefined {
     if (this.#open.size === 0) return this.#queue.shift();
     const { depth, isAlone } = this.#company();
-    const at = this.#queue.findIndex(({ frame }) =>
+    const at = this.#queue.findIndex(({ frame, peer }) =>
+      // The node gave this lease a CPU here; what is behind its task has none.
+      !this.#clientOf(peer).openCounts.has(frame.leaseNo) ||
       isWelcome(frame, { depth, isAlone })
     );
     return at < 0 ? undefined : this.#queue.splice(at, 1)[0];
@@ -175,8 +179,12 @@ export class Executor implements InvocationEvents {
     return { depth, isAlone: this.#aloneCount > 0 };
   }
 
-  #count({ frame }: Invocation, change: 1 | -1): void {
-    const { depth, flags } = frame;
+  #count({ frame, peer }: Invocation, change: 1 | -1): void {
+    const { depth, flags, leaseNo } = frame;
+    const { openCounts } = this.#clientOf(peer);
+    const openCount = (openCounts.get(leaseNo) ?? 0) + change;
+    if (openCount > 0) openCounts.set(leaseNo, openCount);
+    else openCounts.delete(leaseNo);
     this.#depthCounts[depth] = (this.#depthCounts[depth] ?? 0) + change;
     if ((flags & TaskFlag.alone) !== 0) this.#aloneCount += change;
   }
@@ -251,7 +259,11 @@ export class Executor implements InvocationEvents {
   #clientOf(peer: Peer): Client {
     let client = this.#clients.get(peer);
     if (client === undefined) {
-      client = { page: undefined, functions: new Map() };
+      client = {
+        page: undefined,
+        functions: new Map(),
+        openCounts: new Map(),
+      };
       this.#clients.set(peer, client);
     }
     return client;
@@ -290,8 +302,7 @@ export class Executor implements InvocationEvents {
   #block(): void {
     if (this.#isBlocked) return;
     this.#isBlocked = true;
-    const { depth } = this.#company();
-    this.#owner.node.notify("worker.blocked", { depth });
+    this.#owner.node.notify("worker.blocked", this.#company());
   }
 
   #unblock(): void {
@@ -305,7 +316,6 @@ function isWelcome(
   frame: TaskFrame,
   company: { depth: number; isAlone: boolean },
 ): boolean {
-  if ((frame.flags & TaskFlag.guest) !== 0) return true;
   const isDescendant = frame.depth > 0 && frame.depth > company.depth;
   if (company.isAlone || (frame.flags & TaskFlag.alone) !== 0) {
     return isDescendant;
