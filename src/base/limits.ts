@@ -25,7 +25,7 @@ export const limits = {
   /** Expected run time that may ride one lease. */
   pipelineWindowMs: 10,
   /** Lease requests that one owner has under way for one scheduling class. */
-  leaseRequestsMax: 16,
+  leaseRequestsMax: 4,
   /** Mean run time up to which a function counts as short. */
   shortTaskMs: 10,
   /** How long a worker runs short tasks without looking at its connections. */

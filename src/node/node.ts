@@ -116,7 +116,14 @@ export class Node {
       "node.register": (registration, peer) =>
         this.#registered(registration, peer),
       "lease.return": ({ leaseId }) => this.#returned(leaseId),
-      "lease.withdraw": ({ leaseId }) => this.#returned(leaseId),
+      "lease.rest": ({ leaseId }) =>
+        this.#carryOut(this.#leases.rested(leaseId)),
+      "lease.withdraw": ({ leaseIds }) => {
+        for (const leaseId of leaseIds) {
+          // One that was granted meanwhile comes back as a return.
+          if (this.#asking.has(leaseId)) this.#returned(leaseId);
+        }
+      },
       "worker.blocked": (company, peer) => {
         const no = this.#numbers.get(peer.remote!.processId);
         if (no !== undefined) {

@@ -38,7 +38,7 @@ export interface LeaseLink {
   readonly worker: WorkerLink;
   readonly pipeline: Pipeline<TaskRecord>;
   /** Its number on the worker's connection. */
-  readonly leaseNo: number;
+  leaseNo: number;
   idleTimer: Timer | undefined;
 }
 

@@ -13,7 +13,7 @@ import type { LeaseId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import { type CodeRef } from "../base/stored.ts";
-import { recordRun, TaskQueue } from "../state/pipelines.ts";
+import { loadOf, recordRun, TaskQueue } from "../state/pipelines.ts";
 import { ClaimPage, ClaimSlots, ClaimState } from "../wire/claims.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
@@ -55,6 +55,8 @@ interface SchedulingClass {
   /** What its lease requests are judged by. */
   latest: TaskRecord;
   readonly leases: Map<LeaseId, LeaseLink>;
+  /** Lease requests under way. */
+  readonly requests: LeaseId[];
 }
 
 /** The claims of one owner: its page, and where workers find it. */
@@ -196,6 +198,7 @@ export class Submitter {
           requestsMax: limits.leaseRequestsMax,
         }),
         leases: new Map(),
+        requests: [],
       };
       this.#classes.set(classKey, schedulingClass);
     }
@@ -224,9 +227,9 @@ export class Submitter {
       assert(link !== undefined, "Lease without link");
       this.#push(next.task, link);
     }
-    for (let wanted = queue.leasesWanted(); wanted > 0; wanted--) {
-      this.#request(schedulingClass);
-    }
+    let wanted = queue.requestsWanted(this.#isUnstarted);
+    if (wanted < 0) this.#withdraw(schedulingClass, -wanted);
+    for (; wanted > 0; wanted--) this.#request(schedulingClass);
     if (queue.queuedCount === 0) this.#balance(schedulingClass);
     for (const link of leases.values()) {
       this.#setIdleTimer(schedulingClass, link);
@@ -248,13 +251,17 @@ export class Submitter {
     writeTaskTo(link, record, this.#events.codeOf(record));
   }
 
+  /** Without claims nobody knows, and nothing can be taken back. */
+  readonly #isUnstarted = (record: TaskRecord): boolean =>
+    record.slot !== noSlot &&
+    this.#claims?.page.state(record.slot, record.generation) ===
+      ClaimState.pushed;
+
   /** Takes unstarted tasks back for an idle worker. */
   #balance(schedulingClass: SchedulingClass): void {
-    const { page } = this.#claims ?? {};
-    if (page === undefined) return;
-    const candidates = schedulingClass.queue.candidatesToTakeBack((record) =>
-      record.slot !== noSlot &&
-      page.state(record.slot, record.generation) === ClaimState.pushed
+    if (this.#claims === undefined) return;
+    const candidates = schedulingClass.queue.candidatesToTakeBack(
+      this.#isUnstarted,
     );
     for (const record of candidates) {
       if (!this.#takeBack(record)) continue;
@@ -292,10 +299,11 @@ export class Submitter {
   }
 
   #request(schedulingClass: SchedulingClass): void {
-    const { queue, resources, key, latest } = schedulingClass;
+    const { queue, resources, key, latest, requests } = schedulingClass;
     const leaseNo = this.#nextLeaseNo++;
     const leaseId = this.#self + leaseNo.toString(16) as LeaseId;
     queue.requested();
+    requests.push(leaseId);
     this.#node.request("lease.request", {
       leaseId,
       needs: {
@@ -306,6 +314,7 @@ export class Submitter {
         isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
       },
     }).then(async (answer) => {
+      requests.splice(requests.indexOf(leaseId), 1);
       if (answer.kind === "granted") {
         await this.#granted(schedulingClass, leaseId, { ...answer, leaseNo });
         return;
@@ -320,6 +329,12 @@ export class Submitter {
     });
   }
 
+  /** Requests that no work is left for; the node answers each. */
+  #withdraw({ requests }: SchedulingClass, count: number): void {
+    const leaseIds = requests.slice(-count);
+    if (leaseIds.length > 0) this.#node.notify("lease.withdraw", { leaseIds });
+  }
+
   async #granted(
     schedulingClass: SchedulingClass,
     leaseId: LeaseId,
@@ -329,25 +344,40 @@ export class Submitter {
       pid: number;
     },
   ): Promise<void> {
-    const { queue } = schedulingClass;
-    const isSurplus = queue.queuedCount === 0 && queue.requestsInExcess() > 0;
-    let worker: WorkerLink | undefined;
-    if (!isSurplus) worker = await this.#link(grant);
+    const { queue, leases } = schedulingClass;
+    const isSurplus = queue.requestsWanted(this.#isUnstarted) < 0;
+    const worker = isSurplus ? undefined : await this.#link(grant);
     if (worker === undefined) {
       queue.refused();
       this.#node.notify("lease.return", { leaseId });
       this.#wake(schedulingClass);
       return;
     }
-    const pipeline = queue.granted(leaseId);
-    schedulingClass.leases.set(leaseId, {
-      worker,
-      pipeline,
-      leaseNo,
-      idleTimer: undefined,
-    });
+    const old = [...leases.values()].find((link) => link.worker === worker);
+    if (old === undefined) {
+      const pipeline = queue.granted(leaseId);
+      leases.set(leaseId, { worker, pipeline, leaseNo, idleTimer: undefined });
+    } else this.#renew(schedulingClass, { old, leaseId, leaseNo });
     this.#leaseClasses.set(leaseId, schedulingClass);
     this.#wake(schedulingClass);
+  }
+
+  /** A further lease of a worker whose tasks wait: one is enough. */
+  #renew(
+    { queue, leases }: SchedulingClass,
+    { old, leaseId, leaseNo }: {
+      old: LeaseLink;
+      leaseId: LeaseId;
+      leaseNo: number;
+    },
+  ): void {
+    const oldId = old.pipeline.leaseId;
+    queue.renewed(oldId, leaseId);
+    leases.delete(oldId);
+    leases.set(leaseId, old);
+    old.leaseNo = leaseNo;
+    this.#leaseClasses.delete(oldId);
+    this.#node.notify("lease.return", { leaseId: oldId });
   }
 
   /** The connection to a worker; undefined if it ended meanwhile. */
@@ -440,6 +470,7 @@ export class Submitter {
     if (link.pipeline.inFlight.size > 0) {
       clearTimeout(link.idleTimer);
       link.idleTimer = undefined;
+      if (loadOf(link.pipeline) === 0) this.#rest(link);
       return;
     }
     if (link.pipeline.isClosing) {
@@ -453,6 +484,13 @@ export class Submitter {
         this.#return(schedulingClass, link);
       }
     });
+  }
+
+  /** All that rides a lease waits, and there is no more: its CPU is free. */
+  #rest({ pipeline }: LeaseLink): void {
+    if (pipeline.isClosing) return;
+    pipeline.isClosing = true;
+    this.#node.notify("lease.rest", { leaseId: pipeline.leaseId });
   }
 
   #return(schedulingClass: SchedulingClass, link: LeaseLink): void {

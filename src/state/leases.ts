@@ -157,6 +157,13 @@ export class LeaseTable {
     return this.#advance();
   }
 
+  /** All tasks of a lease wait: its CPU is free until one goes on. */
+  rested(leaseId: LeaseId): LeaseCommand[] {
+    if (!this.#granted.has(leaseId)) return [];
+    this.#releaseCpu(leaseId);
+    return this.#advance();
+  }
+
   /** A worker process finished starting and is ready for work. */
   workerStarted(workerNo: WorkerNo, processId: ProcessId): LeaseCommand[] {
     const worker = this.#workers.get(workerNo);

@@ -26,10 +26,12 @@ export interface Queueable {
 
 /** One lease and what was pushed over it. */
 export interface Pipeline<Task extends Queueable> {
-  readonly leaseId: LeaseId;
+  leaseId: LeaseId;
   /** In the order pushed. */
   readonly inFlight: Set<Task>;
-  /** What all of them are expected to take. */
+  /** Those of them that came over a lease before this one: they wait. */
+  readonly carried: Set<Task>;
+  /** What the others are expected to take. */
   expectedMs: number;
   /** The node wants it back: nothing more is pushed. */
   isClosing: boolean;
@@ -50,6 +52,28 @@ export function recordRun(stats: RunStats, runMs: number): void {
   stats.meanRunMs = stats.meanRunMs === undefined
     ? runMs
     : stats.meanRunMs + (runMs - stats.meanRunMs) * 0.2;
+}
+
+/** Tasks that ride a lease and do not wait. */
+export function loadOf<Task extends Queueable>(
+  { inFlight, carried }: Pipeline<Task>,
+): number {
+  return inFlight.size - carried.size;
+}
+
+/** Unstarted tasks that another worker could start sooner. */
+function behind<Task extends Queueable>(
+  pipeline: Pipeline<Task>,
+  isUnstarted: (task: Task) => boolean,
+): Task[] {
+  const { inFlight, carried } = pipeline;
+  if (inFlight.size < 2 && carried.size === 0) return [];
+  const unstarted = [...inFlight].filter(isUnstarted);
+  // The first of a lease is about to be started, and best left where it is.
+  if (unstarted.length === inFlight.size && carried.size === 0) {
+    unstarted.shift();
+  }
+  return unstarted;
 }
 
 /** The queue of one scheduling class. */
@@ -127,9 +151,27 @@ export class TaskQueue<Task extends Queueable> {
     const pipeline: Pipeline<Task> = {
       leaseId,
       inFlight: new Set(),
+      carried: new Set(),
       expectedMs: 0,
       isClosing: false,
     };
+    this.#pipelines.set(leaseId, pipeline);
+    return pipeline;
+  }
+
+  /**
+   * A further lease of a worker takes the place of one whose tasks all wait
+   * there: these ride on, and the worker has room again.
+   */
+  renewed(old: LeaseId, leaseId: LeaseId): Pipeline<Task> {
+    const pipeline = this.#pipelines.get(old);
+    assert(pipeline !== undefined, "Renewed lease is not held");
+    this.#pipelines.delete(old);
+    this.refused();
+    pipeline.leaseId = leaseId;
+    pipeline.isClosing = false;
+    pipeline.expectedMs = 0;
+    for (const task of pipeline.inFlight) pipeline.carried.add(task);
     this.#pipelines.set(leaseId, pipeline);
     return pipeline;
   }
@@ -167,29 +209,23 @@ export class TaskQueue<Task extends Queueable> {
   left(task: Task, pipeline: Pipeline<Task>): void {
     if (!pipeline.inFlight.delete(task)) return;
     this.#inFlightCount--;
-    pipeline.expectedMs = pipeline.inFlight.size === 0
+    if (pipeline.carried.delete(task)) return;
+    pipeline.expectedMs = loadOf(pipeline) === 0
       ? 0
       : Math.max(0, pipeline.expectedMs - (task.stats.meanRunMs ?? 0));
   }
 
-  /** How many further leases the work at hand could use. */
-  leasesWanted(): number {
-    const openCount = this.#pipelines.size + this.#requestCount;
-    const outstanding = this.queuedCount + this.#inFlightCount;
-    return Math.max(
-      0,
-      Math.min(
-        outstanding - openCount,
-        this.#limits.requestsMax - this.#requestCount,
-      ),
-    );
-  }
-
-  /** Requests under way that no work is left for. */
-  requestsInExcess(): number {
-    if (this.queuedCount > 0) return 0;
-    const spread = this.#inFlightCount - this.#pipelines.size;
-    return Math.max(0, this.#requestCount - Math.max(0, spread));
+  /**
+   * How many lease requests should be under way more (or, negative, fewer):
+   * one for each task that is queued, or waits behind another.
+   */
+  requestsWanted(isUnstarted: (task: Task) => boolean): number {
+    let waiting = this.queuedCount;
+    for (const pipeline of this.#pipelines.values()) {
+      if (waiting >= this.#limits.requestsMax) break;
+      waiting += behind(pipeline, isUnstarted).length;
+    }
+    return Math.min(waiting, this.#limits.requestsMax) - this.#requestCount;
   }
 
   /**
@@ -200,12 +236,10 @@ export class TaskQueue<Task extends Queueable> {
   candidatesToTakeBack(isUnstarted: (task: Task) => boolean): Task[] {
     if (this.queuedCount > 0 || !this.#hasIdle()) return [];
     let most: Task[] = [];
-    for (const { inFlight } of this.#pipelines.values()) {
-      if (inFlight.size <= most.length) continue;
-      const unstarted = [...inFlight].filter(isUnstarted);
-      // One that its worker is about to start is best left where it is.
-      if (unstarted.length === inFlight.size) unstarted.shift();
-      if (unstarted.length > most.length) most = unstarted;
+    for (const pipeline of this.#pipelines.values()) {
+      if (pipeline.inFlight.size <= most.length) continue;
+      const tasks = behind(pipeline, isUnstarted);
+      if (tasks.length > most.length) most = tasks;
     }
     return most.slice(Math.floor(most.length / 2));
   }
@@ -220,6 +254,9 @@ export class TaskQueue<Task extends Queueable> {
         "Pipeline too deep",
       );
       assert(pipeline.expectedMs >= 0, "Negative expectation");
+      for (const task of pipeline.carried) {
+        assert(pipeline.inFlight.has(task), "Carried task is not in flight");
+      }
     }
     assert(inFlight === this.#inFlightCount, "Task in flight miscounted");
     assert(this.#requestCount >= 0, "Lease request miscounted");
@@ -227,7 +264,7 @@ export class TaskQueue<Task extends Queueable> {
 
   #hasIdle(): boolean {
     for (const pipeline of this.#pipelines.values()) {
-      if (pipeline.inFlight.size === 0 && !pipeline.isClosing) return true;
+      if (loadOf(pipeline) === 0 && !pipeline.isClosing) return true;
     }
     return false;
   }
@@ -237,11 +274,11 @@ export class TaskQueue<Task extends Queueable> {
     let best: Pipeline<Task> | undefined;
     for (const pipeline of this.#pipelines.values()) {
       if (pipeline.isClosing) continue;
-      const depth = pipeline.inFlight.size;
+      const depth = loadOf(pipeline);
       if (depth === 0) return pipeline;
       if (meanMs === undefined || depth >= this.#limits.depthMax) continue;
       if (pipeline.expectedMs + meanMs > this.#limits.windowMs) continue;
-      if (best === undefined || depth < best.inFlight.size) best = pipeline;
+      if (best === undefined || depth < loadOf(best)) best = pipeline;
     }
     return best;
   }

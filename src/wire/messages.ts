@@ -184,7 +184,9 @@ export interface Notices {
   // To a node.
   "node.register": Registration;
   "lease.return": { leaseId: LeaseId };
-  "lease.withdraw": { leaseId: LeaseId };
+  /** Its tasks all wait: it needs no CPU until one goes on. */
+  "lease.rest": { leaseId: LeaseId };
+  "lease.withdraw": { leaseIds: LeaseId[] };
   "worker.blocked": { depth: number; isAlone: boolean };
   "worker.unblocked": Record<never, never>;
   "worker.kill": { processId: ProcessId; reason: string };
