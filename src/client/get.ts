@@ -13,10 +13,11 @@ import {
   isObjectRef,
   type ObjectEntry,
   type ObjectRef,
+  Status,
 } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
 import { abortSignal, checkOptions, delayMs, show } from "./check.ts";
-import { owner } from "./session.ts";
+import { ownerOfRefs } from "./session.ts";
 import { describeWait } from "./why.ts";
 
 /** How long to wait for values. */
@@ -67,29 +68,45 @@ export async function get(
   refs: unknown,
   options?: GetOptions,
 ): Promise<unknown> {
-  const own = owner();
   if (options !== undefined) checkGetOptions(options);
   if (isObjectRef(refs)) {
+    const own = ownerOfRefs(`ref ${refs.id}`);
     own.assertKnown(refs);
     const entry = entryOfRef(refs);
     if (!entry.isSettled) await settled(own, [entry], options ?? {});
+    // Awaited, so that the error's stack leads here.
+    if (hasFailed(entry)) await own.read(entry);
     return own.read(entry);
   }
   const [keys, list] = listOf(refs);
+  if (list.length === 0) return keys === undefined ? [] : {};
+  const own = ownerOfRefs(`ref ${list[0]!.id}`);
   const entries = list.map((ref) => {
     own.assertKnown(ref);
     return entryOfRef(ref);
   });
   const open = entries.filter((entry) => !entry.isSettled);
-  if (open.length > 0) await settled(own, open, options ?? {});
+  if (open.length > 0 && !entries.some(hasFailed)) {
+    await settled(own, open, options ?? {});
+  }
   const values = await readAll(own, entries);
   if (keys === undefined) return values;
   return Object.fromEntries(keys.map((key, at) => [key, values[at]]));
 }
 
-/** Reads settled entries; the first failure in their order is thrown. */
-function readAll(own: Owner, entries: ObjectEntry[]): Promise<unknown[]> {
-  return Promise.all(entries.map((entry) => own.read(entry)));
+/** Reads entries that are all ready, or throws for the first that failed. */
+async function readAll(
+  own: Owner,
+  entries: ObjectEntry[],
+): Promise<unknown[]> {
+  for (const entry of entries) entry.isAsked = true;
+  const failed = entries.find((entry) => hasFailed(entry));
+  if (failed !== undefined) await own.read(failed);
+  return await Promise.all(entries.map((entry) => own.read(entry)));
+}
+
+function hasFailed(entry: ObjectEntry): boolean {
+  return entry.isSettled && entry.status !== Status.ready;
 }
 
 function checkGetOptions(options: GetOptions): void {
@@ -140,7 +157,7 @@ async function settled(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let openCount = entries.length;
   const waiter = (entry: ObjectEntry) => {
-    if (--openCount === 0 || entry.error !== undefined) resolve();
+    if (--openCount === 0 || hasFailed(entry)) resolve();
   };
   const giveUp = () =>
     reject(

@@ -11,6 +11,7 @@ import {
   type Check,
   checkOptions,
   flag,
+  notYetChecks,
   text,
   texts,
   whole,
@@ -48,6 +49,14 @@ const checks: Record<string, Check> = {
   lineage: text,
   logToDriver: flag,
   ignoreReinit: flag,
+  ...notYetChecks(
+    "address",
+    "token",
+    "tls",
+    "resume",
+    "runtimeEnv",
+    "dashboard",
+  ),
 };
 
 /** Throws for a bad option. */

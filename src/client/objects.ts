@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { GetTimeoutError } from "../base/errors.ts";
 import { currentContext, waiting } from "../owner/context.ts";
 import {
   entryOfRef,
@@ -18,7 +19,7 @@ import {
   show,
   whole,
 } from "./check.ts";
-import { owner } from "./session.ts";
+import { owner, ownerOfRefs } from "./session.ts";
 
 /** How {@linkcode wait} waits. */
 export interface WaitOptions {
@@ -62,11 +63,10 @@ export function put<T>(value: T): ObjectRef<T> {
  * @throws {TypeError} Where a ref stands twice, or something is no ref.
  * @throws {RangeError} Where `numReturns` is more than there are.
  */
-export async function wait<T>(
-  refs: readonly ObjectRef<T>[],
+export async function wait<Ref extends ObjectRef<unknown>>(
+  refs: readonly Ref[],
   options: WaitOptions = {},
-): Promise<[ready: ObjectRef<T>[], notReady: ObjectRef<T>[]]> {
-  const own = owner();
+): Promise<[ready: Ref[], notReady: Ref[]]> {
   checkWaitOptions(options);
   const entries = entriesOf(refs);
   const { numReturns = 1, timeout, signal } = options;
@@ -76,6 +76,7 @@ export async function wait<T>(
     );
   }
   signal?.throwIfAborted();
+  const own = ownerOfRefs("refs");
   for (const [at, ref] of refs.entries()) {
     own.assertKnown(ref);
     own.demand(entries[at]!);
@@ -110,20 +111,22 @@ export async function wait<T>(
  * Gives refs back one by one, each as soon as it is ready.
  *
  * @param refs Refs, each once.
- * @param options `timeout`: milliseconds for each wait; `signal` to give up.
+ * @param options `timeout`: milliseconds that each next one may take; `signal` to give up.
+ * @throws {GetTimeoutError} Where none was ready in time.
  */
-export async function* asCompleted<T>(
-  refs: Iterable<ObjectRef<T>>,
-  options: { signal?: AbortSignal } = {},
-): AsyncIterableIterator<ObjectRef<T>> {
-  const own = owner();
+export async function* asCompleted<Ref extends ObjectRef<unknown>>(
+  refs: Iterable<Ref>,
+  options: { timeout?: number; signal?: AbortSignal } = {},
+): AsyncIterableIterator<Ref> {
   checkOptions(options, {
-    checks: { signal: abortSignal },
+    checks: { timeout: delayMs, signal: abortSignal },
     what: "asCompleted option",
   });
   const list = [...refs];
   const entries = entriesOf(list);
-  const ready: ObjectRef<T>[] = [];
+  if (list.length === 0) return;
+  const own = ownerOfRefs("refs");
+  const ready: Ref[] = [];
   let wake: () => void = () => {};
   const aborted = () => wake();
   options.signal?.addEventListener("abort", aborted);
@@ -139,9 +142,19 @@ export async function* asCompleted<T>(
     for (let left = list.length; left > 0; left--) {
       while (ready.length === 0) {
         options.signal?.throwIfAborted();
+        const next = Promise.withResolvers<void>();
+        wake = next.resolve;
+        const timer = options.timeout === undefined ? undefined : setTimeout(
+          () => next.reject(lateError(options.timeout!, left)),
+          options.timeout,
+        );
         own.owe();
-        await waiting(new Promise<void>((resolve) => wake = resolve));
-        own.settle();
+        try {
+          await waiting(next.promise);
+        } finally {
+          own.settle();
+          clearTimeout(timer);
+        }
       }
       yield ready.shift()!;
     }
@@ -162,7 +175,10 @@ export function free(
 ): void {
   const list = isObjectRef(refs) ? [refs] : [...refs];
   entriesOf(list);
-  owner().free(list);
+  if (list.length === 0) return;
+  const own = ownerOfRefs("refs");
+  for (const ref of list) own.assertKnown(ref);
+  own.free(list);
 }
 
 /**
@@ -187,9 +203,16 @@ export function cancel(
     what: "cancel option",
   });
   const { force = false, recursive = true } = options;
-  const own = owner();
+  const own = ownerOfRefs(`ref ${ref.id}`);
   own.assertKnown(ref);
   own.cancel(ref, { isForced: force, isRecursive: recursive });
+}
+
+function lateError(timeoutMs: number, openCount: number): GetTimeoutError {
+  return new GetTimeoutError(
+    `Cannot wait for the next of ${openCount} objects: none was ready within ${timeoutMs} ms`,
+    { timeoutMs },
+  );
 }
 
 function checkWaitOptions(options: WaitOptions): void {
@@ -232,13 +255,13 @@ function entriesOf(refs: readonly unknown[]): ObjectEntry[] {
   });
 }
 
-function split<T>(
-  refs: readonly ObjectRef<T>[],
+function split<Ref>(
+  refs: readonly Ref[],
   entries: ObjectEntry[],
   readyMax: number,
-): [ObjectRef<T>[], ObjectRef<T>[]] {
-  const ready: ObjectRef<T>[] = [];
-  const notReady: ObjectRef<T>[] = [];
+): [Ref[], Ref[]] {
+  const ready: Ref[] = [];
+  const notReady: Ref[] = [];
   refs.forEach((ref, at) => {
     const isTaken = entries[at]!.isSettled && ready.length < readyMax;
     (isTaken ? ready : notReady).push(ref);

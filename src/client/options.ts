@@ -12,6 +12,8 @@ import {
   duration,
   finite,
   flag,
+  notYet,
+  notYetChecks,
   oneOf,
   show,
   text,
@@ -89,7 +91,8 @@ const resourceChecks: Record<string, Check> = {
   numGpus: amount,
   memory: amount,
   resources: amounts,
-  schedulingStrategy: oneOf("DEFAULT", "SPREAD"),
+  schedulingStrategy: strategy,
+  ...notYetChecks("runtimeEnv"),
 };
 
 const taskChecks: Record<string, Check> = {
@@ -102,6 +105,7 @@ const taskChecks: Record<string, Check> = {
   name: text,
   priority: finite,
   backpressure: whole(1, 2 ** 32 - 1),
+  ...notYetChecks("maxCalls"),
 };
 
 const actorChecks: Record<string, Check> = {
@@ -115,6 +119,8 @@ const actorChecks: Record<string, Check> = {
   maxConcurrency: whole(1),
   maxPendingCalls: whole(-1),
   isolation: oneOf("isolate", "process"),
+  ...notYetChecks("ttl", "concurrencyGroups"),
+  durable: notYetUnlessFalse,
 };
 
 const { numReturns, name, timeout, backpressure } = taskChecks;
@@ -189,6 +195,16 @@ function predicateOf(
       error instanceof errorClass ||
       (error instanceof Error && error.name === errorClass.name)
     );
+}
+
+function strategy(value: unknown, name: string): void {
+  if (typeof value === "object" && value !== null) notYet(value, name);
+  oneOf("DEFAULT", "SPREAD")(value, name);
+}
+
+function notYetUnlessFalse(value: unknown, name: string): void {
+  flag(value, name);
+  if (value === true) notYet(value, name);
 }
 
 function retryable(value: unknown, name: string): void {

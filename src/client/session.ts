@@ -26,6 +26,17 @@ export function owner(): Owner {
   return session.owner;
 }
 
+/** The owner for refs at hand: one that is up, as none that starts now could know them. */
+export function ownerOfRefs(what: string): Owner {
+  const own = ownerIfAny();
+  if (own === undefined) {
+    throw new TypeError(
+      `Cannot use ${what}: no runtime is up, and refs of an ended one are void`,
+    );
+  }
+  return own;
+}
+
 /** The owner, if a session is up. */
 export function ownerIfAny(): Owner | undefined {
   return currentSession()?.owner;

@@ -15,10 +15,13 @@ export type RemoteArgs<Args extends readonly unknown[]> = {
 };
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
+type IsNever<T> = [T] extends [never] ? true : false;
 
 /** What a remote call gives: a ref, a stream, a tuple of refs, or nothing. */
 export type RemoteResult<Result, Returns extends number = 1> =
+  // Both would pass for a generator.
   IsAny<Result> extends true ? RefsOf<Result, Returns>
+    : IsNever<Result> extends true ? RefsOf<Result, Returns>
     : [Result] extends [
       | Generator<infer Item, unknown, never>
       | AsyncGenerator<infer Item, unknown, never>,
@@ -28,7 +31,19 @@ export type RemoteResult<Result, Returns extends number = 1> =
 type RefsOf<Value, Returns extends number> = [Returns] extends [1]
   ? ObjectRef<Value>
   : [Returns] extends [0] ? void
-  : IsAny<Value> extends true ? ObjectRef<Value>[]
+  : IsAny<Value> extends true ? SoManyRefs<Value, Returns>
+  : IsNever<Value> extends true ? SoManyRefs<Value, Returns>
   : Value extends readonly unknown[]
-    ? { -readonly [At in keyof Value]: ObjectRef<Value[At]> }
+    ? number extends Value["length"] ? SoManyRefs<Value[number], Returns>
+    : { -readonly [At in keyof Value]: ObjectRef<Value[At]> }
   : ObjectRef<unknown>[];
+
+/** A tuple as long as was asked for, where the compiler knows how long that is. */
+type SoManyRefs<
+  Value,
+  Count extends number,
+  Refs extends ObjectRef<Value>[] = [],
+> = number extends Count ? ObjectRef<Value>[]
+  : Refs["length"] extends Count ? Refs
+  : Refs["length"] extends 64 ? ObjectRef<Value>[]
+  : SoManyRefs<Value, Count, [...Refs, ObjectRef<Value>]>;

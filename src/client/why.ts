@@ -14,7 +14,7 @@ import {
 import type { Owner } from "../owner/owner.ts";
 import { TaskRecord } from "../owner/task_record.ts";
 import { show } from "./check.ts";
-import { owner } from "./session.ts";
+import { ownerOfRefs } from "./session.ts";
 
 /**
  * One line on a ref: what it waits for, runs on, or failed of.
@@ -26,7 +26,7 @@ export async function why(ref: ObjectRef<unknown>): Promise<string> {
   if (!isObjectRef(ref)) {
     throw new TypeError(`Cannot explain ${show(ref)}: expected an ObjectRef`);
   }
-  const own = owner();
+  const own = ownerOfRefs(`ref ${ref.id}`);
   own.assertKnown(ref);
   const entry = entryOfRef(ref);
   if (entry.status === Status.ready) return "is ready";

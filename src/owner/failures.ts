@@ -5,6 +5,8 @@
  * @module
  */
 import { afterMs, type Timer } from "../base/clock.ts";
+import { MantaError } from "../base/errors.ts";
+import { userFrames } from "../base/frames.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { HeldValue } from "../base/stored.ts";
@@ -20,14 +22,28 @@ export class HeldFailure {
   }
 }
 
-/** What `get` rejects with. */
+/** What `get` rejects with; its stack says where it was asked for. */
 export async function openFailure(
   failure: unknown,
   values: Values,
 ): Promise<unknown> {
-  return failure instanceof HeldFailure
+  const error = failure instanceof HeldFailure
     ? await values.open(failure.held)
-    : failure;
+    : await failure;
+  if (error instanceof MantaError) showAsker(error);
+  return error;
+}
+
+/** Gives an error the stack of whoever waits here, without lines of this library. */
+function showAsker(error: MantaError): void {
+  const { name, message } = error;
+  const asker = userFrames(new Error().stack ?? "");
+  Object.defineProperty(error, "stack", {
+    value: [`${name}: ${message}`, ...asker].join("\n"),
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
 }
 
 /** The failure as others get it. */

@@ -228,7 +228,7 @@ export class Executor implements InvocationEvents {
       },
       (error) => {
         known.reviving = undefined;
-        invocation.fail(error);
+        invocation.refuse(error);
       },
     );
   }

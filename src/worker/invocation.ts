@@ -8,7 +8,12 @@
  * @module
  */
 import { monotonicMs, wallMs } from "../base/clock.ts";
-import { TaskCancelledError, TaskError } from "../base/errors.ts";
+import {
+  MantaError,
+  SerializationError,
+  TaskCancelledError,
+  TaskError,
+} from "../base/errors.ts";
 import { type ActorId, type TaskId, taskIdOf } from "../base/ids.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
@@ -26,7 +31,7 @@ import {
   writeProgress,
   writeReply,
 } from "../wire/task_frames.ts";
-import { mapErrorStack } from "./error_stacks.ts";
+import { mapErrorStack, setStack } from "./error_stacks.ts";
 
 /** What an invocation tells whoever started it. */
 export interface InvocationEvents {
@@ -153,9 +158,12 @@ export class Invocation implements TaskContext {
     this.#onConsumed?.();
   }
 
+  /** The task's own code threw. */
   fail(error: unknown): void {
     if (this.#isAnswered) return;
-    mapErrorStack(error).then((mapped) => this.#answerError(mapped));
+    mapErrorStack(error).then((mapped) =>
+      this.#answerFailure(this.#wrapped(mapped, "its function threw"))
+    );
   }
 
   /** Says that its time begins, before its code can keep the thread busy. */
@@ -178,10 +186,10 @@ export class Invocation implements TaskContext {
       else {
         Promise.all([opened, ...values]).then(
           ([opened, ...values]) => this.#call(opened as unknown[], values),
-        ).catch((error) => this.fail(error));
+        ).catch((error) => this.refuse(error));
       }
     } catch (error) {
-      this.fail(error);
+      this.refuse(error);
     }
   }
 
@@ -218,11 +226,11 @@ export class Invocation implements TaskContext {
       else {
         Promise.all(waits.map((one) => one.ready)).then(
           () => this.#answer(Outcome.finished, storing),
-          (error) => this.#answerError(error),
+          (error) => this.refuse(error),
         );
       }
     } catch (error) {
-      this.#answerError(error);
+      this.refuse(error);
     }
   }
 
@@ -237,8 +245,11 @@ export class Invocation implements TaskContext {
       const got = Array.isArray(result)
         ? `an array of ${result.length}`
         : typeof result;
-      throw new TypeError(
-        `Cannot return from "${this.functionName}": numReturns is ${returnCount}, so it must return an array of ${returnCount}, and it returned ${got}`,
+      throw this.#wrapped(
+        new TypeError(
+          `Cannot return from "${this.functionName}": numReturns is ${returnCount}, so it must return an array of ${returnCount}, and it returned ${got}`,
+        ),
+        "its result does not fit",
       );
     }
     return result.map((value, at) => store(value, `result[${at}]`));
@@ -262,11 +273,16 @@ export class Invocation implements TaskContext {
 
   async #sendItem(index: number, value: unknown): Promise<void> {
     const ownerId = this.peer.remote!.processId;
-    const { held, ready } = this.#owner.values.store(value, {
-      label: `item ${index}`,
-      ownerId,
-    });
-    if (ready !== undefined) await ready;
+    let held: HeldValue;
+    try {
+      const label = `item ${index}`;
+      const storing = this.#owner.values.store(value, { label, ownerId });
+      if (storing.ready !== undefined) await storing.ready;
+      held = storing.held;
+    } catch (error) {
+      this.refuse(error);
+      throw error; // The producer ends too.
+    }
     const { refs, stored } = held;
     writeItem(this.peer.begin(FrameKind.item), {
       ordinal: this.frame.ordinal,
@@ -293,29 +309,46 @@ export class Invocation implements TaskContext {
     this.resumed();
   }
 
-  #answerError(error: unknown): void {
-    if (this.#isAnswered) return;
-    const wrapped = (cause: unknown) =>
-      new TaskError(
-        `Cannot finish task "${this.functionName}": its function threw${
-          summary(cause)
-        }`,
-        {
-          functionName: this.functionName,
-          pid: Deno.pid,
-          nodeId: this.#owner.job.nodeId,
-          cause,
-        },
+  /** The runtime can't go on with it: such an error is told as it is. */
+  refuse(error: unknown): void {
+    if (error instanceof SerializationError) {
+      const told = error.message.replace(
+        /^Cannot send value:/,
+        `Cannot return from task "${this.functionName}":`,
       );
+      this.#answerFailure(new SerializationError(told, { path: error.path }));
+    } else if (error instanceof MantaError) this.#answerFailure(error);
+    else this.#answerFailure(this.#wrapped(error, "it could not be run"));
+  }
+
+  #wrapped(cause: unknown, what: string): TaskError {
+    const error = new TaskError(
+      `Cannot finish task "${this.functionName}": ${what}${summary(cause)}`,
+      {
+        functionName: this.functionName,
+        pid: Deno.pid,
+        nodeId: this.#owner.job.nodeId,
+        cause,
+      },
+    );
+    // Where it was thrown is in the cause; where it is asked for, the asker adds.
+    setStack(error, `${error.name}: ${error.message}`);
+    return error;
+  }
+
+  #answerFailure(error: Error): void {
+    if (this.#isAnswered) return;
+    const store = (value: unknown) =>
+      this.#owner.values.store(value, { label: "error" });
     let storing: Storing;
     try {
-      storing = this.#owner.values.store(wrapped(error), { label: "error" });
+      storing = store(error);
     } catch (cannotSend) {
       // What it threw can't travel; what can be said of it does.
       const plain = new Error(
-        `${Deno.inspect(error)} (and that can't travel: ${cannotSend})`,
+        `${Deno.inspect(error.cause)} (and that can't travel: ${cannotSend})`,
       );
-      storing = this.#owner.values.store(wrapped(plain), { label: "error" });
+      storing = store(this.#wrapped(plain, "its function threw"));
     }
     const answer = () => this.#answer(Outcome.failed, [storing]);
     if (storing.ready === undefined) answer();
