@@ -6,6 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { afterMs, type Timer } from "./base/clock.ts";
 import { MantaError, NodeDiedError } from "./base/errors.ts";
 import {
   type JobId,
@@ -14,6 +15,7 @@ import {
   randomHex,
 } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
+import { endAllWaits } from "./client/long_waits.ts";
 import { setStarter } from "./client/session.ts";
 import {
   type InitOptions,
@@ -33,6 +35,7 @@ interface Local {
   readonly folder: string;
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
+  readonly hold: Timer;
 }
 
 let local: Local | undefined;
@@ -46,6 +49,7 @@ export function startLocal(options: InitOptions = {}): Local {
     nodeId: randomHex(8) as NodeId,
     mainModule: Deno.mainModule,
     namespace: options.namespace ?? "default",
+    isLineageNamed: options.lineage !== undefined,
   };
   const nodeProcessId = newProcessId();
   const resources: ResourceAmounts = localResources(options);
@@ -67,16 +71,22 @@ export function startLocal(options: InitOptions = {}): Local {
   });
   thread.unref();
   const { ready, failed, ended } = follow(thread);
+  // The program lives exactly as long as it is owed something.
+  const hold = afterMs(2 ** 31 - 1, () => {});
   const session = joinSession({
     folder,
     nodeProcessId,
     job,
     role: "driver",
     nodeReady: ready,
-    onOwedChanged: keepAlive,
+    onOwedChanged: (isOwed) => {
+      if (isOwed) Deno.refTimer(hold);
+      else Deno.unrefTimer(hold);
+    },
   });
-  local = { session, thread, folder, ready, ended };
+  local = { session, thread, folder, ready, ended, hold };
   setCurrentSession(session);
+  session.owner.lineage.jobStarted();
   failed.then((error) => session.owner.abort(error));
   ready.catch((error) => session.owner.abort(error));
   session.node.closed.then(() => {
@@ -121,6 +131,7 @@ setStarter(() => (local ?? startLocal()).session);
 async function end(runtime: Local): Promise<void> {
   globalThis.removeEventListener("beforeunload", endBeforeUnload);
   const { session, thread, folder } = runtime;
+  session.owner.lineage.jobEnded();
   await session.owner.close();
   const isUp = await runtime.ready.then(() => true, () => false);
   if (isUp) {
@@ -131,6 +142,8 @@ async function end(runtime: Local): Promise<void> {
   await session.close();
   if (currentSession() === session) setCurrentSession(undefined);
   await thread.terminate();
+  clearTimeout(runtime.hold);
+  endAllWaits();
   removeFolder(folder);
   globalThis.removeEventListener("unload", removeLeftovers);
 }
@@ -157,16 +170,6 @@ function follow(thread: Worker) {
   });
   thread.on("exit", () => ended.resolve());
   return { ready: ready.promise, failed: failed.promise, ended: ended.promise };
-}
-
-let holding: number | undefined;
-
-/** The program lives exactly as long as it is owed something. */
-function keepAlive(isOwed: boolean): void {
-  clearInterval(holding);
-  holding = isOwed
-    ? setInterval(() => {}, 2 ** 30) as unknown as number
-    : undefined;
 }
 
 /** A program that forgot `shutdown` is done: what its workers printed still comes. */

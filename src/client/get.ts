@@ -6,7 +6,6 @@
 import { GetTimeoutError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { limits } from "../base/limits.ts";
-import { afterMs } from "../base/clock.ts";
 import { currentContext, waiting } from "../owner/context.ts";
 import {
   entryOfRef,
@@ -18,6 +17,7 @@ import {
 import type { Owner } from "../owner/owner.ts";
 import { abortSignal, checkOptions, delayMs, show } from "./check.ts";
 import { ownerOfRefs } from "./session.ts";
+import { beginWait, endWait } from "./long_waits.ts";
 import { describeWait } from "./why.ts";
 
 /** How long to wait for values. */
@@ -172,32 +172,29 @@ async function settled(
   for (const entry of entries) entry.whenSettled(waiter);
   const timer = timeout === undefined ? undefined : setTimeout(giveUp, timeout);
   signal?.addEventListener("abort", aborted);
-  const warning = warnLater(own, entries);
+  const context = currentContext();
+  const wait = context === undefined
+    ? beginWait(() => tellOfWait(own, entries))
+    : undefined;
   own.owe();
   try {
-    await (currentContext() === undefined ? promise : waiting(promise));
+    await (context === undefined ? promise : waiting(promise));
   } finally {
     own.settle();
     clearTimeout(timer);
-    clearTimeout(warning);
+    if (wait !== undefined) endWait(wait);
     signal?.removeEventListener("abort", aborted);
     if (openCount > 0) { for (const entry of entries) entry.forget(waiter); }
   }
 }
 
-/** A long wait says once what it waits for. */
-function warnLater(own: Owner, entries: ObjectEntry[]) {
-  if (currentContext() !== undefined) return undefined;
-  return afterMs(limits.waitWarnMs, () => {
-    const open = entries.filter((entry) => !entry.isSettled);
-    if (open.length === 0) return;
-    const text = describeWait(own, open[0]!);
-    if (own.isStuck(open[0]!)) {
-      log.warn(
-        `get() has waited ${
-          limits.waitWarnMs / 1000
-        } s for ${open.length} objects; the first ${text}`,
-      );
-    }
-  });
+/** A long wait says once what it waits for, unless it simply runs. */
+function tellOfWait(own: Owner, entries: ObjectEntry[]): void {
+  const open = entries.filter((entry) => !entry.isSettled);
+  if (open.length === 0 || !own.isStuck(open[0]!)) return;
+  log.warn(
+    `get() has waited ${
+      limits.waitWarnMs / 1000
+    } s for ${open.length} objects; the first ${describeWait(own, open[0]!)}`,
+  );
 }
