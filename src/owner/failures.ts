@@ -53,9 +53,16 @@ export function storeFailure(failure: unknown, values: Values): HeldValue {
     : values.store(failure, { label: "error" }).held;
 }
 
+interface UnaskedFailure {
+  /** The first of what it should have returned; undefined if that was nothing. */
+  readonly entry: ObjectEntry | undefined;
+  readonly error: unknown;
+  readonly functionName: string;
+}
+
 /** Failures that nobody has asked for yet; each is logged once. */
 export class UnaskedFailures {
-  readonly #entries = new Map<ObjectEntry, string>();
+  #failures: UnaskedFailure[] = [];
   readonly #values: Values;
   #timer: Timer | undefined;
 
@@ -64,9 +71,12 @@ export class UnaskedFailures {
   }
 
   /** A task failed; unless somebody asks within a while, it is told. */
-  add(entry: ObjectEntry, functionName: string): void {
-    if (entry.isAsked) return;
-    this.#entries.set(entry, functionName);
+  add(
+    entry: ObjectEntry | undefined,
+    failure: { error: unknown; functionName: string },
+  ): void {
+    if (entry?.isAsked) return;
+    this.#failures.push({ ...failure, entry });
     this.#timer ??= afterMs(limits.failureUnaskedMs, () => this.tell());
   }
 
@@ -74,11 +84,11 @@ export class UnaskedFailures {
   async tell(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const entries = [...this.#entries];
-    this.#entries.clear();
-    for (const [entry, functionName] of entries) {
-      if (entry.isAsked) continue;
-      const error = await openFailure(entry.error, this.#values);
+    const failures = this.#failures;
+    this.#failures = [];
+    for (const { entry, functionName, error: failure } of failures) {
+      if (entry?.isAsked) continue;
+      const error = await openFailure(failure, this.#values);
       const text = error instanceof Error ? describe(error) : String(error);
       log.error(`task "${functionName}" failed and nobody asked: ${text}`);
     }

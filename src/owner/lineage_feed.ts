@@ -8,16 +8,21 @@
  * @module
  */
 import { afterMs, monotonicMs, type Timer, wallMs } from "../base/clock.ts";
+import { TaskError } from "../base/errors.ts";
 import { taskIdOf } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import type { LineageRow, TaskRow } from "../base/lineage.ts";
+import type {
+  JobRow,
+  LineageRow,
+  TaskOutcome,
+  TaskRow,
+} from "../base/lineage.ts";
 import { LineageBatcher } from "../store/lineage_batch.ts";
 import type { Peer } from "../wire/peer.ts";
-import type { ReplyFrame } from "../wire/task_frames.ts";
 import { HeldFailure } from "./failures.ts";
-import type { OwnerPort } from "./owner_port.ts";
-import { Status } from "./object_ref.ts";
+import type { AttemptEnd, OwnerPort } from "./owner_port.ts";
 import type { TaskRecord, TaskTemplate } from "./task_record.ts";
+import type { Values } from "./values.ts";
 
 /** Gathers the rows of one owner. */
 export class LineageFeed {
@@ -28,45 +33,46 @@ export class LineageFeed {
   readonly #counts = new Map<TaskTemplate, { count: number; runMs: number }>();
   #timer: Timer | undefined;
   #batchStartMs = 0;
+  #jobStartedAtMs = 0;
 
   constructor(owner: OwnerPort, node: Peer) {
     this.#owner = owner;
     this.#node = node;
   }
 
+  /** The program has begun; told by its driver. */
+  jobStarted(): void {
+    this.#jobStartedAtMs = wallMs();
+    this.#add(this.#jobRow());
+  }
+
+  /** The program ends as it should; one that is killed has no end. */
+  jobEnded(): void {
+    const finishedAtMs = wallMs();
+    this.#add({ ...this.#jobRow(), finishedAtMs, outcome: "finished" });
+  }
+
   /** An attempt ended and another follows. */
-  attempted(record: TaskRecord, outcome: "failed" | "crashed"): void {
-    this.#add({
-      ...this.#row(record),
-      state: outcome,
-      finishedAtMs: wallMs(),
-    });
+  attempted(
+    record: TaskRecord,
+    outcome: "failed" | "crashed",
+    how: AttemptEnd,
+  ): void {
+    this.#add(this.#row(record, outcome, how));
   }
 
   /** A task has its outcome. */
   settled(
     record: TaskRecord,
-    outcome: "finished" | "failed" | "cancelled",
-    reply?: ReplyFrame,
+    outcome: TaskOutcome,
+    how: AttemptEnd,
   ): void {
-    const runMs = reply?.runMs ?? 0;
+    const runMs = how.reply?.runMs ?? 0;
     const isShort = outcome === "finished" && record.attempt === 1 &&
-      runMs < limits.lineageRunMsMin &&
+      runMs < limits.lineageRunMsMin && !this.#owner.job.isLineageNamed &&
       record.submittedAtMs >= this.#batchStartMs;
-    if (isShort) {
-      this.#countIn(record, runMs);
-      return;
-    }
-    const nowMs = wallMs();
-    this.#add({
-      ...this.#row(record),
-      state: outcome,
-      ...(reply === undefined ? {} : {
-        startedAtMs: reply.startedAtMs,
-      }),
-      finishedAtMs: nowMs,
-      ...errorFields(record),
-    });
+    if (isShort) this.#countIn(record, runMs);
+    else this.#add(this.#row(record, outcome, how));
   }
 
   /** Sends what has gathered. */
@@ -92,18 +98,36 @@ export class LineageFeed {
     this.#node.notify("lineage.rows", { batch: this.#batcher.take() });
   }
 
-  #row(record: TaskRecord): TaskRow {
-    const worker = this.#owner.submitter.workerOf(record);
+  #jobRow(): JobRow {
+    const { jobId, mainModule } = this.#owner.job;
+    return {
+      kind: "job",
+      jobId,
+      script: mainModule,
+      driverPid: Deno.pid,
+      startedAtMs: this.#jobStartedAtMs,
+    };
+  }
+
+  #row(
+    record: TaskRecord,
+    state: TaskOutcome,
+    { reply, error }: AttemptEnd,
+  ): TaskRow {
+    const { workerPid } = record;
     return {
       kind: "task",
       taskId: taskIdOf(this.#owner.self, record.ordinal),
       attempt: record.attempt - 1,
       jobId: this.#owner.job.jobId,
       name: record.template.settings.name,
-      state: "waiting",
+      state,
       nodeId: this.#owner.job.nodeId,
-      ...(worker === undefined ? {} : { workerPid: worker.pid }),
+      ...(workerPid === undefined ? {} : { workerPid }),
       submittedAtMs: wallMs() - (monotonicMs() - record.submittedAtMs),
+      ...(reply === undefined ? {} : { startedAtMs: reply.startedAtMs }),
+      finishedAtMs: wallMs(),
+      ...(error === undefined ? {} : errorFields(error, this.#owner.values)),
     };
   }
 
@@ -130,12 +154,26 @@ export class LineageFeed {
   }
 }
 
+/** What the task's own code threw, or why it did not finish. */
 function errorFields(
-  record: TaskRecord,
-): Pick<TaskRow, "errorName" | "errorMessage"> {
-  const entry = record.returns[0];
-  if (entry?.status !== Status.failed) return {};
-  const { error } = entry;
-  if (error instanceof HeldFailure || !(error instanceof Error)) return {};
-  return { errorName: error.name, errorMessage: error.message };
+  failure: unknown,
+  values: Values,
+): Required<Pick<TaskRow, "errorName" | "errorMessage">> {
+  let opened = failure;
+  try {
+    if (failure instanceof HeldFailure) opened = values.open(failure.held);
+  } catch (error) {
+    opened = error; // Why it can't be read is all there is to keep.
+  }
+  if (opened instanceof Promise) {
+    opened.catch(() => {}); // Whoever asks for it is told.
+    return {
+      errorName: "TaskError",
+      errorMessage: "its error holds code or large arrays",
+    };
+  }
+  const error = opened instanceof TaskError ? opened.cause : opened;
+  return error instanceof Error
+    ? { errorName: error.name, errorMessage: error.message }
+    : { errorName: typeof error, errorMessage: Deno.inspect(error) };
 }

@@ -9,11 +9,14 @@
  */
 import { afterMs } from "../base/clock.ts";
 import {
+  OutOfMemoryError,
+  TaskCancelledError,
   TaskTimeoutError,
   TaskUnschedulableError,
   WorkerCrashedError,
 } from "../base/errors.ts";
 import { taskIdOf } from "../base/ids.ts";
+import type { TaskOutcome } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import type { CodeRef, HeldValue } from "../base/stored.ts";
 import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
@@ -27,7 +30,7 @@ import {
   writeProgress,
 } from "../wire/task_frames.ts";
 import { HeldFailure, openFailure, type UnaskedFailures } from "./failures.ts";
-import type { OwnerPort } from "./owner_port.ts";
+import type { AttemptEnd, OwnerPort } from "./owner_port.ts";
 import type { SubmitterEvents, WorkerEnding } from "./submitter.ts";
 import type { TaskRecord } from "./task_record.ts";
 
@@ -48,6 +51,7 @@ export class Outcomes implements SubmitterEvents {
   /** A worker answered a task or call. */
   replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void {
     clearTimeout(record.timer);
+    record.workerPid = from.remote?.pid;
     if (record.isAbandoned) {
       // Its refs were settled before; what came along is let go again.
       this.#owner.release(from, reply.pinToken);
@@ -74,6 +78,7 @@ export class Outcomes implements SubmitterEvents {
   /** A task lost its worker. */
   workerEnded(record: TaskRecord, ending: WorkerEnding): void {
     clearTimeout(record.timer);
+    record.workerPid = ending.pid;
     if (record.isAbandoned) {
       this.#owner.settle();
       return;
@@ -93,7 +98,10 @@ export class Outcomes implements SubmitterEvents {
     }
     if (verdict === "retry") {
       record.isAlone = true;
-      this.#newAttempt(record, "crashed");
+      this.#owner.lineage.attempted(record, "crashed", {
+        error: new WorkerCrashedError(`worker ${ending.pid} ended`),
+      });
+      record.attempt++;
     }
     this.#owner.submitter.requeue(record);
   }
@@ -112,14 +120,16 @@ export class Outcomes implements SubmitterEvents {
   }
 
   /** There will be no value. The error is the owner's own, or came encoded. */
-  fail(record: TaskRecord, error: unknown): void {
+  fail(record: TaskRecord, error: unknown, reply?: ReplyFrame): void {
     if (record.phase === "done") return;
-    this.#settle(record, "failed");
+    this.#settle(record, outcomeOf(error), { error, reply });
     record.sink?.ended(error);
     for (const entry of record.returns) entry.reject(error);
-    const first = record.returns[0];
-    if (first !== undefined) {
-      this.#unasked.add(first, record.template.settings.name);
+    if (record.sink === undefined) {
+      this.#unasked.add(record.returns[0], {
+        error,
+        functionName: record.template.settings.name,
+      });
     }
     this.#owner.settle();
   }
@@ -212,34 +222,30 @@ export class Outcomes implements SubmitterEvents {
     received: HeldValue[],
   ): void {
     if (reply.outcome === Outcome.failed) {
-      this.#failed(record, received[0]!);
+      this.#failed(record, received[0]!, reply);
       return;
     }
-    this.#settle(record, "finished", reply);
+    this.#settle(record, "finished", { reply });
     record.returns.forEach((entry, index) => entry.resolve(received[index]!));
     record.sink?.ended(undefined);
     this.#owner.settle();
   }
 
-  #failed(record: TaskRecord, held: HeldValue): void {
+  #failed(record: TaskRecord, held: HeldValue, reply: ReplyFrame): void {
     const { isRetryable, maxRetries } = record.template.settings;
     const failure = new HeldFailure(held);
     if (isRetryable === undefined || !mayRetry({ ...record, maxRetries })) {
-      this.fail(record, failure);
+      this.fail(record, failure, reply);
       return;
     }
     openFailure(failure, this.#owner.values).then((error) => {
       const cause = error instanceof Error ? error.cause : error;
       if (record.phase === "done") return;
-      if (!isRetryable(cause)) return this.fail(record, failure);
-      this.#newAttempt(record, "failed");
+      if (!isRetryable(cause)) return this.fail(record, failure, reply);
+      this.#owner.lineage.attempted(record, "failed", { error, reply });
+      record.attempt++;
       this.#owner.submitter.requeue(record);
     }).catch((error) => this.fail(record, error));
-  }
-
-  #newAttempt(record: TaskRecord, outcome: "failed" | "crashed"): void {
-    this.#owner.lineage.attempted(record, outcome);
-    record.attempt++;
   }
 
   async #crashed(record: TaskRecord, ending: WorkerEnding): Promise<void> {
@@ -257,6 +263,15 @@ export class Outcomes implements SubmitterEvents {
       ? ""
       : `. The last it wrote to stderr: ${fate.stderrTail}`;
     const why = fate.reason === undefined ? "" : ` (${fate.reason})`;
+    if (/JavaScript (?:heap )?out of memory/.test(fate.stderrTail ?? "")) {
+      this.fail(
+        record,
+        new OutOfMemoryError(
+          `Cannot finish task "${name}": its worker ${ending.pid} ran out of memory (${how}) after ${runs}`,
+        ),
+      );
+      return;
+    }
     this.fail(
       record,
       new WorkerCrashedError(
@@ -295,7 +310,7 @@ export class Outcomes implements SubmitterEvents {
   /** Its refs are settled while its worker still runs it. */
   #abandon(record: TaskRecord, error: Error): void {
     if (record.phase === "done") return;
-    this.#settle(record, "cancelled");
+    this.#settle(record, outcomeOf(error), { error });
     record.isAbandoned = true;
     record.sink?.ended(error);
     for (const entry of record.returns) entry.reject(error);
@@ -303,15 +318,22 @@ export class Outcomes implements SubmitterEvents {
 
   #settle(
     record: TaskRecord,
-    outcome: "finished" | "failed" | "cancelled",
-    reply?: ReplyFrame,
+    outcome: TaskOutcome,
+    how: AttemptEnd,
   ): void {
     clearTimeout(record.timer);
     record.phase = "done";
     for (const entry of record.returns) entry.producer = undefined;
-    this.#owner.lineage.settled(record, outcome, reply);
+    this.#owner.lineage.settled(record, outcome, how);
     this.#owner.closed(record);
   }
+}
+
+function outcomeOf(error: unknown): TaskOutcome {
+  if (error instanceof TaskCancelledError) return "cancelled";
+  const isCrash = error instanceof WorkerCrashedError ||
+    error instanceof OutOfMemoryError;
+  return isCrash ? "crashed" : "failed";
 }
 
 function amounts(resources: Record<string, number>): string {

@@ -295,12 +295,7 @@ export class Owner implements OwnerPort {
 
   /** Throws unless a ref belongs to a process of this run. */
   assertKnown(ref: ObjectRef<unknown>): void {
-    const entry = entryOfRef(ref);
-    if (entry.ownerId !== this.self && !this.references.borrows(entry)) {
-      throw new TypeError(
-        `Cannot use ref ${entry.id}: it belongs to another or an ended runtime`,
-      );
-    }
+    this.references.assertKnown(ref);
   }
 
   /** Gives the memory of objects back now. */

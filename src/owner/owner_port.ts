@@ -4,6 +4,7 @@
  * @module
  */
 import type { ProcessId } from "../base/ids.ts";
+import type { TaskOutcome } from "../base/lineage.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { JobInfo, Requests } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
@@ -47,13 +48,23 @@ export interface OutcomePort {
   fail(record: TaskRecord, error: unknown): void;
 }
 
+/** How an attempt ended, as far as it is known. */
+export interface AttemptEnd {
+  readonly reply?: ReplyFrame | undefined;
+  readonly error?: unknown;
+}
+
 /** Lineage, as far as outcomes need it. */
 export interface LineagePort {
-  attempted(record: TaskRecord, outcome: "failed" | "crashed"): void;
+  attempted(
+    record: TaskRecord,
+    outcome: "failed" | "crashed",
+    how: AttemptEnd,
+  ): void;
   settled(
     record: TaskRecord,
-    outcome: "finished" | "failed" | "cancelled",
-    reply?: ReplyFrame,
+    outcome: TaskOutcome,
+    how: AttemptEnd,
   ): void;
 }
 

@@ -105,9 +105,14 @@ export class References {
     return this.#shared.get(keyOf(key));
   }
 
-  /** Whether an entry is one that this process borrows. */
-  borrows(entry: ObjectEntry): boolean {
-    return this.#borrowed.get(entry.ownerId)?.get(keyOf(entry)) === entry;
+  /** Throws unless a ref belongs to a process of this run. */
+  assertKnown(ref: ObjectRef<unknown>): void {
+    const entry = entryOfRef(ref);
+    if (entry.ownerId === this.#self) return;
+    if (this.#borrowed.get(entry.ownerId)?.get(keyOf(entry)) === entry) return;
+    throw new TypeError(
+      `Cannot use ref ${entry.id}: it belongs to another or an ended runtime`,
+    );
   }
 
   /** A process took its first handle on these. Answers which are not there. */

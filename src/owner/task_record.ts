@@ -70,6 +70,8 @@ export class TaskRecord implements Queueable {
   /** The task was settled before its worker answered: cancelled, or over time. */
   isAbandoned = false;
   timer: Timer | undefined;
+  /** The worker of the last attempt that ended. */
+  workerPid: number | undefined;
 
   constructor(init: {
     ordinal: number;

@@ -87,6 +87,7 @@ export class Values {
       constructor: ObjectRef,
       tracked: true,
       toFields: (ref: ObjectRef<unknown>) => {
+        this.#references.assertKnown(ref);
         const { ownerId, ordinal, index } = entryOfRef(ref);
         return [ownerId, ordinal, index];
       },

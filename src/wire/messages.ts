@@ -84,6 +84,8 @@ export interface JobInfo {
   mainModule: string;
   /** Where actors' names count. */
   namespace: string;
+  /** The lineage file is one that the program named: each task is a row there. */
+  isLineageNamed: boolean;
 }
 
 /** A process says what it is. */
