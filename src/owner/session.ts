@@ -8,7 +8,11 @@
  */
 import { type ActorId, newProcessId, type ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import { createSharedPage, isSharedMemoryAvailable } from "../store/segment.ts";
+import {
+  closeLibc,
+  createSharedPage,
+  isSharedMemoryAvailable,
+} from "../store/segment.ts";
 import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { JobInfo, Role } from "../wire/messages.ts";
 import { Network, socketPath } from "../wire/network.ts";
@@ -140,6 +144,7 @@ function assemble(
       if (!node.isEnded) await node.flush();
       page?.close();
       await network.close();
+      closeLibc();
     },
   };
 }

@@ -89,13 +89,19 @@ export class SystemCallError extends Error {
   }
 }
 
-let loaded: Libc | undefined;
+let loaded: Deno.DynamicLibrary<typeof symbols> | undefined;
 let isAvailable: boolean | undefined;
 
 /** The C library; opened by the first call. */
 export function libc(): Libc {
-  loaded ??= Deno.dlopen("libc.so.6", symbols).symbols;
-  return loaded;
+  loaded ??= Deno.dlopen("libc.so.6", symbols);
+  return loaded.symbols;
+}
+
+/** Lets go of the C library; mappings stay, and the next call opens it again. */
+export function closeLibc(): void {
+  loaded?.close();
+  loaded = undefined;
 }
 
 /** The error of the call that just failed: read it before any other call. */

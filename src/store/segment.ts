@@ -23,6 +23,7 @@ import {
 } from "./ffi.ts";
 
 export {
+  closeLibc,
   dieWithParent,
   isSharedMemoryAvailable,
   SystemCallError,
