@@ -8,23 +8,17 @@
  * @module
  */
 import { assert } from "../base/errors.ts";
-import { afterMs } from "../base/clock.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import type { ResourceAmounts } from "../base/spec.ts";
 import { type CodeRef } from "../base/stored.ts";
-import { loadOf, recordRun, TaskQueue } from "../state/pipelines.ts";
+import { recordRun, TaskQueue } from "../state/pipelines.ts";
 import { ClaimPage, ClaimSlots, ClaimState } from "../wire/claims.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";
 import { noSlot, type ReplyFrame } from "../wire/task_frames.ts";
-import {
-  type LeaseLink,
-  wantsNoCompany,
-  type WorkerLink,
-  writeTaskTo,
-} from "./lease_link.ts";
+import { LeaseHolder, type SchedulingClass } from "./lease_holder.ts";
+import { type LeaseLink, type WorkerLink, writeTaskTo } from "./lease_link.ts";
 import type { TaskRecord } from "./task_record.ts";
 import type { Progress } from "../state/retries.ts";
 
@@ -48,17 +42,6 @@ export interface WorkerEnding {
   fate: Promise<Fate>;
 }
 
-interface SchedulingClass {
-  readonly key: string;
-  readonly resources: ResourceAmounts;
-  readonly queue: TaskQueue<TaskRecord>;
-  /** What its lease requests are judged by. */
-  latest: TaskRecord;
-  readonly leases: Map<LeaseId, LeaseLink>;
-  /** Lease requests under way. */
-  readonly requests: LeaseId[];
-}
-
 /** The claims of one owner: its page, and where workers find it. */
 export interface Claims {
   readonly page: ClaimPage;
@@ -69,17 +52,13 @@ export interface Claims {
 
 /** Submits the tasks of one process. */
 export class Submitter {
-  readonly #self: ProcessId;
   readonly #node: Peer;
-  readonly #network: Network;
+  readonly #leases: LeaseHolder;
   readonly #events: SubmitterEvents;
   readonly #claims: Claims | undefined;
   readonly #classes = new Map<string, SchedulingClass>();
   readonly #inFlight = new Map<number, TaskRecord>();
-  readonly #workers = new Map<ProcessId, WorkerLink>();
-  readonly #leaseClasses = new Map<LeaseId, SchedulingClass>();
   readonly #dirty = new Set<SchedulingClass>();
-  #nextLeaseNo = 1;
   #isPumpScheduled = false;
   #isClosed = false;
 
@@ -88,9 +67,15 @@ export class Submitter {
     rooms: { node: Peer; network: Network; claims: Claims | undefined },
     events: SubmitterEvents,
   ) {
-    this.#self = self;
     this.#node = rooms.node;
-    this.#network = rooms.network;
+    this.#leases = new LeaseHolder(self, rooms, {
+      changed: (schedulingClass) => this.#wake(schedulingClass),
+      connected: (worker) => this.#greet(worker),
+      workerEnded: (worker) => this.#workerEnded(worker),
+      unschedulable: (schedulingClass, reason) =>
+        this.#dropAll(schedulingClass, reason),
+      isSurplus: ({ queue }) => queue.requestsWanted(this.#isUnstarted) < 0,
+    });
     this.#claims = rooms.claims;
     this.#events = events;
   }
@@ -151,20 +136,13 @@ export class Submitter {
 
   /** The frame of a task taken back was consumed: its slot is free. */
   onSkipped(slot: number, from: Peer): void {
-    const worker = this.#workers.get(from.remote!.processId);
+    const worker = this.#leases.worker(from.remote!.processId);
     if (worker?.revokedSlots.delete(slot)) this.#claims?.slots.give(slot);
   }
 
   /** The node wants a lease back. */
   onReclaim(leaseId: LeaseId): void {
-    const schedulingClass = this.#leaseClasses.get(leaseId);
-    const link = schedulingClass?.leases.get(leaseId);
-    if (schedulingClass === undefined || link === undefined) return;
-    link.pipeline.isClosing = true;
-    if (link.pipeline.inFlight.size === 0) {
-      this.#return(schedulingClass, link);
-      this.#wake(schedulingClass);
-    }
+    this.#leases.reclaimed(leaseId);
   }
 
   /** How many tasks wait to be pushed. */
@@ -179,7 +157,7 @@ export class Submitter {
     this.#isClosed = true;
     for (const schedulingClass of this.#classes.values()) {
       for (const link of schedulingClass.leases.values()) {
-        clearTimeout(link.idleTimer);
+        this.#leases.busy(link);
       }
     }
   }
@@ -228,11 +206,11 @@ export class Submitter {
       this.#push(next.task, link);
     }
     let wanted = queue.requestsWanted(this.#isUnstarted);
-    if (wanted < 0) this.#withdraw(schedulingClass, -wanted);
-    for (; wanted > 0; wanted--) this.#request(schedulingClass);
+    if (wanted < 0) this.#leases.withdraw(schedulingClass, -wanted);
+    for (; wanted > 0; wanted--) this.#leases.request(schedulingClass);
     if (queue.queuedCount === 0) this.#balance(schedulingClass);
     for (const link of leases.values()) {
-      this.#setIdleTimer(schedulingClass, link);
+      this.#leases.tend(schedulingClass, link);
     }
   }
 
@@ -246,8 +224,7 @@ export class Submitter {
       this.#claims!.page.open(slot, record.generation);
     }
     this.#inFlight.set(record.ordinal, record);
-    clearTimeout(link.idleTimer);
-    link.idleTimer = undefined;
+    this.#leases.busy(link);
     writeTaskTo(link, record, this.#events.codeOf(record));
   }
 
@@ -298,123 +275,14 @@ export class Submitter {
     record.slot = noSlot;
   }
 
-  #request(schedulingClass: SchedulingClass): void {
-    const { queue, resources, key, latest, requests } = schedulingClass;
-    const leaseNo = this.#nextLeaseNo++;
-    const leaseId = this.#self + leaseNo.toString(16) as LeaseId;
-    queue.requested();
-    requests.push(leaseId);
-    this.#node.request("lease.request", {
-      leaseId,
-      needs: {
-        classKey: key,
-        resources,
-        depth: latest.depth,
-        isAlone: wantsNoCompany(latest),
-        isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
-      },
-    }).then(async (answer) => {
-      requests.splice(requests.indexOf(leaseId), 1);
-      if (answer.kind === "granted") {
-        await this.#granted(schedulingClass, leaseId, { ...answer, leaseNo });
-        return;
-      }
-      queue.refused();
-      if (answer.kind === "unschedulable") {
-        this.#dropAll(schedulingClass, answer.reason);
-      } else this.#wake(schedulingClass);
-    }).catch((error) => {
-      // Without a node all that is open is failed by the session.
-      if (!this.#node.isEnded) throw error;
-    });
-  }
-
-  /** Requests that no work is left for; the node answers each. */
-  #withdraw({ requests }: SchedulingClass, count: number): void {
-    const leaseIds = requests.slice(-count);
-    if (leaseIds.length > 0) this.#node.notify("lease.withdraw", { leaseIds });
-  }
-
-  async #granted(
-    schedulingClass: SchedulingClass,
-    leaseId: LeaseId,
-    { leaseNo, ...grant }: {
-      leaseNo: number;
-      processId: ProcessId;
-      pid: number;
-    },
-  ): Promise<void> {
-    const { queue, leases } = schedulingClass;
-    const isSurplus = queue.requestsWanted(this.#isUnstarted) < 0;
-    const worker = isSurplus ? undefined : await this.#link(grant);
-    if (worker === undefined) {
-      queue.refused();
-      this.#node.notify("lease.return", { leaseId });
-      this.#wake(schedulingClass);
-      return;
-    }
-    const old = [...leases.values()].find((link) => link.worker === worker);
-    if (old === undefined) {
-      const pipeline = queue.granted(leaseId);
-      leases.set(leaseId, { worker, pipeline, leaseNo, idleTimer: undefined });
-    } else this.#renew(schedulingClass, { old, leaseId, leaseNo });
-    this.#leaseClasses.set(leaseId, schedulingClass);
-    this.#wake(schedulingClass);
-  }
-
-  /** A further lease of a worker whose tasks wait: one is enough. */
-  #renew(
-    { queue, leases }: SchedulingClass,
-    { old, leaseId, leaseNo }: {
-      old: LeaseLink;
-      leaseId: LeaseId;
-      leaseNo: number;
-    },
-  ): void {
-    const oldId = old.pipeline.leaseId;
-    queue.renewed(oldId, leaseId);
-    leases.delete(oldId);
-    leases.set(leaseId, old);
-    old.leaseNo = leaseNo;
-    this.#leaseClasses.delete(oldId);
-    this.#node.notify("lease.return", { leaseId: oldId });
-  }
-
-  /** The connection to a worker; undefined if it ended meanwhile. */
-  async #link(
-    grant: { processId: ProcessId; pid: number },
-  ): Promise<WorkerLink | undefined> {
-    const known = this.#workers.get(grant.processId);
-    if (known !== undefined) return known;
-    try {
-      const peer = await this.#network.peer(grant.processId);
-      const again = this.#workers.get(grant.processId);
-      if (again !== undefined) return again;
-      const worker: WorkerLink = {
-        processId: grant.processId,
-        pid: grant.pid,
-        peer,
-        functionNos: new Set(),
-        revokedSlots: new Set(),
-        isKilled: false,
-      };
-      this.#workers.set(grant.processId, worker);
-      if (this.#claims !== undefined) {
-        peer.notify("owner.page", {
-          path: this.#claims.path,
-          slots: this.#claims.page.slotCount,
-        });
-      }
-      peer.closed.then(() => this.#workerEnded(worker));
-      return worker;
-    } catch {
-      // It ended between grant and greeting: the node hears of it by itself.
-      return undefined;
-    }
+  /** The first words to a worker: where its claims are. */
+  #greet({ peer }: WorkerLink): void {
+    if (this.#claims === undefined) return;
+    const { path, page } = this.#claims;
+    peer.notify("owner.page", { path, slots: page.slotCount });
   }
 
   #workerEnded(worker: WorkerLink): void {
-    this.#workers.delete(worker.processId);
     for (const slot of worker.revokedSlots) this.#claims?.slots.give(slot);
     if (this.#isClosed) return;
     const fate = this.#node.request("worker.fate", {
@@ -422,12 +290,9 @@ export class Submitter {
     });
     fate.catch(() => {}); // Whoever needs it awaits it.
     for (const schedulingClass of this.#classes.values()) {
-      for (const [leaseId, link] of schedulingClass.leases) {
+      for (const link of [...schedulingClass.leases.values()]) {
         if (link.worker !== worker) continue;
-        const tasks = schedulingClass.queue.ended(leaseId);
-        schedulingClass.leases.delete(leaseId);
-        this.#leaseClasses.delete(leaseId);
-        clearTimeout(link.idleTimer);
+        const tasks = this.#leases.ended(schedulingClass, link);
         for (const record of tasks.reverse()) {
           this.#lost(record, { worker, fate });
         }
@@ -464,42 +329,6 @@ export class Submitter {
       case ClaimState.running:
         return "running";
     }
-  }
-
-  #setIdleTimer(schedulingClass: SchedulingClass, link: LeaseLink): void {
-    if (link.pipeline.inFlight.size > 0) {
-      clearTimeout(link.idleTimer);
-      link.idleTimer = undefined;
-      if (loadOf(link.pipeline) === 0) this.#rest(link);
-      return;
-    }
-    if (link.pipeline.isClosing) {
-      this.#return(schedulingClass, link);
-      return;
-    }
-    if (link.idleTimer !== undefined) return;
-    link.idleTimer = afterMs(limits.leaseLingerMs, () => {
-      link.idleTimer = undefined;
-      if (link.pipeline.inFlight.size === 0) {
-        this.#return(schedulingClass, link);
-      }
-    });
-  }
-
-  /** All that rides a lease waits, and there is no more: its CPU is free. */
-  #rest({ pipeline }: LeaseLink): void {
-    if (pipeline.isClosing) return;
-    pipeline.isClosing = true;
-    this.#node.notify("lease.rest", { leaseId: pipeline.leaseId });
-  }
-
-  #return(schedulingClass: SchedulingClass, link: LeaseLink): void {
-    const { leaseId } = link.pipeline;
-    clearTimeout(link.idleTimer);
-    schedulingClass.queue.ended(leaseId);
-    schedulingClass.leases.delete(leaseId);
-    this.#leaseClasses.delete(leaseId);
-    this.#node.notify("lease.return", { leaseId });
   }
 
   #dropAll(schedulingClass: SchedulingClass, reason: string): void {

@@ -1,0 +1,259 @@
+/**
+ * The leases of one owner: asked for, linked to their workers, kept while
+ * there is work, given back.
+ *
+ * How many are wanted is known to each class's queue (`state/pipelines.ts`);
+ * what is pushed over them is `submitter.ts`.
+ *
+ * @module
+ */
+import { afterMs } from "../base/clock.ts";
+import type { LeaseId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import { loadOf, type TaskQueue } from "../state/pipelines.ts";
+import type { Requests } from "../wire/messages.ts";
+import type { Network } from "../wire/network.ts";
+import type { Peer } from "../wire/peer.ts";
+import {
+  type LeaseLink,
+  wantsNoCompany,
+  type WorkerLink,
+} from "./lease_link.ts";
+import type { TaskRecord } from "./task_record.ts";
+
+/** Tasks that may ride the same leases. */
+export interface SchedulingClass {
+  readonly key: string;
+  readonly resources: ResourceAmounts;
+  readonly queue: TaskQueue<TaskRecord>;
+  /** What its lease requests are judged by. */
+  latest: TaskRecord;
+  readonly leases: Map<LeaseId, LeaseLink>;
+  /** Lease requests under way. */
+  readonly requests: LeaseId[];
+}
+
+/** What the holder tells the submitter of. */
+export interface LeaseEvents {
+  /** A class has leases more, or fewer requests. */
+  changed(schedulingClass: SchedulingClass): void;
+  /** A worker was connected to for the first time. */
+  connected(worker: WorkerLink): void;
+  /** A connection ended, and all that came over it was handled. */
+  workerEnded(worker: WorkerLink): void;
+  /** No node will ever run tasks of this class. */
+  unschedulable(schedulingClass: SchedulingClass, reason: string): void;
+  /** Whether a class has more requests under way than work. */
+  isSurplus(schedulingClass: SchedulingClass): boolean;
+}
+
+type Grant = Extract<Requests["lease.request"]["answer"], { kind: "granted" }>;
+
+/** Holds the leases of one process. */
+export class LeaseHolder {
+  readonly #self: ProcessId;
+  readonly #node: Peer;
+  readonly #network: Network;
+  readonly #events: LeaseEvents;
+  readonly #workers = new Map<ProcessId, WorkerLink>();
+  readonly #classes = new Map<LeaseId, SchedulingClass>();
+  /** Wanted back before they were linked. */
+  readonly #reclaimedEarly = new Set<LeaseId>();
+  #nextLeaseNo = 1;
+
+  constructor(
+    self: ProcessId,
+    rooms: { node: Peer; network: Network },
+    events: LeaseEvents,
+  ) {
+    this.#self = self;
+    this.#node = rooms.node;
+    this.#network = rooms.network;
+    this.#events = events;
+  }
+
+  /** The worker behind a process id, while connected. */
+  worker(processId: ProcessId): WorkerLink | undefined {
+    return this.#workers.get(processId);
+  }
+
+  /** Asks for one more lease. */
+  request(schedulingClass: SchedulingClass): void {
+    const { queue, resources, key, latest, requests } = schedulingClass;
+    const leaseNo = this.#nextLeaseNo++;
+    const leaseId = this.#self + leaseNo.toString(16) as LeaseId;
+    queue.requested();
+    requests.push(leaseId);
+    this.#node.request("lease.request", {
+      leaseId,
+      needs: {
+        classKey: key,
+        resources,
+        depth: latest.depth,
+        isAlone: wantsNoCompany(latest),
+        isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
+      },
+    }).then((answer) => {
+      const at = requests.indexOf(leaseId);
+      if (at >= 0) requests.splice(at, 1);
+      // One that was withdrawn may have been granted just before.
+      else if (answer.kind === "granted") return this.#giveBack(leaseId);
+      else return;
+      if (answer.kind === "granted") {
+        return this.#granted(schedulingClass, { leaseId, leaseNo, ...answer });
+      }
+      queue.refused();
+      if (answer.kind === "unschedulable") {
+        this.#events.unschedulable(schedulingClass, answer.reason);
+      } else this.#events.changed(schedulingClass);
+    }).catch((error) => {
+      // Without a node all that is open is failed by the session.
+      if (!this.#node.isEnded) log.error(`lease ${leaseId} was lost: ${error}`);
+    });
+  }
+
+  /** Takes back requests that no work is left for. */
+  withdraw({ requests, queue }: SchedulingClass, count: number): void {
+    const leaseIds = requests.splice(Math.max(0, requests.length - count));
+    for (let left = leaseIds.length; left > 0; left--) queue.refused();
+    if (leaseIds.length > 0) this.#node.notify("lease.withdraw", { leaseIds });
+  }
+
+  /** The node wants a lease back. */
+  reclaimed(leaseId: LeaseId): void {
+    const schedulingClass = this.#classes.get(leaseId);
+    const link = schedulingClass?.leases.get(leaseId);
+    if (schedulingClass === undefined || link === undefined) {
+      this.#reclaimedEarly.add(leaseId);
+      return;
+    }
+    link.pipeline.isClosing = true;
+    if (link.pipeline.inFlight.size > 0) return;
+    this.#return(schedulingClass, link);
+    this.#events.changed(schedulingClass);
+  }
+
+  /** Looks at a lease after pushes and replies: one without work is given back in time. */
+  tend(schedulingClass: SchedulingClass, link: LeaseLink): void {
+    const { pipeline } = link;
+    if (pipeline.inFlight.size > 0) {
+      this.busy(link);
+      if (loadOf(pipeline) === 0) this.#rest(link);
+    } else if (pipeline.isClosing) this.#return(schedulingClass, link);
+    else {
+      link.idleTimer ??= afterMs(limits.leaseLingerMs, () => {
+        link.idleTimer = undefined;
+        if (pipeline.inFlight.size === 0) this.#return(schedulingClass, link);
+      });
+    }
+  }
+
+  /** A lease has work. */
+  busy(link: LeaseLink): void {
+    clearTimeout(link.idleTimer);
+    link.idleTimer = undefined;
+  }
+
+  /** A lease ended with its worker: what was in flight over it. */
+  ended(schedulingClass: SchedulingClass, link: LeaseLink): TaskRecord[] {
+    const { leaseId } = link.pipeline;
+    this.busy(link);
+    this.#classes.delete(leaseId);
+    schedulingClass.leases.delete(leaseId);
+    return schedulingClass.queue.ended(leaseId);
+  }
+
+  async #granted(
+    schedulingClass: SchedulingClass,
+    grant: Grant & { leaseId: LeaseId; leaseNo: number },
+  ): Promise<void> {
+    const { queue, leases } = schedulingClass;
+    const { leaseId, leaseNo } = grant;
+    const isSurplus = this.#events.isSurplus(schedulingClass);
+    const worker = isSurplus ? undefined : await this.#link(grant);
+    if (worker === undefined) {
+      queue.refused();
+      this.#giveBack(leaseId);
+      this.#events.changed(schedulingClass);
+      return;
+    }
+    const old = [...leases.values()].find((link) => link.worker === worker);
+    if (old === undefined) {
+      const pipeline = queue.granted(leaseId);
+      leases.set(leaseId, { worker, pipeline, leaseNo, idleTimer: undefined });
+    } else this.#renew(schedulingClass, { old, leaseId, leaseNo });
+    this.#classes.set(leaseId, schedulingClass);
+    this.#events.changed(schedulingClass);
+    // Given back unused it would only be asked for again: one load rides first.
+    if (this.#reclaimedEarly.delete(leaseId)) {
+      queueMicrotask(() => this.reclaimed(leaseId));
+    }
+  }
+
+  /** A further lease of a worker whose tasks wait: one is enough. */
+  #renew(
+    { queue, leases }: SchedulingClass,
+    { old, leaseId, leaseNo }: {
+      old: LeaseLink;
+      leaseId: LeaseId;
+      leaseNo: number;
+    },
+  ): void {
+    const oldId = old.pipeline.leaseId;
+    queue.renewed(oldId, leaseId);
+    leases.delete(oldId);
+    leases.set(leaseId, old);
+    old.leaseNo = leaseNo;
+    this.#classes.delete(oldId);
+    this.#giveBack(oldId);
+  }
+
+  /** The connection to a worker; undefined if it ended meanwhile. */
+  async #link({ processId, pid }: Grant): Promise<WorkerLink | undefined> {
+    const known = this.#workers.get(processId);
+    if (known !== undefined) return known;
+    try {
+      const peer = await this.#network.peer(processId);
+      const again = this.#workers.get(processId);
+      if (again !== undefined) return again;
+      const worker: WorkerLink = {
+        processId,
+        pid,
+        peer,
+        functionNos: new Set(),
+        revokedSlots: new Set(),
+        isKilled: false,
+      };
+      this.#workers.set(processId, worker);
+      this.#events.connected(worker);
+      peer.closed.then(() => {
+        this.#workers.delete(processId);
+        this.#events.workerEnded(worker);
+      });
+      return worker;
+    } catch {
+      // It ended between grant and greeting: the node hears of it by itself.
+      return undefined;
+    }
+  }
+
+  /** All that rides a lease waits, and there is no more: its CPU is free. */
+  #rest({ pipeline }: LeaseLink): void {
+    if (pipeline.isClosing) return;
+    pipeline.isClosing = true;
+    this.#node.notify("lease.rest", { leaseId: pipeline.leaseId });
+  }
+
+  #return(schedulingClass: SchedulingClass, link: LeaseLink): void {
+    const { leaseId } = link.pipeline;
+    this.ended(schedulingClass, link);
+    this.#giveBack(leaseId);
+  }
+
+  #giveBack(leaseId: LeaseId): void {
+    this.#reclaimedEarly.delete(leaseId);
+    this.#node.notify("lease.return", { leaseId });
+  }
+}
