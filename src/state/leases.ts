@@ -1,16 +1,7 @@
 /**
  * The lease table of one node: which requests wait, and who holds which worker.
  *
- * 1. A request that fits is given an idle worker.
- * 2. A worker whose tasks all wait inside the runtime has given its CPU back
- *    and may take guests: requests of its own tasks, requests as deeply
- *    nested as what waits there, and tasks known to be short; so that a
- *    resumed parent does not sit behind a stranger's computation.
- * 3. Else a worker is started, as long as the resources bound the number; for
- *    strangers of waiting workers a few more.
- * 4. Where all workers wait and none may start, anybody is a guest anywhere:
- *    progress comes before latency.
- *
+ * Which worker a request is given is told by `worker_choice.ts`.
  * Pure. A method is told what happened and returns what to do; `node/node.ts`
  * does it.
  *
@@ -20,9 +11,13 @@ import { assert } from "../base/errors.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
 import type { LeaseNeeds, ResourceAmounts } from "../base/spec.ts";
 import { ResourcePool, type ResourceUnits, toUnits } from "./resources.ts";
-
-/** Names a worker in its node's table, before its process has an id. */
-export type WorkerNo = number;
+import {
+  chooseWorker,
+  type Company,
+  isIdle,
+  type WorkerNo,
+  type WorkerState,
+} from "./worker_choice.ts";
 
 /** What the node must do after an event, in order. */
 export type LeaseCommand =
@@ -55,21 +50,6 @@ interface Granted extends Waiting {
   /** Its CPU is given back while its worker waits. */
   isCpuReleased: boolean;
   isReclaimed: boolean;
-}
-
-interface WorkerState {
-  processId: ProcessId | undefined;
-  leases: Set<LeaseId>;
-  /** What waits there, while nothing computes. */
-  blocked: Company | undefined;
-}
-
-/** Tasks that wait inside the runtime, in one worker. */
-export interface Company {
-  /** Depth of the shallowest. */
-  depth: number;
-  /** One of them must not share its worker with strangers. */
-  isAlone: boolean;
 }
 
 /** Grants workers to owners, the more deeply nested first, then first come first served. */
@@ -302,33 +282,13 @@ export class LeaseTable {
     return commands;
   }
 
+  /** A guest that was granted but has not begun counts as its worker's computation. */
   #workerFor(request: Waiting): WorkerNo | undefined {
-    let guest: WorkerNo | undefined;
-    let anyBlocked: WorkerNo | undefined;
-    let isAllBlocked = true;
-    for (const [workerNo, worker] of this.#workers) {
-      if (isIdle(worker)) return workerNo;
-      if (worker.blocked === undefined) {
-        isAllBlocked = false;
-        continue;
-      }
-      if (!this.#isCpuFreeAt(worker)) continue;
-      anyBlocked = workerNo;
-      if (worker.processId === request.ownerId) guest = workerNo;
-      else if (isWelcome(request.needs, worker.blocked)) {
-        guest ??= workerNo;
-      }
-    }
-    if (guest !== undefined) return guest;
-    return isAllBlocked && !this.#mayStart() ? anyBlocked : undefined;
-  }
-
-  /** A guest that was granted but has not begun still counts as this worker's computation. */
-  #isCpuFreeAt(worker: WorkerState): boolean {
-    for (const leaseId of worker.leases) {
-      if (!this.#granted.get(leaseId)!.isCpuReleased) return false;
-    }
-    return true;
+    return chooseWorker(this.#workers, request, {
+      isCpuFreeAt: ({ leases }) =>
+        leases.values().every((id) => this.#granted.get(id)!.isCpuReleased),
+      mayStart: this.#mayStart(),
+    });
   }
 
   #mayStart(): boolean {
@@ -416,15 +376,6 @@ export class LeaseTable {
 
 function grantOf({ leaseId, workerNo }: Granted): LeaseCommand {
   return { kind: "grant", leaseId, workerNo };
-}
-
-function isIdle(worker: WorkerState): boolean {
-  return worker.processId !== undefined && worker.leases.size === 0;
-}
-
-function isWelcome(needs: LeaseNeeds, company: Company): boolean {
-  if (needs.isAlone || company.isAlone) return false;
-  return needs.isShort || (needs.depth > 0 && needs.depth >= company.depth);
 }
 
 function cpuOf(lease: Granted): ResourceUnits {
