@@ -58,8 +58,8 @@ async function run(data: NodeThreadData): Promise<void> {
         Deno.permissions.querySync({ name }).state === "granted",
     }),
     entries: {
-      worker: import.meta.resolve("./worker_entry.ts"),
-      host: import.meta.resolve("./host_entry.ts"),
+      worker: new URL("./worker_entry.ts", import.meta.url).href,
+      host: new URL("./host_entry.ts", import.meta.url).href,
     },
   }, { printer, reaper });
   // The file opens while workers start: a bad one ends the session.

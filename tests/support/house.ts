@@ -19,7 +19,14 @@ const layers: readonly (readonly string[])[] = [
   ["src/wire/", "src/state/", "src/store/", "src/code/"],
   ["src/owner/", "src/node/", "src/head/"],
   ["src/client/", "src/worker/"],
-  ["src/cluster.ts"],
+  [
+    "src/node_entry.ts",
+    "src/worker_entry.ts",
+    "src/host_entry.ts",
+    "src/actor_entry.ts",
+  ],
+  ["src/cluster.ts", "src/cli/"],
+  ["src/runtime.ts"],
   ["mod.ts", "cli.ts"],
 ];
 
