@@ -46,10 +46,12 @@ async function bench(options: Options): Promise<number> {
 
   await using harness = new Harness(commands, pace);
   // The contenders have process groups of their own: Ctrl-C does not reach them.
-  Deno.addSignalListener("SIGINT", () => {
-    harness.kill();
-    Deno.exit(130);
-  });
+  for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    Deno.addSignalListener(signal, () => {
+      harness.kill();
+      Deno.exit(status);
+    });
+  }
   console.log(table.header());
   for (const row of rows) {
     const outcomes = await harness.run(row);

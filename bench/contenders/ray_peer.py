@@ -6,8 +6,10 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -316,7 +318,19 @@ def serve():
             tell({"kind": "failed", "message": repr(error)})
 
 
+def end_with_bench():
+    """A row that hangs would never hear of a killed bench: watch for its end."""
+    bench = os.getppid()
+    while os.getppid() == bench:
+        time.sleep(1)
+    time.sleep(10)
+    # Ours alone: the bench starts each contender as the head of a group.
+    os.killpg(0, signal.SIGKILL)
+
+
 def main():
+    if os.getpgrp() == os.getpid():
+        threading.Thread(target=end_with_bench, daemon=True).start()
     folder = tempfile.mkdtemp(prefix="bench")
     try:
         if "--first-result" in sys.argv:

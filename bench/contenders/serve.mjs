@@ -8,6 +8,9 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { setImmediate } from "node:timers/promises";
 
+/** From the end of stdin to the end of the process, however stuck it is. */
+const exitMsMax = 10_000;
+
 /**
  * One row, set up.
  *
@@ -41,10 +44,15 @@ export async function serve(contender) {
     return await contender.end();
   }
   tell({ kind: "ready", version: await contender.start() });
+  const lines = createInterface({ input: process.stdin });
+  // A row that hangs would hear of a killed bench never: leave regardless.
+  lines.on("close", () => {
+    setTimeout(() => process.exit(1), exitMsMax).unref();
+  });
   /** @type {Row | undefined} */
   let row;
   let runsPerMs = 0;
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of lines) {
     const request = JSON.parse(line);
     try {
       if (request.kind === "setup") {
