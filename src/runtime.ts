@@ -72,8 +72,8 @@ export async function init(options: InitOptions = {}): Promise<Runtime> {
   await endLocal(); // One that is still ending.
   const { session, ready } = startLocal(options);
   try {
-    await ready;
-    await session.owner.ask("node.rows", {});
+    // Asked at once: what is owed keeps the program alive while the node starts.
+    await Promise.all([ready, session.owner.ask("node.rows", {})]);
     return runtimeOf(session);
   } catch (error) {
     await endLocal();
