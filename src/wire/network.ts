@@ -63,6 +63,7 @@ export class Network {
   /** Ends all connections and takes no more. */
   async close(): Promise<void> {
     this.#listener?.close();
+    this.#listener = undefined;
     for (const peer of this.#open) peer.close();
     await Promise.all([...this.#open].map((peer) => peer.closed));
     await this.#accepting;
