@@ -10,6 +10,7 @@ import type { IsolateData } from "./worker/actor_host.ts";
 import { setCurrentSession } from "./owner/current.ts";
 import { joinSession } from "./owner/session.ts";
 import { ActorRunner } from "./worker/actor_runner.ts";
+import { watchHeap } from "./worker/heap_watch.ts";
 import { listenForUncaught } from "./worker/worker.ts";
 
 const { joining, spec, incarnation } = workerData as IsolateData;
@@ -35,6 +36,9 @@ setActorExit(() => runner!.exit());
 listenForUncaught((error) => runner!.onUncaught(error));
 parentPort!.on("message", () => runner!.leave(true));
 parentPort!.unref();
+if (spec.resources["memory"] !== undefined) {
+  watchHeap(() => parentPort!.postMessage({ kind: "outOfMemory" }));
+}
 await runner!.construct(ownHandle(spec));
 await Promise.race([runner!.left, session.node.closed]);
 await session.close();

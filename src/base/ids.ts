@@ -44,6 +44,16 @@ export function taskIdOf(owner: ProcessId, ordinal: number): TaskId {
   return owner + ordinal.toString(16).padStart(12, "0") as TaskId;
 }
 
+/** Who made an actor, and as what: the object that keeps it alive has the same number. */
+export function makerOf(
+  actorId: ActorId,
+): { ownerId: ProcessId; ordinal: number } {
+  return {
+    ownerId: actorId.slice(0, 16) as ProcessId,
+    ordinal: parseInt(actorId.slice(16), 16),
+  };
+}
+
 /** The id of the object that is return `index` of a task. */
 export function objectIdOf(
   owner: ProcessId,

@@ -58,6 +58,8 @@ export const limits = {
   abortGraceMs: 300,
   /** How long a disposed actor may take for its own clean-up. */
   disposeGraceMs: 5000,
+  /** How often an actor with a bound on its memory looks whether its heap passed it. */
+  heapLookMs: 100,
   /** How long a started process may take to connect. */
   startDeadlineMs: 30_000,
   /** A failure that nobody asked for within this is logged. */

@@ -66,13 +66,18 @@ export type ActorHandle<Instance> = {
 /** The object behind a handle's proxy. */
 class Handle {
   readonly fields: ActorHandleFields;
-  /** Keeps the actor alive, unless it was found by name. */
+  /** Keeps the actor alive; an actor's handle on itself must not, nor one on a detached actor. */
   readonly life: ObjectRef<unknown> | undefined;
   readonly methods = new Map<string, Method>();
 
   constructor(fields: ActorHandleFields, life: ObjectRef<unknown> | undefined) {
     this.fields = fields;
     this.life = life;
+  }
+
+  /** How a handle looks in a log: a proxy is shown as what is behind it. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `ActorHandle(${this.fields.className}, ${this.fields.actorId})`;
   }
 }
 
@@ -129,13 +134,7 @@ const handles = new WeakMap<object, Handle>();
 
 const handleProxy: ProxyHandler<Handle> = {
   get(handle, name) {
-    if (typeof name === "symbol") {
-      if (name === Symbol.for("Deno.customInspect")) {
-        return () =>
-          `ActorHandle(${handle.fields.className}, ${handle.fields.actorId})`;
-      }
-      return undefined;
-    }
+    if (typeof name === "symbol") return undefined;
     // A handle is no thenable, and JSON has no form for it.
     if (name === "then" || name === "toJSON") return undefined;
     if (!Object.hasOwn(handle.fields.methods, name)) {
@@ -220,7 +219,7 @@ extendValues({
   tracked: false,
   toFields: (proxy: object) => {
     const { fields, life } = handles.get(proxy)!;
-    return { fields, life };
+    return { fields, life: life ?? lifeOf(fields) };
   },
   fromFields: (value: unknown) => {
     const { fields, life } = value as Pick<Handle, "fields" | "life">;
@@ -228,21 +227,25 @@ extendValues({
   },
 });
 
-/** A handle on an actor that somebody else keeps alive. */
-export function handleOf(fields: ActorHandleFields): ActorHandle<unknown> {
-  return proxyOf(new Handle(fields, undefined)) as ActorHandle<unknown>;
-}
-
-/** What an actor's own handle is made of. */
+/** An actor's handle on itself. */
 export function ownHandle(spec: ActorSpec): ActorHandle<unknown> {
-  const { actorId, className, methods, maxTaskRetries, maxPendingCalls } = spec;
-  return handleOf({
+  const { actorId, className, methods, isDetached } = spec;
+  const { maxTaskRetries, maxPendingCalls } = spec;
+  const fields: ActorHandleFields = {
     actorId,
     className,
     methods,
+    isDetached,
     maxTaskRetries,
     maxPendingCalls,
-  });
+  };
+  return proxyOf(new Handle(fields, undefined)) as ActorHandle<unknown>;
+}
+
+function lifeOf(fields: ActorHandleFields): ObjectRef<unknown> | undefined {
+  return fields.isDetached
+    ? undefined
+    : owner().actors.births.life(fields.actorId);
 }
 
 /** Whether a value is an actor handle. */
@@ -273,11 +276,13 @@ export async function getActor<
       `Cannot find actor "${name}" in namespace "${within}": none of that name is alive`,
     );
   }
-  return handleOf(handle) as ActorHandle<Instance>;
+  return proxyOf(
+    new Handle(handle, lifeOf(handle)),
+  ) as unknown as ActorHandle<Instance>;
 }
 
 /**
- * Ends an actor at once, without its clean-up.
+ * Ends an actor at once, without its clean-up; resolves when it has ended.
  *
  * @param handle The actor.
  * @param options `noRestart: false` lets its `maxRestarts` start it again.
@@ -296,7 +301,7 @@ export async function kill(
   flag(noRestart, 'option "noRestart"');
   const { actorId } = known.fields;
   const own = owner();
-  await own.actors.created(actorId);
+  await own.actors.births.created(actorId);
   await own.ask("actor.kill", { actorId, noRestart });
 }
 
@@ -324,14 +329,15 @@ function createActor(
     actorId,
     className: target.name || "anonymous",
     methods: methodsOf(target),
+    isDetached: options.lifetime === "detached",
     maxTaskRetries: options.maxTaskRetries ?? 0,
     maxPendingCalls: options.maxPendingCalls ?? -1,
   };
   const life = own.references.create(ordinal, 0);
   const handle = new Handle(fields, life);
   own.references.share(life);
-  if (options.lifetime !== "detached") {
-    entryOfRef(life).onUnreferenced = () => own.actors.release(actorId);
+  if (!fields.isDetached) {
+    entryOfRef(life).onUnreferenced = () => own.actors.births.release(actorId);
   }
   own.actors.create(fields, {
     target,
@@ -341,7 +347,6 @@ function createActor(
       ownerId: own.self,
       namespace: options.namespace ?? own.job.namespace,
       getIfExists: options.getIfExists ?? false,
-      isDetached: options.lifetime === "detached",
       maxRestarts: options.maxRestarts ?? 0,
       maxConcurrency: options.maxConcurrency ?? 1,
       isolation: options.isolation ?? "isolate",

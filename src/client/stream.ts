@@ -3,12 +3,15 @@
  *
  * @module
  */
-import type { HeldValue } from "../base/stored.ts";
 import { waiting } from "../owner/context.ts";
 import { openFailure } from "../owner/failures.ts";
 import { entryOfRef, type ObjectRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
-import type { StreamSink, TaskRecord } from "../owner/task_record.ts";
+import type {
+  ArrivedItem,
+  StreamSink,
+  TaskRecord,
+} from "../owner/task_record.ts";
 
 let begin: (
   owner: Owner,
@@ -86,22 +89,29 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
   #sink(): StreamSink {
     const arrivedCount = () => this.#arrivedCount;
     return {
-      item: (index, value) => this.#arrived(index, value),
+      item: (index, item) => this.#arrived(index, item),
+      // Its producer began anew and must know what is done with.
+      repeated: () =>
+        this.#owner.outcomes.consumed(this.#record, this.#takenCount),
       ended: (error) => {
         this.#hasEnded = true;
         this.#error = error;
         this.#wake?.();
       },
-      get takenCount() {
+      get arrivedCount() {
         return arrivedCount();
       },
     };
   }
 
-  #arrived(index: number, value: HeldValue): void {
+  #arrived(index: number, { held, ready }: ArrivedItem): void {
     this.#arrivedCount = index + 1;
     const ref = this.#owner.references.create(this.#record.ordinal, index);
-    entryOfRef(ref).resolve(value);
+    const entry = entryOfRef(ref);
+    if (ready === undefined) entry.resolve(held);
+    else {
+      ready.then(() => entry.resolve(held), (error) => entry.reject(error));
+    }
     this.#items.push(ref as ObjectRef<T>);
     this.#wake?.();
   }

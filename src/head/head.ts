@@ -35,17 +35,13 @@ interface Watcher {
   readonly as: ActorId;
 }
 
-interface FateWaiter {
-  readonly incarnation: number;
-  resolve(state: ActorState): void;
-}
-
 /** Keeps the actors of one cluster. */
 export class Head {
   readonly #table = new ActorTable();
   readonly #places: ActorPlaces;
   readonly #watchers = new Map<ActorId, Watcher[]>();
-  readonly #fates = new Map<ActorId, FateWaiter[]>();
+  /** Who waits for the end of an actor's present incarnation. */
+  readonly #fates = new Map<ActorId, PromiseWithResolvers<void>>();
   /** Ids of actors that were not made, because one of that name was there. */
   readonly #aliases = new Map<ActorId, ActorId>();
   /** What constructors threw. */
@@ -70,11 +66,20 @@ export class Head {
         this.#watchers.set(actorId, watchers);
         return { ...this.#state(actorId), actorId: as };
       },
-      "actor.fate": ({ actorId }, peer) =>
-        this.#fate(this.#real(actorId), peer),
-      "actor.kill": ({ actorId, noRestart }) => {
+      "actor.fate": async ({ actorId, processId }) => {
         const real = this.#real(actorId);
-        this.#carryOut(this.#table.killed(real, { noRestart }));
+        // The asker may notice a death before this side does, or long after.
+        if (this.#table.view(real)?.processId === processId) {
+          await this.#over(real);
+        }
+        return this.#state(real);
+      },
+      "actor.kill": async ({ actorId, noRestart }) => {
+        const real = this.#real(actorId);
+        const commands = this.#table.killed(real, { noRestart });
+        const over = commands.length === 0 ? undefined : this.#over(real);
+        this.#carryOut(commands);
+        await over;
         return {};
       },
     };
@@ -124,22 +129,30 @@ export class Head {
   #create(spec: ActorSpec) {
     const refusal = this.#places.refusal(spec);
     if (refusal !== undefined) {
-      return { kind: "refused" as const, reason: refusal };
+      return {
+        kind: "refused" as const,
+        reason: refusal,
+        isUnschedulable: true,
+      };
     }
     const creation = this.#table.created(spec);
     switch (creation.kind) {
       case "created":
         this.#carryOut(creation.commands);
         return { kind: "created" as const };
-      case "exists":
-        this.#aliases.set(spec.actorId, creation.actorId);
-        return { kind: "created" as const };
+      case "exists": {
+        const { actorId } = creation;
+        this.#aliases.set(spec.actorId, actorId);
+        const { isDetached } = this.#table.view(actorId)!.spec;
+        return { kind: "exists" as const, actorId, isDetached };
+      }
       case "taken":
         return {
           kind: "refused" as const,
           reason:
             `an actor named "${spec.name}" is alive in namespace "${spec.namespace}": ` +
             "choose another name, or pass getIfExists: true",
+          isUnschedulable: false,
         };
       default:
         return unreachable(creation);
@@ -151,9 +164,7 @@ export class Head {
   }
 
   #handle(actorId: ActorId): ActorHandleFields {
-    const { className, methods, maxTaskRetries, maxPendingCalls } = this.#table
-      .view(actorId)!.spec;
-    return { actorId, className, methods, maxTaskRetries, maxPendingCalls };
+    return handleFields(this.#table.view(actorId)!.spec);
   }
 
   #state(actorId: ActorId): ActorState {
@@ -176,16 +187,13 @@ export class Head {
     };
   }
 
-  /** Answers once the incarnation that the asker lost has been noticed here too. */
-  #fate(actorId: ActorId, peer: Peer): ActorState | Promise<ActorState> {
-    const state = this.#state(actorId);
-    if (state.phase !== "alive") return state;
-    const waiters = this.#fates.get(actorId) ?? [];
-    this.#fates.set(actorId, waiters);
-    return new Promise((resolve) => {
-      waiters.push({ incarnation: state.incarnation, resolve });
-      peer.closed.then(() => resolve(state));
-    });
+  /** Resolves once an actor's present incarnation is over. */
+  #over(actorId: ActorId): Promise<void> {
+    let fate = this.#fates.get(actorId);
+    if (fate === undefined) {
+      this.#fates.set(actorId, fate = Promise.withResolvers<void>());
+    }
+    return fate.promise;
   }
 
   #carryOut(commands: ActorCommand[]): void {
@@ -214,8 +222,28 @@ export class Head {
       peer.notify("actor.state", { ...state, actorId: as });
     }
     if (state.phase === "alive") return;
-    for (const waiter of this.#fates.get(actorId) ?? []) waiter.resolve(state);
+    this.#fates.get(actorId)?.resolve();
     this.#fates.delete(actorId);
     if (state.phase === "dead") this.#watchers.delete(actorId);
   }
+}
+
+/** What of an actor its handles are made of. */
+function handleFields(spec: ActorSpec): ActorHandleFields {
+  const {
+    actorId,
+    className,
+    methods,
+    isDetached,
+    maxTaskRetries,
+    maxPendingCalls,
+  } = spec;
+  return {
+    actorId,
+    className,
+    methods,
+    isDetached,
+    maxTaskRetries,
+    maxPendingCalls,
+  };
 }

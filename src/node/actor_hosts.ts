@@ -144,10 +144,12 @@ export class ActorHosts {
     this.#byProcess.delete(processId);
     const living = this.#living.get(actorId);
     if (living?.host === undefined) return;
-    // The host's own end tells more, if that is what it is.
-    const { host } = living;
-    if (host.actorIds.size === 1) host.kept.child.kill("its actor ended");
-    else this.#ended(actorId, "its isolate ended");
+    // The host tells more, or its own end does, if that is what it is.
+    afterMs(limits.stopGraceMs, () => {
+      if (this.#living.get(actorId) === living) {
+        this.#ended(actorId, "its isolate ended");
+      }
+    });
   }
 
   /** An isolate ended before or without a connection: its host tells. */

@@ -9,19 +9,15 @@
  * @module
  */
 import {
-  ActorDiedError,
   ActorUnavailableError,
-  MantaError,
   PendingCallsLimitExceeded,
 } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
-import type { ActorSpec } from "../base/spec.ts";
-import type { HeldValue } from "../base/stored.ts";
 import { mayRetry } from "../state/retries.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { ActorState } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
-import type { Peer } from "../wire/peer.ts";
+import { type Peer, PeerEndedError } from "../wire/peer.ts";
 import {
   noSlot,
   type ReplyFrame,
@@ -32,13 +28,9 @@ import { currentContext } from "./context.ts";
 import { dependencyValues } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { OwnerPort } from "./owner_port.ts";
-import type {
-  ArgumentRef,
-  StreamSink,
-  TaskRecord,
-  TaskTemplate,
-} from "./task_record.ts";
-import { HeldFailure, openFailure } from "./failures.ts";
+import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
+import { ActorBirths, type Birth } from "./actor_births.ts";
+import { deathError, tellDeath } from "./actor_deaths.ts";
 
 /** What a caller must know of an actor. */
 export interface ActorInfo {
@@ -63,15 +55,16 @@ interface Callee {
   endedProcessId: ProcessId | undefined;
   /** Why it could not be created. */
   deathCause: unknown;
+  /** Somebody will be told of its death. */
+  isCalled: boolean;
 }
 
 /** All calls of one process. */
 export class ActorCalls {
+  readonly births: ActorBirths;
   readonly #owner: OwnerPort;
   readonly #network: Network;
   readonly #callees = new Map<ActorId, Callee>();
-  readonly #creating = new Map<ActorId, Promise<void>>();
-  readonly #kept = new Map<ActorId, unknown>();
   readonly #byOrdinal = new Map<
     number,
     { callee: Callee; record: TaskRecord }
@@ -80,36 +73,16 @@ export class ActorCalls {
   constructor(owner: OwnerPort, network: Network) {
     this.#owner = owner;
     this.#network = network;
+    this.births = new ActorBirths(owner);
   }
 
   /** Creates an actor: its calls wait until it is there. */
-  create(
-    info: ActorInfo,
-    { target, args, spec }: {
-      target: Function;
-      args: unknown[];
-      spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">;
-    },
-  ): void {
-    const { held, ready, dependencies } = this.#owner.storeArgs(args);
+  create(info: ActorInfo, birth: Birth): void {
     const callee = this.#newCallee(info);
-    const creating = this.#create({ target, held, ready, dependencies, spec });
-    this.#creating.set(info.actorId, creating);
-    creating.then(
+    this.births.create(birth).then(
       () => this.#watch(callee),
       (error) => this.#stillborn(callee, error),
-    ).finally(() => this.#creating.delete(info.actorId));
-  }
-
-  /** Resolves once an actor of this process's making is known to the head. */
-  async created(actorId: ActorId): Promise<void> {
-    await this.#creating.get(actorId)?.catch(() => {}); // Its calls are told.
-  }
-
-  /** No handle is left: once its creation is through, the actor may go. */
-  async release(actorId: ActorId): Promise<void> {
-    await this.created(actorId);
-    this.#owner.node.notify("actor.release", { actorId });
+    );
   }
 
   /** Submits a call; its refs are there at once. */
@@ -122,13 +95,14 @@ export class ActorCalls {
     },
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
     const callee = this.#calleeOf(info);
-    const pendingCount = this.#pendingCount(callee);
-    if (info.maxPendingCalls >= 0 && pendingCount >= info.maxPendingCalls) {
+    const { actorId, maxPendingCalls } = info;
+    if (maxPendingCalls >= 0 && pendingCount(callee) >= maxPendingCalls) {
       throw new PendingCallsLimitExceeded(
-        `Cannot call ${template.settings.name}: ${pendingCount} calls wait, its maxPendingCalls`,
-        { actorId: info.actorId, maxPendingCalls: info.maxPendingCalls },
+        `Cannot call ${template.settings.name}: its maxPendingCalls of ${maxPendingCalls} calls are under way`,
+        { actorId, maxPendingCalls },
       );
     }
+    callee.isCalled = true;
     const { record, refs, ready } = this.#owner.prepare(template, args, sink);
     currentContext()?.children.add(record);
     const queue = callee.waiting.get(record.callerNo);
@@ -151,8 +125,9 @@ export class ActorCalls {
     if (known !== undefined && state.incarnation < known.incarnation) return;
     callee.state = state;
     if (state.phase === "dead") {
-      this.#kept.delete(state.actorId);
+      this.births.forget(state.actorId);
       this.#bury(callee, state);
+      if (!callee.isCalled) this.#tellUncalled(callee, state);
     }
     if (state.phase === "alive") this.#connect(callee, state.processId!);
   }
@@ -218,6 +193,7 @@ export class ActorCalls {
       isConnecting: false,
       endedProcessId: undefined,
       deathCause: undefined,
+      isCalled: false,
     };
     this.#callees.set(info.actorId, callee);
     return callee;
@@ -243,46 +219,6 @@ export class ActorCalls {
         ? error.message
         : "it could not be created",
     });
-  }
-
-  async #create(
-    { target, held, ready, dependencies, spec }: {
-      target: Function;
-      held: HeldValue;
-      ready: Promise<void> | undefined;
-      dependencies: ArgumentRef[];
-      spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">;
-    },
-  ): Promise<void> {
-    const [code] = await Promise.all([
-      this.#owner.values.code.refOf(target),
-      ready,
-      ...dependencies.map(({ ref }) => this.#owner.settled(ref)),
-    ]);
-    const passed = dependencyValues(dependencies);
-    const values = passed.map(({ value }) => value);
-    const answer = await this.#owner.ask("actor.create", {
-      spec: {
-        ...spec,
-        code,
-        bundles: this.#owner.values.bundlesOf(code, [held.stored, ...values]),
-        args: held.stored,
-        dependencies: passed,
-      },
-    });
-    // The head keeps the spec for restarts: what it refers to stays.
-    this.#kept.set(spec.actorId, [held, ...dependencies]);
-    if (answer.kind === "refused") {
-      throw new MantaError(
-        `Cannot create actor ${spec.className}: ${answer.reason}`,
-      );
-    }
-  }
-
-  #pendingCount(callee: Callee): number {
-    let count = callee.sent.size;
-    for (const queue of callee.waiting.values()) count += queue.length;
-    return count;
   }
 
   async #connect(callee: Callee, processId: ProcessId): Promise<void> {
@@ -368,7 +304,10 @@ export class ActorCalls {
         const queue = again.get(record.callerNo) ?? [];
         again.set(record.callerNo, [...queue, record]);
       } else {
-        this.#failWhenKnown(callee, record, { className, actorId });
+        this.#failWhenKnown(callee, record, {
+          className,
+          ask: { actorId, processId: peer.remote!.processId },
+        });
       }
     }
     for (const [callerNo, records] of again) {
@@ -382,10 +321,13 @@ export class ActorCalls {
   async #failWhenKnown(
     callee: Callee,
     record: TaskRecord,
-    { className, actorId }: { className: string; actorId: ActorId },
+    { className, ask }: {
+      className: string;
+      ask: { actorId: ActorId; processId: ProcessId };
+    },
   ): Promise<void> {
     this.#byOrdinal.delete(record.ordinal);
-    const asked = this.#owner.node.request("actor.fate", { actorId });
+    const asked = this.#owner.node.request("actor.fate", ask);
     const state = await asked.catch(() => undefined);
     if (state?.phase === "dead") {
       this.#owner.outcomes.fail(record, await this.#deathError(callee, state));
@@ -396,7 +338,7 @@ export class ActorCalls {
       record,
       new ActorUnavailableError(
         `Cannot finish call "${name}": actor ${className} died during it and is starting again; the call may have run`,
-        { actorId },
+        { actorId: ask.actorId },
       ),
     );
   }
@@ -413,19 +355,18 @@ export class ActorCalls {
     }
   }
 
-  async #deathError(callee: Callee, state: ActorState): Promise<Error> {
-    const { className, actorId } = callee.info;
-    const reason = state.reason ?? "for an unknown reason";
-    const held = state.error === undefined
-      ? undefined
-      : this.#owner.values.hold(state.error);
-    const cause = held === undefined
-      ? callee.deathCause
-      : await openFailure(new HeldFailure(held), this.#owner.values);
-    return new ActorDiedError(
-      `Cannot call actor ${className}: it is dead, ${reason}`,
-      { actorId, reason, ...(cause === undefined ? {} : { cause }) },
-    );
+  #deathError(callee: Callee, state: ActorState): Promise<Error> {
+    const { className } = callee.info;
+    const { deathCause } = callee;
+    return deathError({ className, state, deathCause }, this.#owner.values);
+  }
+
+  /** Nobody has called it: nobody else would say why it never lived. */
+  async #tellUncalled(callee: Callee, state: ActorState): Promise<void> {
+    const { deathCause } = callee;
+    const isFailure = state.error !== undefined || deathCause !== undefined;
+    if (!isFailure || deathCause instanceof PeerEndedError) return;
+    tellDeath(await this.#deathError(callee, state));
   }
 
   #remove(callee: Callee, record: TaskRecord): void {
@@ -435,4 +376,10 @@ export class ActorCalls {
     const at = queue?.indexOf(record) ?? -1;
     if (at >= 0) queue!.splice(at, 1);
   }
+}
+
+function pendingCount({ sent, waiting }: Callee): number {
+  let count = sent.size;
+  for (const queue of waiting.values()) count += queue.length;
+  return count;
 }

@@ -54,6 +54,9 @@ export class Outcomes implements SubmitterEvents {
     record.workerPid = from.remote?.pid;
     if (record.isAbandoned) {
       // Its refs were settled before; what came along is let go again.
+      for (const stored of reply.values) {
+        this.#owner.values.discard(this.#owner.values.adopt(stored));
+      }
       this.#owner.release(from, reply.pinToken);
       this.#owner.settle();
       return;
@@ -194,15 +197,14 @@ export class Outcomes implements SubmitterEvents {
   item(item: ItemFrame, from: Peer): void {
     const record = this.#owner.submitter.inFlight(item.ordinal) ??
       this.#owner.actors.inFlight(item.ordinal);
-    const { held, ready } = this.#owner.receive(item.value, from);
+    const arrived = this.#owner.receive(item.value, from);
     this.#owner.release(from, item.pinToken);
+    if (record === undefined || record.isAbandoned) return;
+    const { sink } = record;
+    if (sink === undefined || item.attempt !== record.attempt) return;
     // After a retry, what was delivered before is not delivered again.
-    const isWanted = record !== undefined && !record.isAbandoned &&
-      item.attempt === record.attempt &&
-      item.index >= (record.sink?.takenCount ?? 0);
-    if (!isWanted) return;
-    if (ready === undefined) record.sink?.item(item.index, held);
-    else ready.then(() => record.sink?.item(item.index, held));
+    if (item.index < sink.arrivedCount) sink.repeated();
+    else sink.item(item.index, arrived);
   }
 
   /** The consumer of a generator has taken so many items. */

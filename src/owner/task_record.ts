@@ -42,10 +42,18 @@ export type TaskPhase =
 
 /** What hears a generator's items. */
 export interface StreamSink {
-  item(index: number, value: HeldValue): void;
+  item(index: number, item: ArrivedItem): void;
+  /** A further attempt yielded an item that was there already. */
+  repeated(): void;
   ended(error: unknown): void;
-  /** How many items have been taken, to tell a new attempt. */
-  readonly takenCount: number;
+  /** How many items have come. */
+  readonly arrivedCount: number;
+}
+
+/** An item of a generator, and what must come before it can be opened. */
+export interface ArrivedItem {
+  readonly held: HeldValue;
+  readonly ready: Promise<unknown> | undefined;
 }
 
 /** One task. Fields that change are changed by the submitter only. */

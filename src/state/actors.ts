@@ -120,7 +120,7 @@ export class ActorTable {
     if (isAsked) return this.#die(actor, actor.stopReason!);
     const { maxRestarts } = actor.spec;
     const isSpent = maxRestarts >= 0 && actor.incarnation >= maxRestarts;
-    if (isSpent) return this.#die(actor, reason);
+    if (isSpent) return this.#die(actor, actor.stopReason ?? reason);
     actor.phase = "restarting";
     actor.processId = undefined;
     actor.stopReason = undefined;

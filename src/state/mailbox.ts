@@ -46,9 +46,14 @@ export class Mailbox<Call> {
     return this.#waiting.delete(call);
   }
 
-  /** Calls that wait. */
-  get waitingCount(): number {
-    return this.#waiting.size;
+  /** Calls that wait, in order. */
+  get waiting(): Iterable<Call> {
+    return this.#waiting;
+  }
+
+  /** Whether a call has started and not ended. */
+  isRunning(call: Call): boolean {
+    return this.#running.has(call);
   }
 
   /** Calls that run. */

@@ -54,6 +54,8 @@ export interface ActorHandleFields {
   className: string;
   /** Methods by name, true for generators. */
   methods: Record<string, boolean>;
+  /** Handles do not keep it alive. */
+  isDetached: boolean;
   /** Options of the actor that its callers must know. */
   maxTaskRetries: number;
   maxPendingCalls: number;
@@ -146,15 +148,21 @@ export interface Requests {
     ask: { spec: ActorSpec };
     answer:
       | { kind: "created" }
-      | { kind: "refused"; reason: string };
+      /** One of that name is there: calls go to it. */
+      | { kind: "exists"; actorId: ActorId; isDetached: boolean }
+      | { kind: "refused"; reason: string; isUnschedulable: boolean };
   };
   "actor.find": {
     ask: { name: string; namespace: string };
     answer: { handle?: ActorHandleFields };
   };
   "actor.watch": { ask: { actorId: ActorId }; answer: ActorState };
-  /** Answered once the actor's present incarnation is over: dead, or restarting. */
-  "actor.fate": { ask: { actorId: ActorId }; answer: ActorState };
+  /** Answered once the incarnation that was in that process is over. */
+  "actor.fate": {
+    ask: { actorId: ActorId; processId: ProcessId };
+    answer: ActorState;
+  };
+  /** Answered once the present incarnation is over. */
   "actor.kill": {
     ask: { actorId: ActorId; noRestart: boolean };
     answer: Record<never, never>;
@@ -215,6 +223,7 @@ export interface Notices {
   // Between owners, borrowers and workers.
   "object.release": { objects: ObjectKey[] };
   "object.free": { objects: ObjectKey[] };
+  "object.freed": { objects: ObjectKey[] };
   "object.cancel": ObjectKey & { isForced: boolean; isRecursive: boolean };
   "pins.release": { token: number };
   "task.cancel": { ordinal: number; isRecursive: boolean };

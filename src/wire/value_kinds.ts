@@ -111,6 +111,18 @@ const hostMarks = new Set([
 ]);
 
 const kinds = new WeakMap<object, Kind>();
+const refusals = new WeakMap<object, string>();
+
+/** From now on a value that holds this very object can't travel, and says so. */
+export function refuseValue(value: object, reason: string): void {
+  refusals.set(value, reason);
+}
+
+/** Throws if an object was refused. */
+export function assertNotRefused(value: object): void {
+  const reason = refusals.get(value);
+  if (reason !== undefined) throw new Untransferable(value, reason);
+}
 
 /** The kind of every object whose prototype is this. */
 export function kindOf(prototype: object): Kind {

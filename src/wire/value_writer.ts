@@ -12,7 +12,12 @@ import { limits } from "../base/limits.ts";
 import { isInt32s, isNumbers, sparseKeys } from "./value_arrays.ts";
 import { type BuiltinSink, writeBuiltin } from "./value_builtins.ts";
 import type { Extension, FunctionUse } from "./value_extension.ts";
-import { type Constructor, kindOf, Untransferable } from "./value_kinds.ts";
+import {
+  assertNotRefused,
+  type Constructor,
+  kindOf,
+  Untransferable,
+} from "./value_kinds.ts";
 import { ValueOutput } from "./value_output.ts";
 import { depthMax, inlineDepthMax, recordKeysMax, Tag } from "./value_tags.ts";
 
@@ -262,6 +267,7 @@ export class ValueWriter implements BuiltinSink {
     const extension = this.#setting.extensions.get(prototype);
     if (extension !== undefined) return this.#writeExtension(extension, value);
     const kind = kindOf(prototype);
+    assertNotRefused(value);
     if (kind.base !== "object") return writeBuiltin(this, value, kind);
     this.register(value);
     if (kind.constructor === undefined) {

@@ -75,11 +75,28 @@ function startIsolate(
     }),
   });
   let reason = "its isolate ended";
-  isolate.on("error", (error: unknown) => {
-    reason = `its isolate failed: ${
-      error instanceof Error ? error.message : Deno.inspect(error)
-    }`;
+  isolate.on("message", () => {
+    reason = outOfMemory(memoryBytes);
+    isolate.terminate();
   });
-  isolate.on("exit", () => ended(reason));
+  isolate.on("error", (error: unknown) => {
+    reason = failureOf(error, memoryBytes);
+  });
+  isolate.on("exit", (code: number) => {
+    ended(code === 0 ? reason : `${reason}, exit code ${code}`);
+  });
   return isolate;
+}
+
+function failureOf(error: unknown, memoryBytes: number | undefined): string {
+  if ((error as { code?: string }).code === "ERR_WORKER_OUT_OF_MEMORY") {
+    return outOfMemory(memoryBytes);
+  }
+  return `its isolate failed: ${
+    error instanceof Error ? error.message : Deno.inspect(error)
+  }`;
+}
+
+function outOfMemory(memoryBytes: number | undefined): string {
+  return `it ran out of memory: its heap passed its memory of ${memoryBytes} bytes`;
 }

@@ -1,6 +1,9 @@
 /**
  * Runs one actor in this isolate: its instance, its mailbox, its end.
  *
+ * Which call starts when is decided by `state/mailbox.ts`; what one call does
+ * is in `invocation.ts`; whether the actor lives again is the head's decision.
+ *
  * @module
  */
 import { ActorDiedError } from "../base/errors.ts";
@@ -10,6 +13,7 @@ import { log } from "../base/log.ts";
 import { deadline } from "@std/async";
 import type { Owner } from "../owner/owner.ts";
 import { Mailbox } from "../state/mailbox.ts";
+import { refuseValue } from "../wire/values.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import { readProgress, readTask, type TaskFrame } from "../wire/task_frames.ts";
@@ -34,6 +38,8 @@ export class ActorRunner implements InvocationEvents {
   #instance: Methods | undefined;
   #handle: unknown;
   #isLeaving = false;
+  /** What `exitActor` threw. */
+  #exitError: ActorDiedError | undefined;
 
   constructor(owner: Owner, life: Incarnation) {
     this.#owner = owner;
@@ -64,6 +70,10 @@ export class ActorRunner implements InvocationEvents {
         args[position] = await values.open(values.hold(value), node);
       }
       this.#instance = new Class(...args);
+      refuseValue(
+        this.#instance,
+        `it is the actor ${spec.className} itself: pass its handle, runtimeContext().currentActor`,
+      );
       node.notify("actor.ready", { actorId, incarnation });
       this.#advance();
     } catch (error) {
@@ -79,7 +89,7 @@ export class ActorRunner implements InvocationEvents {
   notices(): NoticeHandlers {
     return {
       "task.cancel": ({ ordinal, isRecursive }, peer) =>
-        this.#find(peer, ordinal)?.cancel(isRecursive),
+        this.#cancel(peer, { ordinal, isRecursive }),
       "actor.stop": ({ isGraceful }) => this.leave(isGraceful),
     };
   }
@@ -93,7 +103,7 @@ export class ActorRunner implements InvocationEvents {
         return true;
       case FrameKind.consumed: {
         const { ordinal, count } = readProgress(body);
-        this.#find(peer, ordinal)?.consumed(count);
+        find(this.#mailbox.running, { peer, ordinal })?.consumed(count);
         return true;
       }
       default:
@@ -126,10 +136,11 @@ export class ActorRunner implements InvocationEvents {
       incarnation,
       reason,
     });
-    throw new ActorDiedError(
+    this.#exitError = new ActorDiedError(
       `Cannot go on in actor ${spec.className}: ${reason}`,
       { actorId: spec.actorId, reason },
     );
+    throw this.#exitError;
   }
 
   suspended(_invocation: Invocation): void {
@@ -141,17 +152,21 @@ export class ActorRunner implements InvocationEvents {
   }
 
   finished(invocation: Invocation): void {
+    if (!this.#mailbox.isRunning(invocation)) return; // It was cancelled before.
     this.#mailbox.finished(invocation);
     this.#advance();
   }
 
   #advance(): void {
-    if (this.#instance === undefined || this.#isLeaving) return;
-    for (;;) {
+    while (this.#instance !== undefined && !this.#isEnding()) {
       const invocation = this.#mailbox.next();
       if (invocation === undefined) return;
       invocation.start();
     }
+  }
+
+  #isEnding(): boolean {
+    return this.#isLeaving || this.#exitError !== undefined;
   }
 
   #invocation(frame: TaskFrame, peer: Peer): Invocation {
@@ -166,6 +181,7 @@ export class ActorRunner implements InvocationEvents {
         name: `${className}.${frame.method}`,
         resources,
         call: (args) => this.#callMethod(frame.method, args),
+        isOwnEnd: (error) => error === this.#exitError,
       },
     }, this);
   }
@@ -181,13 +197,19 @@ export class ActorRunner implements InvocationEvents {
     return fn.apply(instance, args);
   }
 
-  #find(peer: Peer, ordinal: number): Invocation | undefined {
-    for (const invocation of this.#mailbox.running) {
-      if (invocation.peer === peer && invocation.frame.ordinal === ordinal) {
-        return invocation;
-      }
+  /** A call that waits never runs; one that runs is told. Its owner gets its answer either way. */
+  #cancel(
+    peer: Peer,
+    { ordinal, isRecursive }: { ordinal: number; isRecursive: boolean },
+  ): void {
+    const waiting = find(this.#mailbox.waiting, { peer, ordinal });
+    if (waiting === undefined) {
+      find(this.#mailbox.running, { peer, ordinal })?.cancel(isRecursive);
+      return;
     }
-    return undefined;
+    this.#mailbox.withdrawn(waiting);
+    waiting.cancel(false);
+    waiting.refuse(waiting.signal.reason);
   }
 
   async #dispose(): Promise<void> {
@@ -204,4 +226,16 @@ export class ActorRunner implements InvocationEvents {
       );
     }
   }
+}
+
+function find(
+  invocations: Iterable<Invocation>,
+  { peer, ordinal }: { peer: Peer; ordinal: number },
+): Invocation | undefined {
+  for (const invocation of invocations) {
+    if (invocation.peer === peer && invocation.frame.ordinal === ordinal) {
+      return invocation;
+    }
+  }
+  return undefined;
 }

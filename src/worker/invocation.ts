@@ -2,8 +2,9 @@
  * One run of one task or call in this process: arguments in, outcome out.
  *
  * Opens the arguments, calls the code in its context, and answers exactly
- * once: with values, with an error, or item by item. Which run comes when is
- * decided by `executor.ts` (tasks) and `actor_runner.ts` (calls).
+ * once: with values, or with an error. A generator's items are sent by
+ * `producer.ts`; which run comes when is decided by `executor.ts` (tasks) and
+ * `actor_runner.ts` (calls).
  *
  * @module
  */
@@ -27,11 +28,11 @@ import {
   Outcome,
   TaskFlag,
   type TaskFrame,
-  writeItem,
   writeProgress,
   writeReply,
 } from "../wire/task_frames.ts";
 import { mapErrorStack, setStack } from "./error_stacks.ts";
+import { Producer } from "./producer.ts";
 
 /** What an invocation tells whoever started it. */
 export interface InvocationEvents {
@@ -46,6 +47,8 @@ export interface Invoked {
   readonly name: string;
   readonly resources: ResourceAmounts;
   call(args: unknown[]): unknown;
+  /** Whether an error is how an actor leaves: it is told as it is. */
+  isOwnEnd?(error: unknown): boolean;
 }
 
 /** One run. */
@@ -64,8 +67,7 @@ export class Invocation implements TaskContext {
   readonly #events: InvocationEvents;
   #controller: AbortController | undefined;
   #waitCount = 0;
-  #consumedCount = 0;
-  #onConsumed: (() => void) | undefined;
+  #producer: Producer | undefined;
   #isAnswered = false;
   #startedAtMs = 0;
   #resumedAtMs = 0;
@@ -102,6 +104,10 @@ export class Invocation implements TaskContext {
 
   get depth(): number {
     return this.frame.depth;
+  }
+
+  get isCancelled(): boolean {
+    return this.#controller?.signal.aborted ?? false;
   }
 
   get signal(): AbortSignal {
@@ -144,7 +150,7 @@ export class Invocation implements TaskContext {
         { taskId },
       ),
     );
-    this.#onConsumed?.();
+    this.#producer?.cancelled();
     if (!isRecursive) return;
     for (const child of this.children) {
       if (!(child instanceof TaskRecord)) continue;
@@ -154,13 +160,13 @@ export class Invocation implements TaskContext {
 
   /** The consumer of its items has taken so many. */
   consumed(count: number): void {
-    this.#consumedCount = Math.max(this.#consumedCount, count);
-    this.#onConsumed?.();
+    this.#producer?.consumed(count);
   }
 
   /** The task's own code threw. */
   fail(error: unknown): void {
     if (this.#isAnswered) return;
+    if (this.#invoked.isOwnEnd?.(error)) return this.refuse(error);
     mapErrorStack(error).then((mapped) =>
       this.#answerFailure(this.#wrapped(mapped, "its function threw"))
     );
@@ -205,7 +211,7 @@ export class Invocation implements TaskContext {
     try {
       const result = runInContext(this, () => this.#invoked.call(args));
       if ((this.frame.flags & TaskFlag.stream) !== 0) {
-        this.#stream(result).catch((error) => this.fail(error));
+        this.#produce(result);
       } else if (isPromise(result)) {
         result.then(
           (value) => this.#finish(value),
@@ -215,6 +221,14 @@ export class Invocation implements TaskContext {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  #produce(result: unknown): void {
+    this.#producer = new Producer(this.#owner, this);
+    this.#producer.run(result).then(
+      () => this.#answer(Outcome.finished, []),
+      (error) => this.fail(error),
+    );
   }
 
   #finish(result: unknown): void {
@@ -253,60 +267,6 @@ export class Invocation implements TaskContext {
       );
     }
     return result.map((value, at) => store(value, `result[${at}]`));
-  }
-
-  async #stream(result: unknown): Promise<void> {
-    const iterator = iteratorOf(result, this.functionName);
-    const limit = this.frame.backpressure;
-    for (let index = 0;; index++) {
-      const next = await runInContext(this, () => iterator.next());
-      if (next.done === true) break;
-      await this.#sendItem(index, next.value);
-      if (limit > 0) await this.#room(index + 1 - limit);
-      if (this.#controller?.signal.aborted) {
-        await runInContext(this, () => iterator.return?.());
-        break;
-      }
-    }
-    this.#answer(Outcome.finished, []);
-  }
-
-  async #sendItem(index: number, value: unknown): Promise<void> {
-    const ownerId = this.peer.remote!.processId;
-    let held: HeldValue;
-    try {
-      const label = `item ${index}`;
-      const storing = this.#owner.values.store(value, { label, ownerId });
-      if (storing.ready !== undefined) await storing.ready;
-      held = storing.held;
-    } catch (error) {
-      this.refuse(error);
-      throw error; // The producer ends too.
-    }
-    const { refs, stored } = held;
-    writeItem(this.peer.begin(FrameKind.item), {
-      ordinal: this.frame.ordinal,
-      attempt: this.frame.attempt,
-      index,
-      pinToken: refs.length === 0
-        ? 0
-        : this.#owner.references.pin(this.peer, refs),
-      value: stored,
-    });
-    this.peer.end();
-  }
-
-  /** Waits until the consumer has taken `count` items, holding no CPU. */
-  async #room(count: number): Promise<void> {
-    if (this.#consumedCount >= count) return;
-    this.suspended();
-    while (
-      this.#consumedCount < count && !this.#controller?.signal.aborted
-    ) {
-      await new Promise<void>((resolve) => this.#onConsumed = resolve);
-    }
-    this.#onConsumed = undefined;
-    this.resumed();
   }
 
   /** The runtime can't go on with it: such an error is told as it is. */
@@ -390,21 +350,6 @@ export class Invocation implements TaskContext {
 function isPromise(value: unknown): value is Promise<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
-}
-
-function iteratorOf(
-  result: unknown,
-  name: string,
-): Iterator<unknown> | AsyncIterator<unknown> {
-  const iterable = result as Partial<
-    AsyncIterable<unknown> & Iterable<unknown>
-  >;
-  const async = iterable?.[Symbol.asyncIterator]?.();
-  const iterator = async ?? iterable?.[Symbol.iterator]?.();
-  if (iterator === undefined) {
-    throw new TypeError(`Cannot stream "${name}": it returned no iterable`);
-  }
-  return iterator;
 }
 
 function summary(cause: unknown): string {

@@ -1,0 +1,134 @@
+/**
+ * Draws the items of one generator's run and sends each as it is yielded.
+ *
+ * Where the call bounds how far the producer may be ahead, it waits for its
+ * consumer, holding no CPU; when nobody wants more, the generator's own
+ * `finally` runs. How the run ends is `invocation.ts`'s to tell.
+ *
+ * @module
+ */
+import { monotonicMs } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
+import type { HeldValue } from "../base/stored.ts";
+import { runInContext, type TaskContext } from "../owner/context.ts";
+import type { Owner } from "../owner/owner.ts";
+import { FrameKind } from "../wire/frame.ts";
+import type { Peer } from "../wire/peer.ts";
+import { type TaskFrame, writeItem } from "../wire/task_frames.ts";
+
+/** The run that a producer belongs to. */
+export interface ProducingRun extends TaskContext {
+  readonly frame: TaskFrame;
+  readonly peer: Peer;
+  readonly isCancelled: boolean;
+  /** An item can't travel: the run fails with that. */
+  refuse(error: unknown): void;
+}
+
+/** Sends the items of one run. */
+export class Producer {
+  readonly #owner: Owner;
+  readonly #run: ProducingRun;
+  #consumedCount = 0;
+  #onChange: (() => void) | undefined;
+
+  constructor(owner: Owner, run: ProducingRun) {
+    this.#owner = owner;
+    this.#run = run;
+  }
+
+  /** The consumer has taken so many items, those before a retry included. */
+  consumed(count: number): void {
+    this.#consumedCount = Math.max(this.#consumedCount, count);
+    this.#onChange?.();
+  }
+
+  /** Nobody wants more. */
+  cancelled(): void {
+    this.#onChange?.();
+  }
+
+  /** Draws until the generator ends or nobody wants more; rejects with what it throws. */
+  async run(result: unknown): Promise<void> {
+    const run = this.#run;
+    const iterator = iteratorOf(result, run.functionName);
+    const limit = run.frame.backpressure;
+    let turnEndMs = monotonicMs() + limits.turnMs;
+    for (let index = 0;; index++) {
+      const next = await runInContext(run, () => iterator.next());
+      if (next.done === true) return;
+      await this.#send(index, next.value);
+      if (limit > 0) await this.#room(index + 1 - limit);
+      if (monotonicMs() > turnEndMs) {
+        // Items must leave, and word that nobody wants more be heard, also
+        // while the generator never waits.
+        await new Promise((resolve) => setImmediate(resolve));
+        turnEndMs = monotonicMs() + limits.turnMs;
+      }
+      if (run.isCancelled) {
+        await runInContext(run, () => iterator.return?.());
+        return;
+      }
+    }
+  }
+
+  async #send(index: number, value: unknown): Promise<void> {
+    const { frame, peer } = this.#run;
+    const { held, pinToken } = await this.#store(index, value);
+    writeItem(peer.begin(FrameKind.item), {
+      ordinal: frame.ordinal,
+      attempt: frame.attempt,
+      index,
+      pinToken,
+      value: held.stored,
+    });
+    peer.end();
+  }
+
+  async #store(
+    index: number,
+    value: unknown,
+  ): Promise<{ held: HeldValue; pinToken: number }> {
+    const { values, references } = this.#owner;
+    const { peer } = this.#run;
+    const ownerId = peer.remote!.processId;
+    try {
+      const label = `item ${index}`;
+      const { held, ready } = values.store(value, { label, ownerId });
+      if (ready !== undefined) await ready;
+      const pinToken = held.refs.length === 0
+        ? 0
+        : references.pin(peer, held.refs);
+      return { held, pinToken };
+    } catch (error) {
+      this.#run.refuse(error);
+      throw error; // The producer ends too.
+    }
+  }
+
+  /** Waits until the consumer has taken `count` items, holding no CPU. */
+  async #room(count: number): Promise<void> {
+    if (this.#consumedCount >= count) return;
+    this.#run.suspended();
+    while (this.#consumedCount < count && !this.#run.isCancelled) {
+      await new Promise<void>((resolve) => this.#onChange = resolve);
+    }
+    this.#onChange = undefined;
+    this.#run.resumed();
+  }
+}
+
+function iteratorOf(
+  result: unknown,
+  name: string,
+): Iterator<unknown> | AsyncIterator<unknown> {
+  const iterable = result as Partial<
+    AsyncIterable<unknown> & Iterable<unknown>
+  >;
+  const async = iterable?.[Symbol.asyncIterator]?.();
+  const iterator = async ?? iterable?.[Symbol.iterator]?.();
+  if (iterator === undefined) {
+    throw new TypeError(`Cannot stream "${name}": it returned no iterable`);
+  }
+  return iterator;
+}
