@@ -67,7 +67,15 @@ export type {
 } from "./src/client/options.ts";
 export { remote, type RemoteFunction, signal } from "./src/client/remote.ts";
 export { ObjectRefStream } from "./src/client/stream.ts";
-export type { RefOr, RemoteArgs, RemoteResult } from "./src/client/types.ts";
+export type {
+  IsAny,
+  IsNever,
+  RefOr,
+  RefsOf,
+  RemoteArgs,
+  RemoteResult,
+  SoManyRefs,
+} from "./src/client/types.ts";
 export { why } from "./src/client/why.ts";
 export { ObjectRef } from "./src/owner/object_ref.ts";
 export {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AnyFunction } from "../base/functions.ts";
 import type { RunStats } from "../state/pipelines.ts";
 import { currentContext } from "../owner/context.ts";
 import type { TaskTemplate } from "../owner/task_record.ts";
@@ -44,7 +45,7 @@ class RemoteTask {
   readonly #template: TaskTemplate;
   readonly #options: TaskOptions;
 
-  constructor(fn: Function, options: TaskOptions, stats: RunStats) {
+  constructor(fn: AnyFunction, options: TaskOptions, stats: RunStats) {
     this.#options = options;
     const settings = taskSettings(options, {
       name: fn.name || "anonymous",
@@ -86,7 +87,7 @@ class RemoteTask {
   }
 
   /** What it is made of, to travel. */
-  fields(): { fn: Function; options: TaskOptions } {
+  fields(): { fn: AnyFunction; options: TaskOptions } {
     return { fn: this.#template.fn!, options: this.#options };
   }
 }
@@ -190,13 +191,13 @@ export function signal(): AbortSignal {
 
 const never = new AbortController().signal;
 
-function isClass(target: Function): boolean {
+function isClass(target: AnyFunction): boolean {
   // A class's prototype can't be written, a function's can; other functions have none.
   const prototype = Object.getOwnPropertyDescriptor(target, "prototype");
   return prototype !== undefined && prototype.writable === false;
 }
 
-function isGenerator(fn: Function): boolean {
+function isGenerator(fn: AnyFunction): boolean {
   const kind = Object.prototype.toString.call(fn);
   return kind === "[object GeneratorFunction]" ||
     kind === "[object AsyncGeneratorFunction]";

@@ -14,8 +14,10 @@ export type RemoteArgs<Args extends readonly unknown[]> = {
   [At in keyof Args]: RefOr<Args[At]>;
 };
 
-type IsAny<T> = 0 extends 1 & T ? true : false;
-type IsNever<T> = [T] extends [never] ? true : false;
+/** Whether a type is `any`. */
+export type IsAny<T> = 0 extends 1 & T ? true : false;
+/** Whether a type is `never`. */
+export type IsNever<T> = [T] extends [never] ? true : false;
 
 /** What a remote call gives: a ref, a stream, a tuple of refs, or nothing. */
 export type RemoteResult<Result, Returns extends number = 1> =
@@ -28,7 +30,8 @@ export type RemoteResult<Result, Returns extends number = 1> =
     ] ? ObjectRefStream<Item>
     : RefsOf<Awaited<Result>, Returns>;
 
-type RefsOf<Value, Returns extends number> = [Returns] extends [1]
+/** What so many returns of a value become. */
+export type RefsOf<Value, Returns extends number> = [Returns] extends [1]
   ? ObjectRef<Value>
   : [Returns] extends [0] ? void
   : IsAny<Value> extends true ? SoManyRefs<Value, Returns>
@@ -39,7 +42,7 @@ type RefsOf<Value, Returns extends number> = [Returns] extends [1]
   : ObjectRef<unknown>[];
 
 /** A tuple as long as was asked for, where the compiler knows how long that is. */
-type SoManyRefs<
+export type SoManyRefs<
   Value,
   Count extends number,
   Refs extends ObjectRef<Value>[] = [],

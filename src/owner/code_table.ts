@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
 import type { CodeHash } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
@@ -27,19 +28,19 @@ import type { Peer } from "../wire/peer.ts";
 /** How captured values are stored and opened again; `values.ts` does it. */
 export interface CodeValues {
   /** Finds functions in a value without storing it. */
-  functionsIn(value: unknown): Function[];
-  store(values: unknown[], functions: Function[]): Promise<HeldValue>;
+  functionsIn(value: unknown): AnyFunction[];
+  store(values: unknown[], functions: AnyFunction[]): Promise<HeldValue>;
   open(
     held: HeldValue,
     from: Peer | undefined,
-  ): Promise<(functions: Function[]) => unknown[]>;
+  ): Promise<(functions: AnyFunction[]) => unknown[]>;
   hold(stored: HeldValue["stored"]): HeldValue;
 }
 
 interface Bundle {
   readonly wire: CodeBundle;
   readonly held: HeldValue;
-  functions: Promise<Function[]> | undefined;
+  functions: Promise<AnyFunction[]> | undefined;
 }
 
 /** All code of one process. */
@@ -47,8 +48,8 @@ export class CodeTable {
   readonly #values: CodeValues;
   /** The program's own, wherever this is: it never travels by reference. */
   readonly #mainModule: string;
-  readonly #known = new WeakMap<Function, CodeRef>();
-  readonly #capturing = new WeakMap<Function, Promise<CodeRef>>();
+  readonly #known = new WeakMap<AnyFunction, CodeRef>();
+  readonly #capturing = new WeakMap<AnyFunction, Promise<CodeRef>>();
   readonly #bundles = new Map<CodeHash, Bundle>();
   readonly #loading = new Map<CodeHash, Promise<Bundle>>();
   #capturer: Capturer | undefined;
@@ -59,12 +60,12 @@ export class CodeTable {
   }
 
   /** The name of a function on the wire, if it has one yet. */
-  knownRef(fn: Function): CodeRef | undefined {
+  knownRef(fn: AnyFunction): CodeRef | undefined {
     return this.#known.get(fn);
   }
 
   /** The name of a function on the wire; captures it the first time. */
-  refOf(fn: Function): Promise<CodeRef> {
+  refOf(fn: AnyFunction): Promise<CodeRef> {
     const known = this.#known.get(fn);
     if (known !== undefined) return Promise.resolve(known);
     let capturing = this.#capturing.get(fn);
@@ -78,7 +79,7 @@ export class CodeTable {
   }
 
   /** The function of that name, if it is here already. */
-  async functionOf(ref: CodeRef, from: Peer | undefined): Promise<Function> {
+  async functionOf(ref: CodeRef, from: Peer | undefined): Promise<AnyFunction> {
     const bundle = this.#bundles.get(ref.hash) ??
       await this.#load(ref.hash, from);
     bundle.functions ??= this.#revive(bundle, from);
@@ -127,7 +128,7 @@ export class CodeTable {
     this.#capturer?.close();
   }
 
-  async #capture(fn: Function): Promise<CodeRef> {
+  async #capture(fn: AnyFunction): Promise<CodeRef> {
     this.#capturer ??= new Capturer({
       functionsIn: (value) => this.#values.functionsIn(value),
     }, { mainModule: this.#mainModule });
@@ -169,7 +170,10 @@ export class CodeTable {
     return this.learn(answer.bundle);
   }
 
-  async #revive(bundle: Bundle, from: Peer | undefined): Promise<Function[]> {
+  async #revive(
+    bundle: Bundle,
+    from: Peer | undefined,
+  ): Promise<AnyFunction[]> {
     const open = await this.#values.open(bundle.held, from);
     const functions = await revive(bundle.wire.meta, open);
     functions.forEach((fn, index) => {

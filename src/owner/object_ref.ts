@@ -118,6 +118,7 @@ declare const valueType: unique symbol;
  */
 export class ObjectRef<T> implements Disposable {
   readonly #entry: ObjectEntry;
+  /** Carries the value's type; there is nothing at run time. */
   declare readonly [valueType]: T;
 
   private constructor(entry: ObjectEntry) {

@@ -10,9 +10,9 @@
 import { assert } from "../base/errors.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import { type CodeRef } from "../base/stored.ts";
+import type { CodeRef } from "../base/stored.ts";
 import { recordRun, TaskQueue } from "../state/pipelines.ts";
-import { ClaimPage, ClaimSlots, ClaimState } from "../wire/claims.ts";
+import { type ClaimPage, type ClaimSlots, ClaimState } from "../wire/claims.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AnyFunction } from "../base/functions.ts";
 import type { Timer } from "../base/clock.ts";
 import type { HeldValue } from "../base/stored.ts";
 import type { TaskSettings } from "../base/spec.ts";
@@ -15,7 +16,7 @@ export interface TaskTemplate {
   /** Its number on the wire. */
   readonly functionNo: number;
   /** The code of a task; a call's is its actor's. */
-  readonly fn: Function | undefined;
+  readonly fn: AnyFunction | undefined;
   /** A call's method. */
   readonly method?: string;
   readonly settings: TaskSettings;

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
 import type { ProcessId } from "../base/ids.ts";
 import type {
@@ -44,7 +45,7 @@ export interface StoreOptions {
   /** Whose object it becomes; this process's own unless told otherwise. */
   ownerId?: ProcessId;
   /** Functions that have an index already. */
-  functions?: Function[];
+  functions?: AnyFunction[];
 }
 
 const extensions: Extension<object>[] = [];
@@ -133,7 +134,12 @@ export class Values {
   /** Takes a value that came from elsewhere: its refs are held from now on. */
   hold(stored: StoredValue): HeldValue {
     const refs = stored.refs?.map((key) => this.#references.borrow(key)) ?? [];
-    return this.#own({ stored, refs });
+    return { stored, refs };
+  }
+
+  /** Takes a value that was made for this process: its segment goes when the value does. */
+  adopt(stored: StoredValue): HeldValue {
+    return this.#own(this.hold(stored));
   }
 
   /** Fetches the code that a value from elsewhere needs, so that it can be passed on. */
@@ -175,9 +181,10 @@ export class Values {
         this.#nameFunction(fn, { at, use, code, waits });
       });
     }
-    const refs = encoded.refs.filter(isObjectRef);
+    const refs = encoded.refs.filter(isObjectRef)
+      .map((ref) => this.#references.hold(ref));
     const keys: RefKey[] = refs.map((ref) => {
-      const { ownerId, ordinal, index } = this.#references.share(ref);
+      const { ownerId, ordinal, index } = entryOfRef(ref);
       return { ownerId, ordinal, index };
     });
     const stored: StoredValue = {
@@ -200,7 +207,7 @@ export class Values {
   }
 
   #nameFunction(
-    fn: Function,
+    fn: AnyFunction,
     { at, use, code, waits }: {
       at: number;
       use: FunctionUse;
@@ -241,13 +248,13 @@ export class Values {
     ]);
     return this.codec.decode(stored.bytes, {
       buffers,
-      functions: functions as Function[],
+      functions: functions as AnyFunction[],
     });
   }
 
   async #storeCaptured(
     values: unknown[],
-    functions: Function[],
+    functions: AnyFunction[],
   ): Promise<HeldValue> {
     const { held, ready } = this.store(values, { functions });
     await ready;
@@ -257,7 +264,7 @@ export class Values {
   async #openCaptured(
     held: HeldValue,
     _from: Peer | undefined,
-  ): Promise<(functions: Function[]) => unknown[]> {
+  ): Promise<(functions: AnyFunction[]) => unknown[]> {
     const { stored } = held;
     const buffers = stored.segment === undefined
       ? stored.buffers ?? []

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { AnyFunction } from "../base/functions.ts";
 import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
@@ -33,8 +34,8 @@ interface KnownFunction {
   readonly frame: FunctionFrame;
   readonly resources: ResourceAmounts;
   /** Once it is revived. */
-  fn: Function | undefined;
-  reviving: Promise<Function> | undefined;
+  fn: AnyFunction | undefined;
+  reviving: Promise<AnyFunction> | undefined;
 }
 
 interface Waiting {
