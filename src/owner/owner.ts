@@ -101,7 +101,11 @@ export class Owner implements OwnerPort {
     this.node = node;
     this.#network = network;
     this.#onOwedChanged = rooms.onOwedChanged;
-    this.references = new References(this.self, network);
+    this.references = new References(
+      this.self,
+      network,
+      (entry) => this.#letGo(entry),
+    );
     this.segments = new SegmentClient(this.self, node);
     const { references, segments } = this;
     const { mainModule } = rooms.job;
@@ -171,7 +175,7 @@ export class Owner implements OwnerPort {
       ? args.map((arg, position) => {
         if (!isObjectRef(arg)) return arg;
         this.assertKnown(arg);
-        dependencies.push({ position, ref: arg });
+        dependencies.push({ position, ref: this.references.hold(arg) });
         return undefined;
       })
       : args;
@@ -272,7 +276,13 @@ export class Owner implements OwnerPort {
   /** The value of a settled object; throws or rejects with why there is none. */
   read(entry: ObjectEntry): unknown {
     entry.isAsked = true;
-    if (entry.status === Status.ready) return this.values.open(entry.value!);
+    if (entry.status === Status.ready) {
+      const isBorrowed = entry.ownerId !== this.self &&
+        entry.value!.stored.segment !== undefined;
+      return isBorrowed
+        ? this.#readBorrowed(entry)
+        : this.values.open(entry.value!);
+    }
     return openFailure(entry.error, this.values).then((error) => {
       throw error;
     });
@@ -371,6 +381,13 @@ export class Owner implements OwnerPort {
           if (entry !== undefined) this.#free(entry);
         }
       },
+      "object.freed": ({ objects }, peer) => {
+        for (const key of objects) {
+          const ownerId = peer.remote!.processId;
+          const entry = this.references.borrowed(ownerId, key);
+          entry?.free(freedError(entry));
+        }
+      },
       "object.cancel": (key) => {
         const record = this.references.find(key)?.producer;
         if (record instanceof TaskRecord) this.cancelRecord(record, key);
@@ -411,14 +428,16 @@ export class Owner implements OwnerPort {
   /** A record has its outcome. */
   closed(record: TaskRecord): void {
     this.#open.delete(record);
+    for (const { ref } of record.dependencies) this.references.letGo(ref);
   }
 
   /** Nothing can be finished any more: all that is open fails. */
   abort(error: Error): void {
+    // First all: one that fails takes along those that wait for it.
     for (const record of this.#open) {
       for (const entry of record.returns) entry.isAsked = true;
-      this.outcomes.fail(record, error);
     }
+    for (const record of this.#open) this.outcomes.fail(record, error);
   }
 
   /** Ends the owner's part; what is open fails. */
@@ -439,7 +458,7 @@ export class Owner implements OwnerPort {
     stored: StoredValue,
     from: Peer,
   ): { held: HeldValue; ready: Promise<unknown> | undefined } {
-    const held = this.values.hold(stored);
+    const held = this.values.adopt(stored);
     return { held, ready: this.values.ensureCode(stored, from) };
   }
 
@@ -463,10 +482,18 @@ export class Owner implements OwnerPort {
   #free(entry: ObjectEntry): void {
     if (entry.value !== undefined) this.values.discard(entry.value);
     entry.free(freedError(entry));
+    // A holder has the value, or a mapping of it, and would go on reading.
+    for (const holder of entry.holders ?? []) {
+      this.#network.peer(holder).then((peer) =>
+        peer.notify("object.freed", { objects: [keyOf(entry)] })
+      ).catch(() => {}); // A holder that is gone reads nothing.
+    }
   }
 
   async #fetch(entry: ObjectEntry): Promise<void> {
     this.owe();
+    // The program may have no handle left, and still await the value.
+    const handle = this.references.borrow(entry);
     try {
       const peer = await this.#network.peer(entry.ownerId);
       const answer = await peer.request("object.fetch", {
@@ -474,13 +501,13 @@ export class Owner implements OwnerPort {
         isValueWanted: true,
       });
       if (answer.kind === "value") {
-        const { held, ready } = this.receive(answer.value, peer);
+        const held = this.values.hold(answer.value);
         this.release(peer, answer.pinToken);
-        await ready;
+        await this.values.ensureCode(answer.value, peer);
         entry.resolve(held);
       } else if (answer.kind === "failed") {
-        const { held, ready } = this.receive(answer.error, peer);
-        await ready;
+        const held = this.values.hold(answer.error);
+        await this.values.ensureCode(answer.error, peer);
         entry.reject(new HeldFailure(held));
       }
     } catch (error) {
@@ -497,7 +524,36 @@ export class Owner implements OwnerPort {
       );
     } finally {
       this.settle();
+      // Whoever awaits it reads it in this turn, and holds it for that.
+      setImmediate(() => this.references.letGo(handle));
     }
+  }
+
+  /** The segment is its owner's: it must stay until it is mapped, or the owner says why not. */
+  async #readBorrowed(entry: ObjectEntry): Promise<unknown> {
+    const handle = this.references.borrow(entry);
+    try {
+      return await this.values.open(entry.value!);
+    } catch (error) {
+      if (!(error instanceof ObjectLostError)) throw error;
+      const peer = await this.#network.peer(entry.ownerId);
+      const answer = await peer.request("object.fetch", {
+        ...keyOf(entry),
+        isValueWanted: true,
+      });
+      if (answer.kind !== "failed") throw error;
+      throw await this.values.open(this.values.hold(answer.error), peer);
+    } finally {
+      this.references.letGo(handle);
+    }
+  }
+
+  /** Nothing holds an object of this process any more. */
+  #letGo(entry: ObjectEntry): void {
+    entry.onUnreferenced?.();
+    if (entry.status !== Status.ready) return;
+    this.values.discard(entry.value!);
+    entry.free(freedError(entry));
   }
 
   #onFetch(key: ObjectKey, peer: Peer) {

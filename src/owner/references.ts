@@ -11,16 +11,20 @@
  *    the receiver; so a ref on its way is never without a holder.
  *
  * Holders are kept as a set, never a count: a message that comes twice
- * changes nothing.
+ * changes nothing. What an owner is told is the state at the end of a turn,
+ * not each change: one that was borrowed and let go meanwhile needs no word.
  *
  * @module
  */
-import { ObjectLostError, OwnerDiedError } from "../base/errors.ts";
+import {
+  ObjectFreedError,
+  ObjectLostError,
+  OwnerDiedError,
+} from "../base/errors.ts";
 import type { ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type { RefKey } from "../base/stored.ts";
 import type { ObjectKey } from "../wire/messages.ts";
-import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";
 import {
   entryOfRef,
@@ -28,18 +32,29 @@ import {
   type ObjectRef,
   onDisposed,
   refOfEntry,
+  Status,
 } from "./object_ref.ts";
+
+/** Where owners are found. */
+export interface Owners {
+  peer(processId: ProcessId): Promise<Pick<Peer, "notify" | "request">>;
+}
 
 /** The table of shared and borrowed objects of one process. */
 export class References {
   readonly #self: ProcessId;
-  readonly #network: Network;
+  readonly #owners: Owners;
+  readonly #onLetGo: (entry: ObjectEntry) => void;
   readonly #shared = new Map<string, ObjectEntry>();
   readonly #borrowed = new Map<ProcessId, Map<string, ObjectEntry>>();
   readonly #heldBy = new Map<ProcessId, Set<ObjectEntry>>();
   readonly #pins = new Map<Peer, Map<number, readonly object[]>>();
-  readonly #borrows = new Map<ProcessId, ObjectKey[]>();
-  readonly #releases = new Map<ProcessId, ObjectKey[]>();
+  /** What changed since an owner was told. */
+  readonly #changed = new Map<ProcessId, Map<string, ObjectKey>>();
+  /** What an owner knows this process to hold. */
+  readonly #told = new Map<ProcessId, Set<string>>();
+  /** Nothing that still comes from one of these counts. */
+  readonly #ended = new Set<ProcessId>();
   readonly #registrations = new Set<Promise<void>>();
   readonly #handles = new FinalizationRegistry<ObjectEntry>((entry) =>
     this.#handleGone(entry)
@@ -47,10 +62,16 @@ export class References {
   #nextPinToken = 1;
   #isClosed = false;
 
-  constructor(self: ProcessId, network: Network) {
+  /** `onLetGo`: an object of this process's own has no handle and no holder any more. */
+  constructor(
+    self: ProcessId,
+    owners: Owners,
+    onLetGo: (entry: ObjectEntry) => void = () => {},
+  ) {
     this.#self = self;
-    this.#network = network;
-    onDisposed((ref) => this.#disposed(ref));
+    this.#owners = owners;
+    this.#onLetGo = onLetGo;
+    onDisposed((ref) => this.letGo(ref));
   }
 
   /** An object of this process's own, and its first handle. */
@@ -63,10 +84,31 @@ export class References {
     const entry = entryOfRef(ref);
     if (!entry.isShared) {
       entry.isShared = true;
-      this.#shared.set(keyOf(entry), entry);
       this.#count(ref, entry);
     }
+    if (entry.ownerId === this.#self) this.#shared.set(keyOf(entry), entry);
     return entry;
+  }
+
+  /** A further handle on the same object: the program may dispose of its own. */
+  hold(ref: ObjectRef<unknown>): ObjectRef<unknown> {
+    this.share(ref);
+    const entry = entryOfRef(ref);
+    const own = refOfEntry(entry);
+    this.#count(own, entry);
+    return own;
+  }
+
+  /** A handle is needed no more. Twice is as good as once. */
+  letGo(ref: ObjectRef<unknown>): void {
+    const entry = entryOfRef(ref);
+    if (!entry.isShared) this.#unreferenced(entry);
+    else if (this.#handles.unregister(ref)) this.#handleGone(entry);
+    else return;
+    const isBorrowed = entry.ownerId !== this.#self;
+    if (isBorrowed && entry.handleCount === 0 && entry.isSettled) {
+      entry.free(disposedError(entry));
+    }
   }
 
   /** A handle on an object named by another process; tells its owner of the first one. */
@@ -109,14 +151,22 @@ export class References {
   assertKnown(ref: ObjectRef<unknown>): void {
     const entry = entryOfRef(ref);
     if (entry.ownerId === this.#self) return;
+    if (entry.status === Status.freed) throw entry.error;
     if (this.#borrowed.get(entry.ownerId)?.get(keyOf(entry)) === entry) return;
     throw new TypeError(
       `Cannot use ref ${entry.id}: it belongs to another or an ended runtime`,
     );
   }
 
+  /** An object of another process, if this one holds it. */
+  borrowed(ownerId: ProcessId, key: ObjectKey): ObjectEntry | undefined {
+    return this.#borrowed.get(ownerId)?.get(keyOf(key));
+  }
+
   /** A process took its first handle on these. Answers which are not there. */
   borrowedBy(holder: ProcessId, keys: ObjectKey[]): ObjectKey[] {
+    // The connection that says so may be slower than the one that ended.
+    if (this.#ended.has(holder)) return keys;
     const missing: ObjectKey[] = [];
     for (const key of keys) {
       const entry = this.#shared.get(keyOf(key));
@@ -147,16 +197,13 @@ export class References {
 
   /** A process is gone: it holds nothing, and what it owned is lost. */
   processEnded(processId: ProcessId): void {
+    this.#ended.add(processId);
+    this.#told.delete(processId);
     const held = this.#heldBy.get(processId);
     this.#heldBy.delete(processId);
     for (const entry of held ?? []) this.#holderGone(entry, processId);
     for (const entry of this.#borrowed.get(processId)?.values() ?? []) {
-      entry.reject(
-        new OwnerDiedError(
-          `Cannot get object ${entry.id}: the process that owned it is gone`,
-          { objectId: entry.id },
-        ),
-      );
+      entry.reject(ownerDiedError(entry));
     }
   }
 
@@ -171,6 +218,12 @@ export class References {
     return this.#shared.size;
   }
 
+  /** Whether others may come for what this process owns: it must not be ended for idleness. */
+  get isNeeded(): boolean {
+    if (this.#heldBy.size > 0) return true;
+    return this.#pins.values().some((pins) => pins.size > 0);
+  }
+
   #borrowedEntry(key: RefKey): ObjectEntry {
     let entries = this.#borrowed.get(key.ownerId);
     if (entries === undefined) {
@@ -181,7 +234,7 @@ export class References {
       entry = new ObjectEntry(key.ownerId, key.ordinal, key.index);
       entry.isShared = true;
       entries.set(keyOf(key), entry);
-      this.#queue(this.#borrows, entry);
+      this.#tell(entry);
     }
     return entry;
   }
@@ -199,12 +252,6 @@ export class References {
     this.#handles.register(ref, entry, ref);
   }
 
-  #disposed(ref: ObjectRef<unknown>): void {
-    const entry = entryOfRef(ref);
-    if (!entry.isShared) entry.onUnreferenced?.();
-    else if (this.#handles.unregister(ref)) this.#handleGone(entry);
-  }
-
   #handleGone(entry: ObjectEntry): void {
     entry.handleCount--;
     if (entry.handleCount > 0 || this.#isClosed) return;
@@ -216,42 +263,55 @@ export class References {
     if (entries?.get(keyOf(entry)) !== entry) return;
     entries.delete(keyOf(entry));
     if (entries.size === 0) this.#borrowed.delete(entry.ownerId);
-    this.#queue(this.#releases, entry);
+    this.#tell(entry);
   }
 
   #holderGone(entry: ObjectEntry, holder: ProcessId): void {
     entry.holders?.delete(holder);
-    this.#heldBy.get(holder)?.delete(entry);
+    const held = this.#heldBy.get(holder);
+    held?.delete(entry);
+    if (held?.size === 0) this.#heldBy.delete(holder);
     if (entry.handleCount === 0) this.#unreferenced(entry);
   }
 
   #unreferenced(entry: ObjectEntry): void {
-    if ((entry.holders?.size ?? 0) > 0) return;
+    if ((entry.holders?.size ?? 0) > 0 || this.#isClosed) return;
     this.#shared.delete(keyOf(entry));
-    entry.onUnreferenced?.();
+    if (entry.isSettled || entry.onUnreferenced !== undefined) {
+      this.#onLetGo(entry);
+    } else if (!entry.isAsked) {
+      // Its task runs on; whoever asked has no handle but wants the value.
+      entry.whenSettled(() => {
+        if (entry.handleCount === 0) this.#onLetGo(entry);
+      });
+    }
   }
 
-  #queue(queues: Map<ProcessId, ObjectKey[]>, entry: ObjectEntry): void {
-    let keys = queues.get(entry.ownerId);
-    if (keys === undefined) {
-      queues.set(entry.ownerId, keys = []);
-      const flushed = this.#flush(entry.ownerId);
+  /** The owner is told at the end of the turn whether the object is held. */
+  #tell(entry: ObjectEntry): void {
+    const { ownerId, ordinal, index } = entry;
+    if (this.#ended.has(ownerId)) {
+      entry.reject(ownerDiedError(entry));
+      return;
+    }
+    let changed = this.#changed.get(ownerId);
+    if (changed === undefined) {
+      this.#changed.set(ownerId, changed = new Map());
+      const flushed = this.#flush(ownerId);
       this.#registrations.add(flushed);
       flushed.finally(() => this.#registrations.delete(flushed));
     }
-    keys.push({ ordinal: entry.ordinal, index: entry.index });
+    changed.set(keyOf(entry), { ordinal, index });
   }
 
-  /** Releases go before borrows, so that one taken again ends up held. */
   async #flush(ownerId: ProcessId): Promise<void> {
     await undefined; // One message for all of this turn.
     try {
-      const peer = await this.#network.peer(ownerId);
-      const released = take(this.#releases, ownerId);
+      const peer = await this.#owners.peer(ownerId);
+      const { released, borrowed } = this.#changesOf(ownerId);
       if (released.length > 0) {
         peer.notify("object.release", { objects: released });
       }
-      const borrowed = take(this.#borrows, ownerId);
       if (borrowed.length === 0) return;
       const { missing } = await peer.request("object.borrow", {
         objects: borrowed,
@@ -262,10 +322,29 @@ export class References {
       }
     } catch (error) {
       log.debug(`owner ${ownerId} is gone: ${error}`);
-      take(this.#releases, ownerId);
-      take(this.#borrows, ownerId);
+      this.#changed.delete(ownerId);
       this.processEnded(ownerId);
     }
+  }
+
+  /** What an owner knows differently from how it is; it is about to be told. */
+  #changesOf(
+    ownerId: ProcessId,
+  ): { released: ObjectKey[]; borrowed: ObjectKey[] } {
+    const changed = this.#changed.get(ownerId) ?? new Map<string, ObjectKey>();
+    this.#changed.delete(ownerId);
+    let told = this.#told.get(ownerId);
+    if (told === undefined) this.#told.set(ownerId, told = new Set());
+    const released: ObjectKey[] = [];
+    const borrowed: ObjectKey[] = [];
+    for (const [id, key] of changed) {
+      const isHeld = this.#borrowed.get(ownerId)?.has(id) ?? false;
+      if (isHeld === told.has(id)) continue;
+      if (isHeld) told.add(id);
+      else told.delete(id);
+      (isHeld ? borrowed : released).push(key);
+    }
+    return { released, borrowed };
   }
 }
 
@@ -273,17 +352,22 @@ function keyOf(key: ObjectKey): string {
   return `${key.ordinal}.${key.index}`;
 }
 
-function take(
-  queues: Map<ProcessId, ObjectKey[]>,
-  ownerId: ProcessId,
-): ObjectKey[] {
-  const keys = queues.get(ownerId) ?? [];
-  queues.delete(ownerId);
-  return keys;
-}
-
 function lostError(entry: ObjectEntry, why: string): ObjectLostError {
   return new ObjectLostError(`Cannot get object ${entry.id}: ${why}`, {
     objectId: entry.id,
   });
+}
+
+function ownerDiedError(entry: ObjectEntry): OwnerDiedError {
+  return new OwnerDiedError(
+    `Cannot get object ${entry.id}: the process that owned it is gone`,
+    { objectId: entry.id },
+  );
+}
+
+function disposedError(entry: ObjectEntry): ObjectFreedError {
+  return new ObjectFreedError(
+    `Cannot get object ${entry.id}: its ref was disposed of`,
+    { objectId: entry.id },
+  );
 }
