@@ -8,7 +8,6 @@
  *
  * @module
  */
-import type { AnyFunction } from "../base/functions.ts";
 import {
   ActorUnavailableError,
   PendingCallsLimitExceeded,
@@ -78,19 +77,7 @@ export class ActorCalls {
   }
 
   /** Creates an actor: its calls wait until it is there. */
-<<<<<<< /tmp/mine.f
-  create(
-    info: ActorInfo,
-    { target, args, spec }: {
-      target: AnyFunction;
-      args: unknown[];
-      spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">;
-    },
-  ): void {
-    const { held, ready, dependencies } = this.#owner.storeArgs(args);
-=======
   create(info: ActorInfo, birth: Birth): void {
->>>>>>> /work/main/src/owner/actor_calls.ts
     const callee = this.#newCallee(info);
     this.births.create(birth).then(
       () => this.#watch(callee),
@@ -234,49 +221,6 @@ export class ActorCalls {
     });
   }
 
-<<<<<<< /tmp/mine.f
-  async #create(
-    { target, held, ready, dependencies, spec }: {
-      target: AnyFunction;
-      held: HeldValue;
-      ready: Promise<void> | undefined;
-      dependencies: ArgumentRef[];
-      spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">;
-    },
-  ): Promise<void> {
-    const [code] = await Promise.all([
-      this.#owner.values.code.refOf(target),
-      ready,
-      ...dependencies.map(({ ref }) => this.#owner.settled(ref)),
-    ]);
-    const passed = dependencyValues(dependencies);
-    const values = passed.map(({ value }) => value);
-    const answer = await this.#owner.ask("actor.create", {
-      spec: {
-        ...spec,
-        code,
-        bundles: this.#owner.values.bundlesOf(code, [held.stored, ...values]),
-        args: held.stored,
-        dependencies: passed,
-      },
-    });
-    // The head keeps the spec for restarts: what it refers to stays.
-    this.#kept.set(spec.actorId, [held, ...dependencies]);
-    if (answer.kind === "refused") {
-      throw new MantaError(
-        `Cannot create actor ${spec.className}: ${answer.reason}`,
-      );
-    }
-  }
-
-  #pendingCount(callee: Callee): number {
-    let count = callee.sent.size;
-    for (const queue of callee.waiting.values()) count += queue.length;
-    return count;
-  }
-
-=======
->>>>>>> /work/main/src/owner/actor_calls.ts
   async #connect(callee: Callee, processId: ProcessId): Promise<void> {
     if (callee.peer !== undefined || callee.isConnecting) return;
     if (processId === callee.endedProcessId) return;

@@ -57,9 +57,6 @@ export class Outcomes implements SubmitterEvents {
       for (const stored of reply.values) {
         this.#owner.values.discard(this.#owner.values.adopt(stored));
       }
-      for (const stored of reply.values) {
-        this.#owner.values.discard(this.#owner.values.adopt(stored));
-      }
       this.#owner.release(from, reply.pinToken);
       this.#owner.settle();
       return;

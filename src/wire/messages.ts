@@ -224,7 +224,6 @@ export interface Notices {
   "object.release": { objects: ObjectKey[] };
   "object.free": { objects: ObjectKey[] };
   "object.freed": { objects: ObjectKey[] };
-  "object.freed": { objects: ObjectKey[] };
   "object.cancel": ObjectKey & { isForced: boolean; isRecursive: boolean };
   "pins.release": { token: number };
   "task.cancel": { ordinal: number; isRecursive: boolean };
