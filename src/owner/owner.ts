@@ -277,13 +277,18 @@ export class Owner implements OwnerPort {
   read(entry: ObjectEntry): unknown {
     entry.isAsked = true;
     if (entry.status === Status.ready) {
-      const isBorrowed = entry.ownerId !== this.self &&
-        entry.value!.stored.segment !== undefined;
-      return isBorrowed
-        ? this.#readBorrowed(entry)
-        : this.values.open(entry.value!);
+      const { segment, code } = entry.value!.stored;
+      if (segment === undefined && code === undefined) {
+        return this.values.open(entry.value!);
+      }
+      const isBorrowed = entry.ownerId !== this.self;
+      return this.#owing(
+        isBorrowed
+          ? this.#readBorrowed(entry)
+          : this.values.open(entry.value!) as Promise<unknown>,
+      );
     }
-    return openFailure(entry.error, this.values).then((error) => {
+    return this.#owing(openFailure(entry.error, this.values)).then((error) => {
       throw error;
     });
   }
@@ -545,6 +550,16 @@ export class Owner implements OwnerPort {
       throw await this.values.open(this.values.hold(answer.error), peer);
     } finally {
       this.references.letGo(handle);
+    }
+  }
+
+  /** A promise that is owed to the program. */
+  async #owing<T>(promise: Promise<T>): Promise<T> {
+    this.owe();
+    try {
+      return await promise;
+    } finally {
+      this.settle();
     }
   }
 
