@@ -103,31 +103,12 @@ extendValues({
   },
 });
 
-/**
- * Makes a class whose instances are actors.
- *
- * @param target The class. It travels to the actor with what it closes over.
- * @param options How its actors are to live.
- * @throws {TypeError} Where an option is unknown or of a wrong type.
- * @throws {RangeError} Where an option is out of its bounds.
- *
- * @example
- * ```ts
- * import { get, remote } from "@manta/manta";
- * class Counter {
- *   #count = 0;
- *   add(n: number) {
- *     return this.#count += n;
- *   }
- * }
- * const counter = remote(Counter).remote();
- * console.log(await get(counter.add.remote(2))); // 2
- * ```
- */
-export function remote<Class extends AnyClass>(
-  target: Class,
-  options?: ActorOptions,
-): ActorClass<Class>;
+/** Makes whatever is typed `any` remote; what its calls give is `any` too. */
+export function remote<Target>(
+  target: Target & (0 extends 1 & Target ? unknown : never),
+  options?: TaskOptions,
+  // deno-lint-ignore no-explicit-any -- what goes in as any comes out as any
+): RemoteFunction<any[], any>;
 /**
  * Makes a function whose calls are tasks: each `.remote(...)` runs it in a
  * worker process and gives a ref to its result at once.
@@ -154,6 +135,31 @@ export function remote<
   target: (...args: Args) => Result,
   options?: TaskOptions & { numReturns?: Returns },
 ): RemoteFunction<Args, Result, Returns>;
+/**
+ * Makes a class whose instances are actors.
+ *
+ * @param target The class. It travels to the actor with what it closes over.
+ * @param options How its actors are to live.
+ * @throws {TypeError} Where an option is unknown or of a wrong type.
+ * @throws {RangeError} Where an option is out of its bounds.
+ *
+ * @example
+ * ```ts
+ * import { get, remote } from "@manta/manta";
+ * class Counter {
+ *   #count = 0;
+ *   add(n: number) {
+ *     return this.#count += n;
+ *   }
+ * }
+ * const counter = remote(Counter).remote();
+ * console.log(await get(counter.add.remote(2))); // 2
+ * ```
+ */
+export function remote<Class extends AnyClass>(
+  target: Class,
+  options?: ActorOptions,
+): ActorClass<Class>;
 export function remote(
   target: unknown,
   options: TaskOptions | ActorOptions = {},

@@ -1,0 +1,256 @@
+/**
+ * Bad input: each fault is named at the call, and the runtime goes on.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import {
+  type ActorOptions,
+  asCompleted,
+  cancel,
+  free,
+  get,
+  init,
+  type InitOptions,
+  isInitialized,
+  type ObjectRef,
+  put,
+  remote,
+  SerializationError,
+  shutdown,
+  type TaskOptions,
+  wait,
+  why,
+} from "../../mod.ts";
+import { rejection } from "../support/notes.ts";
+
+const one = () => 1;
+class Empty {}
+
+function refused(
+  make: () => unknown,
+  errorClass: typeof TypeError | typeof RangeError,
+  ...parts: string[]
+): void {
+  const error = assertThrows(make, errorClass);
+  for (const part of parts) assertStringIncludes(error.message, part);
+}
+
+Deno.test("remote() refuses what is no function or class", () => {
+  for (const target of [5, "f", null, undefined, {}, [one]]) {
+    refused(() => remote(target as never), TypeError, "expected a function");
+  }
+});
+
+Deno.test("Options are checked at the call, by name", async (t) => {
+  const cases: [Record<string, unknown>, typeof TypeError, ...string[]][] = [
+    [{ numCpu: 1 }, TypeError, '"numCpu"', '"numCpus"'],
+    [{ maxretries: 1 }, TypeError, '"maxRetries"'],
+    [{ colour: 1 }, TypeError, '"colour"', "no such option"],
+    [{ numCpus: -1 }, RangeError, "numCpus", "-1"],
+    [{ numCpus: NaN }, RangeError, "numCpus", "NaN"],
+    [{ numCpus: Infinity }, RangeError, "numCpus", "Infinity"],
+    [{ numCpus: "2" }, TypeError, "numCpus", '"2"'],
+    [{ numCpus: null }, TypeError, "numCpus"],
+    [{ memory: -5 }, RangeError, "memory"],
+    [{ resources: { red: -1 } }, RangeError, "resources", "red"],
+    [{ resources: { CPU: 1 } }, TypeError, "numCpus"],
+    [{ resources: [1] }, TypeError, "resources"],
+    [{ numReturns: 1.5 }, RangeError, "numReturns"],
+    [{ numReturns: -1 }, RangeError, "numReturns"],
+    [{ maxRetries: -2 }, RangeError, "maxRetries"],
+    [{ maxRetries: 0.5 }, RangeError, "maxRetries"],
+    [{ retryExceptions: "all" }, TypeError, "retryExceptions"],
+    [{ retryExceptions: ["Error"] }, TypeError, "retryExceptions"],
+    [{ timeout: 0 }, RangeError, "timeout"],
+    [{ timeout: -1 }, RangeError, "timeout"],
+    [{ timeout: Infinity }, RangeError, "timeout"],
+    [{ schedulingTimeout: "1s" }, TypeError, "schedulingTimeout"],
+    [{ schedulingStrategy: "FAST" }, TypeError, "schedulingStrategy"],
+    [{ name: "" }, TypeError, "name"],
+    [{ priority: NaN }, RangeError, "priority"],
+    [{ backpressure: 0 }, RangeError, "backpressure"],
+  ];
+  for (const [options, errorClass, ...parts] of cases) {
+    await t.step(Deno.inspect(options), () => {
+      const given = options as TaskOptions;
+      refused(() => remote(one, given), errorClass, ...parts);
+      refused(() => remote(one).options(given), errorClass, ...parts);
+    });
+  }
+  await t.step("no object at all", () => {
+    for (const options of [5, "fast", null, [1]]) {
+      refused(
+        () => remote(one, options as never),
+        TypeError,
+        "expected an object",
+      );
+    }
+  });
+  await t.step("undefined counts as left out", () => {
+    assertEquals(remote(one, { name: undefined } as never).name, "one");
+  });
+});
+
+Deno.test("Options that this version lacks are refused, not ignored", async () => {
+  const lacking = "does not have it yet";
+  const task: Record<string, unknown>[] = [
+    { runtimeEnv: { env: {} } },
+    { maxCalls: 5 },
+    { schedulingStrategy: { nodeId: "a" } },
+    { schedulingStrategy: { labels: {} } },
+  ];
+  for (const options of task) {
+    const [name] = Object.keys(options);
+    refused(
+      () => remote(one, options as TaskOptions),
+      TypeError,
+      name!,
+      lacking,
+    );
+  }
+  const actor: Record<string, unknown>[] = [
+    { runtimeEnv: {} },
+    { durable: true },
+    { ttl: 5 },
+    { concurrencyGroups: {} },
+    { schedulingStrategy: { placementGroup: {} } },
+  ];
+  for (const options of actor) {
+    const [name] = Object.keys(options);
+    const given = options as ActorOptions;
+    refused(() => remote(Empty, given), TypeError, name!, lacking);
+  }
+  const session: Record<string, unknown>[] = [
+    { address: "127.0.0.1:6379" },
+    { token: "t" },
+    { tls: {} },
+    { resume: true },
+    { runtimeEnv: {} },
+    { dashboard: true },
+  ];
+  for (const options of session) {
+    const error = await rejection(init(options as InitOptions));
+    assert(error instanceof TypeError);
+    assertStringIncludes(error.message, Object.keys(options)[0]!);
+    assertStringIncludes(error.message, lacking);
+  }
+  assertEquals(isInitialized(), false);
+});
+
+Deno.test("Calls name the argument that is wrong, and the runtime goes on", async (t) => {
+  await using _runtime = await init({ numCpus: 1 });
+  const ref = put(1);
+  const noRef = { id: "0".repeat(32) } as unknown as ObjectRef<unknown>;
+
+  await t.step("what is no ref", async () => {
+    for (
+      const bad of [5, "x", null, undefined, noRef, [5], { a: 5 }, [ref, 5]]
+    ) {
+      await assertRejects(() => get(bad as never), TypeError);
+    }
+    await assertRejects(() => get([ref, one] as never), TypeError, "element 1");
+    await assertRejects(() => get({ b: 5 } as never), TypeError, '"b"');
+    await assertRejects(() => wait([noRef]), TypeError, "element 0");
+    await assertRejects(() => wait(ref as never), TypeError, "array");
+    await assertRejects(() => why(noRef), TypeError);
+    assertThrows(() => cancel(noRef), TypeError);
+    assertThrows(() => free([noRef]), TypeError);
+    await assertRejects(
+      () => Array.fromAsync(asCompleted([noRef])),
+      TypeError,
+    );
+  });
+  await t.step(
+    "wait() with duplicates, or for more than there are",
+    async () => {
+      await assertRejects(() => wait([ref, ref]), TypeError, "twice");
+      await assertRejects(
+        () => wait([ref], { numReturns: 2 }),
+        RangeError,
+        "2 of 1",
+      );
+      await assertRejects(() => wait([ref], { numReturns: 0 }), RangeError);
+      await assertRejects(
+        () => wait([ref], { timeOut: 1 } as never),
+        TypeError,
+        '"timeout"',
+      );
+    },
+  );
+  await t.step("options of get() and cancel()", async () => {
+    await assertRejects(() => get(ref, { timeout: -1 }), RangeError, "timeout");
+    await assertRejects(
+      () => get(ref, { timeout: NaN }),
+      RangeError,
+      "timeout",
+    );
+    await assertRejects(
+      () => get(ref, { signal: {} as AbortSignal }),
+      TypeError,
+      "signal",
+    );
+    assertThrows(
+      () => cancel(ref, { forced: true } as never),
+      TypeError,
+      '"force"',
+    );
+  });
+  await t.step("values that can't travel, by their path", () => {
+    const task = remote((_: unknown) => {});
+    for (const make of [put, (value: unknown) => task.remote(value)]) {
+      const error = assertThrows(
+        () => make({ a: [0, { b: Symbol("s") }] }),
+        SerializationError,
+      );
+      assertStringIncludes(error.message, "a[1].b");
+    }
+    assertThrows(() => put({ p: Promise.resolve() }), SerializationError, "p");
+  });
+  await t.step("a function that can't travel", async () => {
+    const conn = { deep: [Symbol("open")] };
+    const error = await assertRejects(
+      () =>
+        get(
+          remote(function uses() {
+            return conn.deep.length;
+          }).remote(),
+        ),
+      SerializationError,
+    );
+    for (const part of ["uses", "conn.deep[0]"]) {
+      assertStringIncludes(error.message, part);
+    }
+  });
+  await t.step("all goes on", async () => {
+    assertEquals(await get(remote(one).remote()), 1);
+  });
+});
+
+Deno.test("Refs of an ended runtime are refused", async () => {
+  await init({ numCpus: 1 });
+  const old = put(1);
+  await shutdown();
+  await assertRejects(() => get(old), TypeError, "ended");
+  await assertRejects(() => wait([old]), TypeError, "ended");
+  await assertRejects(() => why(old), TypeError, "ended");
+  assertThrows(() => free(old), TypeError, "ended");
+  assertThrows(() => cancel(old), TypeError, "ended");
+  assertEquals(isInitialized(), false);
+  {
+    await using _runtime = await init({ numCpus: 1 });
+    const same = remote((x: unknown) => x);
+    await assertRejects(() => get(old), TypeError, "ended");
+    await assertRejects(() => wait([old]), TypeError, "ended");
+    assertThrows(() => same.remote(old), TypeError, "ended");
+    assertThrows(() => same.remote([old]), Error, "ended");
+    assertThrows(() => put({ old }), Error, "ended");
+    assertEquals(await get(same.remote(2)), 2);
+  }
+});

@@ -1,0 +1,144 @@
+/**
+ * Lineage: what a program's file knows of it afterwards.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { cancel, get, init, remote, runtimeContext } from "../../mod.ts";
+import { openLineage } from "../../src/store/lineage_reader.ts";
+import { note, Notes, rejection, until } from "../support/notes.ts";
+
+const quick = remote(function quick(n: number) {
+  return n;
+});
+const works = remote(function works() {
+  const endMs = performance.now() + 3;
+  while (performance.now() < endMs);
+});
+const fails = remote(function fails(): void {
+  throw new RangeError("out of bounds");
+});
+const flaky = remote(function flaky() {
+  const { attempt } = runtimeContext();
+  if (attempt < 3) throw new Error(`attempt ${attempt}`);
+  return attempt;
+}, { retryExceptions: true });
+const dies = remote(function dies() {
+  if (runtimeContext().attempt === 1) Deno.exit(3);
+  return Deno.pid;
+});
+const endless = remote(async function endless(path: string) {
+  note(path, "begun");
+  await new Promise(() => {});
+});
+
+Deno.test("A named lineage file keeps every task of the program", async (t) => {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/lineage.db`;
+  using notes = new Notes();
+  const beforeMs = Date.now();
+  let survivorPid = 0;
+  {
+    await using _runtime = await init({
+      numCpus: 2,
+      lineage: path,
+      logToDriver: false,
+    });
+    await get(Array.from({ length: 50 }, (_, n) => quick.remote(n)));
+    await get(works.remote());
+    await rejection(get(fails.remote()));
+    await get(flaky.remote());
+    survivorPid = await get(dies.remote());
+    const stopped = endless.remote(notes.path);
+    await notes.reach(1);
+    cancel(stopped, { force: true });
+    await rejection(get(stopped));
+  }
+  using lineage = openLineage(path);
+  const last = (name: string) => lineage.tasks({ name })[0]!;
+  const attempts = (name: string) => lineage.attempts(last(name).taskId);
+
+  await t.step("the job, from its start to its end", () => {
+    const [job, ...others] = lineage.jobs();
+    assertEquals(others, []);
+    assertEquals(job!.driverPid, Deno.pid);
+    assertEquals(job!.script, Deno.mainModule);
+    assertEquals(job!.outcome, "finished");
+    assert(job!.startedAtMs >= beforeMs - 1);
+    assert(job!.finishedAtMs! > job!.startedAtMs);
+  });
+  await t.step("each task is a row, however short", () => {
+    assertEquals(lineage.tasks({ name: "quick" }).length, 50);
+    assertEquals(lineage.counts(), []);
+    assertEquals(lineage.gaps(), []);
+  });
+  await t.step("when and where it ran", () => {
+    const row = last("works");
+    assertEquals(row.state, "finished");
+    assert(row.workerPid! > 0 && row.workerPid !== Deno.pid);
+    assert(row.finishedAtMs! - row.startedAtMs! >= 2);
+    assert(row.submittedAtMs <= row.startedAtMs! + 5);
+  });
+  await t.step("what it failed of", () => {
+    const row = last("fails");
+    assertEquals(row.state, "failed");
+    assertEquals(row.errorName, "RangeError");
+    assertEquals(row.errorMessage, "out of bounds");
+  });
+  await t.step("each attempt of a task that was tried again", () => {
+    assertEquals(
+      attempts("flaky").map((
+        row,
+      ) => [row.attempt, row.state, row.errorMessage]),
+      [
+        [0, "failed", "attempt 1"],
+        [1, "failed", "attempt 2"],
+        [2, "finished", undefined],
+      ],
+    );
+  });
+  await t.step("a crash, and the worker that came after", () => {
+    const [first, second] = attempts("dies");
+    assertEquals(first!.state, "crashed");
+    assertEquals(first!.errorName, "WorkerCrashedError");
+    assertEquals(second!.state, "finished");
+    assertEquals(second!.workerPid, survivorPid);
+    assert(first!.workerPid !== survivorPid);
+  });
+  await t.step("a cancelled task", () => {
+    const row = last("endless");
+    assertEquals(row.state, "cancelled");
+    assertStringIncludes(row.errorMessage!, "cancelled");
+  });
+  Deno.removeSync(folder, { recursive: true });
+});
+
+/** Folders of this program's sessions. */
+function sessionFolders(): string[] {
+  const root = Deno.env.get("TMPDIR") ?? "/tmp";
+  return [...Deno.readDirSync(root)]
+    .filter(({ name }) => name.startsWith(`manta-${Deno.pid}-`))
+    .map(({ name }) => `${root}/${name}`);
+}
+
+Deno.test("The session's own file counts the shortest tasks", async () => {
+  const before = sessionFolders();
+  await using _runtime = await init({ numCpus: 1 });
+  const folder = sessionFolders().find((path) => !before.includes(path));
+  assert(folder !== undefined, "a session folder");
+  for (let round = 0; round < 200; round++) {
+    await get(Array.from({ length: 10 }, (_, n) => quick.remote(n)));
+  }
+  await rejection(get(fails.remote()));
+  let counted = 0;
+  const file = `${folder}/lineage.db`;
+  await until(() => Deno.statSync(file).size > 0, "a file with tables");
+  await until(() => {
+    using lineage = openLineage(file);
+    const rowCount = lineage.tasks({ name: "quick" }).length;
+    counted = lineage.counts().reduce((sum, { count }) => sum + count, 0);
+    const hasFailed = lineage.tasks({ name: "fails" }).length === 1;
+    return hasFailed && counted + rowCount === 2000;
+  }, "every task in the file, as a row or counted");
+  assert(counted > 1000, `${counted} were counted`);
+});
