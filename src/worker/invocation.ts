@@ -144,12 +144,13 @@ export class Invocation implements TaskContext {
   cancel(isRecursive: boolean): void {
     this.#controller ??= new AbortController();
     const { taskId } = this;
-    this.#controller.abort(
-      new TaskCancelledError(
-        `Cannot finish task "${this.functionName}": it was cancelled`,
-        { taskId },
-      ),
+    const controller = this.#controller;
+    const reason = new TaskCancelledError(
+      `Cannot finish task "${this.functionName}": it was cancelled`,
+      { taskId },
     );
+    // Listeners are the task's own code.
+    runInContext(this, () => controller.abort(reason));
     this.#producer?.cancelled();
     if (!isRecursive) return;
     for (const child of this.children) {
