@@ -49,6 +49,7 @@ export function startLocal(options: InitOptions = {}): Local {
     nodeId: randomHex(8) as NodeId,
     mainModule: Deno.mainModule,
     namespace: options.namespace ?? "default",
+    storeBytes: storeBytes(options),
     isLineageNamed: options.lineage !== undefined,
   };
   const nodeProcessId = newProcessId();
@@ -59,7 +60,7 @@ export function startLocal(options: InitOptions = {}): Local {
     job,
     resources,
     labels: options.labels ?? {},
-    capacityBytes: storeBytes(options),
+    capacityBytes: job.storeBytes,
     workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
     lineagePath: options.lineage ?? `${folder}/lineage.db`,
     logToDriver: options.logToDriver ?? true,

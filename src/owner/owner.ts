@@ -106,7 +106,10 @@ export class Owner implements OwnerPort {
       network,
       (entry) => this.#letGo(entry),
     );
-    this.segments = new SegmentClient(this.self, node);
+    this.segments = new SegmentClient(this.self, {
+      node,
+      storeBytes: rooms.job.storeBytes,
+    });
     const { references, segments } = this;
     const { mainModule } = rooms.job;
     this.values = new Values(this.self, { references, segments, mainModule });

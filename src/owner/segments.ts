@@ -48,6 +48,7 @@ interface Recyclable {
 export class SegmentClient {
   readonly #self: ProcessId;
   readonly #node: Peer;
+  readonly #storeBytes: number;
   readonly #written = new Map<SegmentId, Segment>();
   readonly #recyclable: Recyclable[] = [];
   readonly #open = new Map<SegmentId, OpenSegment>();
@@ -57,10 +58,16 @@ export class SegmentClient {
   #nextSegmentNo = 1;
   #nextMapping = 1;
   #mappingCount = 0;
+  /** Written, and not yet taken by the store. */
+  #waitingBytes = 0;
 
-  constructor(self: ProcessId, node: Peer) {
+  constructor(
+    self: ProcessId,
+    { node, storeBytes }: { node: Peer; storeBytes: number },
+  ) {
     this.#self = self;
     this.#node = node;
+    this.#storeBytes = storeBytes;
   }
 
   /**
@@ -80,6 +87,9 @@ export class SegmentClient {
     if (byteLength < limits.segmentBytesMin || !isSharedMemoryAvailable()) {
       return undefined;
     }
+    const isTooMuch = this.#waitingBytes > 0 &&
+      this.#waitingBytes + byteLength > this.#storeBytes;
+    if (isTooMuch) return this.#refused({ byteLength, layout });
     const recycled = this.#takeRecyclable(byteLength);
     const segment = recycled?.segment ?? Segment.create(byteLength);
     buffers.forEach((buffer, at) => segment.write(buffer, layout[at * 2]));
@@ -106,9 +116,10 @@ export class SegmentClient {
     try {
       const path = await segment.path;
       // Mappings are few; beyond the bound a reader has a copy of its own.
-      const memory = this.#mappingCount++ < mappingsMax
+      const memory = this.#mappingCount < mappingsMax
         ? mapPrivate(path, byteLength)
         : readCopy(path, byteLength);
+      this.#mappingCount++;
       this.#mappings.register(memory, segmentId);
       const buffers: Uint8Array[] = [];
       for (let at = 0; at < layout.length; at += 2) {
@@ -170,6 +181,21 @@ export class SegmentClient {
     return at < 0 ? undefined : this.#recyclable.splice(at, 1)[0];
   }
 
+  /** Who never waits can fill the machine before its store says no. */
+  #refused(what: Pick<SegmentSlice, "byteLength" | "layout">): Placement {
+    const segmentId = segmentIdOf(this.#self, this.#nextSegmentNo++);
+    const error = new ObjectStoreFullError(
+      `Cannot store ${what.byteLength} bytes: ${this.#waitingBytes} bytes already wait for room ` +
+        `in the object store of ${this.#storeBytes}. Await refs between puts`,
+      {
+        neededBytes: what.byteLength,
+        usedBytes: this.#waitingBytes,
+        capacityBytes: this.#storeBytes,
+      },
+    );
+    return { slice: { segmentId, ...what }, admitted: Promise.reject(error) };
+  }
+
   async #adopted(
     segment: Segment,
     { segmentId, ownerId, recycles }: {
@@ -180,13 +206,14 @@ export class SegmentClient {
   ): Promise<void> {
     this.#written.set(segmentId, segment);
     const byteLength = segment.capacityBytes;
+    this.#waitingBytes += byteLength;
     const answer = await this.#node.request("segment.adopt", {
       segmentId,
       ownerId,
       byteLength,
       path: segment.path,
       ...(recycles === undefined ? {} : { recycles }),
-    });
+    }).finally(() => this.#waitingBytes -= byteLength);
     if (answer.kind === "admitted") return;
     this.drop(segmentId);
     const { usedBytes, capacityBytes, holders } = answer;

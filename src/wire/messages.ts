@@ -86,6 +86,8 @@ export interface JobInfo {
   mainModule: string;
   /** Where actors' names count. */
   namespace: string;
+  /** What the object store of the process's machine may take. */
+  storeBytes: number;
   /** The lineage file is one that the program named: each task is a row there. */
   isLineageNamed: boolean;
 }
