@@ -189,7 +189,9 @@ export class LeaseTable {
   /** An owner is gone: its requests with it. What its leases run is stopped by the node. */
   ownerEnded(ownerId: ProcessId): { orphans: LeaseId[] } {
     for (let at = this.#waiting.length - 1; at >= 0; at--) {
-      if (this.#waiting[at]!.ownerId === ownerId) this.#waiting.splice(at, 1);
+      if (this.#waiting[at]!.ownerId !== ownerId) continue;
+      const [request] = this.#waiting.splice(at, 1);
+      this.#remember(request!.leaseId);
     }
     const orphans = [...this.#granted.values()]
       .filter((lease) => lease.ownerId === ownerId)
