@@ -249,10 +249,7 @@ export class TaskQueue<Task extends Queueable> {
     let inFlight = 0;
     for (const pipeline of this.#pipelines.values()) {
       inFlight += pipeline.inFlight.size;
-      assert(
-        pipeline.inFlight.size <= this.#limits.depthMax,
-        "Pipeline too deep",
-      );
+      assert(loadOf(pipeline) <= this.#limits.depthMax, "Pipeline too deep");
       assert(pipeline.expectedMs >= 0, "Negative expectation");
       for (const task of pipeline.carried) {
         assert(pipeline.inFlight.has(task), "Carried task is not in flight");

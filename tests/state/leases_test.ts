@@ -171,6 +171,14 @@ Deno.test("LeaseTable starts another for a worker that ended, and ends its lease
   deepStrictEqual(table.workerStarted(2, process(2)), [grant(2, 2)]);
 });
 
+Deno.test("LeaseTable keeps its number of workers when one ends that nobody waits for", () => {
+  const table = started(2);
+  deepStrictEqual(table.workerEnded(1), [{
+    kind: "start_worker",
+    workerNo: 3,
+  }]);
+});
+
 Deno.test("LeaseTable forgets what a gone owner waited for, and names what it held", () => {
   const table = started(1);
   table.requested(lease(1), request());
