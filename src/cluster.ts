@@ -63,6 +63,7 @@ export function startLocal(options: InitOptions = {}): Local {
     capacityBytes: job.storeBytes,
     workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
     lineagePath: options.lineage ?? `${folder}/lineage.db`,
+    isLineageKept: options.lineage !== undefined,
     logToDriver: options.logToDriver ?? true,
     argv: commandLine(),
     cwd: Deno.cwd(),

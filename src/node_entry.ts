@@ -31,6 +31,8 @@ export interface NodeThreadData {
   capacityBytes: number;
   workerCount: number;
   lineagePath: string;
+  /** Whether that file outlives the session. */
+  isLineageKept: boolean;
   logToDriver: boolean;
   /** The driver's command line, for its flags. */
   argv: string[];
@@ -140,7 +142,10 @@ async function run(data: NodeThreadData): Promise<void> {
     }),
   );
   await network.close();
-  await lineage.then((port) => port.close(), () => {}); // It was reported.
+  // A file that goes with the session need not be finished first.
+  if (data.isLineageKept) {
+    await lineage.then((port) => port.close(), () => {}); // It was reported.
+  }
   await reaper.end();
   report({ kind: "ended" });
 }
