@@ -48,6 +48,7 @@ async function runOnce(
     }
     const done = await get(pending);
     pids = new Set(done.map(({ pid }) => pid));
+    for (const killed of killedPids) pids.delete(killed);
     wasFelt ||= done.some(({ attempt }) => attempt > 1);
   });
   const tookMs = performance.now() - startMs;
@@ -150,7 +151,12 @@ const lines = [
     `worker ${together.killedPids.join(", worker ")}, by SIGKILL, halfway; ` +
     `${pidCount} processes worked in that run`,
   ],
-  ["retries", `${retryCount}: tasks that died with it and ran again`],
+  [
+    "retries",
+    `${retryCount} ${
+      retryCount === 1 ? "task" : "tasks"
+    } died with a worker and ran again elsewhere`,
+  ],
   [
     "lost",
     isSame
