@@ -248,6 +248,8 @@ export class ActorHosts {
     if (host?.actorIds.size === 0) host.kept.child.kill("its last actor ended");
     this.#rooms.pool().give(toUnits(spec.resources));
     this.#events.actorEnded(actorId, { incarnation, reason });
+    // Waiting actors first: tasks get their turn again soon.
+    this.resourcesGiven();
     this.#events.resourcesGiven();
   }
 }
