@@ -15,6 +15,7 @@ import { assert } from "../base/errors.ts";
 export const ClaimState = {
   pushed: 0,
   running: 1,
+  /** Waits inside the runtime, or is done and its answer on the way: not to blame. */
   suspended: 2,
   revoked: 3,
 } as const;

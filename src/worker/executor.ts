@@ -128,6 +128,11 @@ export class Executor implements InvocationEvents {
     this.#unblock();
   }
 
+  /** Before the answer: once that is on its way, the slot may be another's. */
+  answering(invocation: Invocation): void {
+    this.#mark(invocation, ClaimState.suspended);
+  }
+
   finished(invocation: Invocation): void {
     this.#open.delete(invocation);
     this.#count(invocation, -1);
@@ -149,8 +154,10 @@ export class Executor implements InvocationEvents {
       const waiting = this.#next();
       if (waiting === undefined) break;
       this.#run(waiting);
-      if (monotonicMs() - startedMs > limits.turnMs) {
-        // Replies must leave, and what came in be heard.
+      const isAlone = (waiting.frame.flags & TaskFlag.alone) !== 0;
+      if (isAlone || monotonicMs() - startedMs > limits.turnMs) {
+        // Replies must leave, and what came in be heard; the reply of a task
+        // that may not run twice leaves before another can end the worker.
         setImmediate(() => {
           this.#isLooping = false;
           this.#wake();

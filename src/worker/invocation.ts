@@ -38,6 +38,8 @@ import { Producer } from "./producer.ts";
 export interface InvocationEvents {
   suspended(invocation: Invocation): void;
   resumed(invocation: Invocation): void;
+  /** It is about to answer: from here on its end is nobody's fault. */
+  answering?(invocation: Invocation): void;
   /** It has answered; nothing of it counts any more. */
   finished(invocation: Invocation): void;
 }
@@ -323,6 +325,7 @@ export class Invocation implements TaskContext {
     if (this.#waitCount === 0) {
       this.#runMs += monotonicMs() - this.#resumedAtMs;
     }
+    this.#events.answering?.(this);
     const registered = this.#owner.references.registered();
     const held = storing.map((one) => one.held);
     if (registered === undefined) this.#write(outcome, held);

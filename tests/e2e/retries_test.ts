@@ -95,6 +95,9 @@ Deno.test("Neighbours of a crashed task lose nothing", async (t) => {
     assertEquals(attempts.length, 400);
     assertEquals(attempts[200], 2);
   });
+  await t.step("only the one that crashed is charged", () => {
+    assertEquals(attempts.filter((attempt) => attempt > 1), [2]);
+  });
   await t.step("what had not started ran once, uncharged", () => {
     const runs = new Map<number, number>();
     for (const line of notes.lines().slice(before)) {
@@ -107,6 +110,29 @@ Deno.test("Neighbours of a crashed task lose nothing", async (t) => {
     }
     for (let n = 0; n < 400; n++) assert(runs.has(n), `task ${n} never ran`);
   });
+});
+
+Deno.test("Tasks that may run once only lose nothing to a neighbour's crash either", async () => {
+  await using _runtime = await init({ numCpus: 1, logToDriver: false });
+  using notes = new Notes();
+  const once = remote((path: string, n: number) => {
+    note(path, n);
+    if (n === 100) Deno.kill(Deno.pid, "SIGKILL");
+    return n;
+  }, { maxRetries: 0 });
+  await get(Array.from({ length: 50 }, () => once.remote(notes.path, -1)));
+  const refs = Array.from(
+    { length: 200 },
+    (_, n) => once.remote(notes.path, n),
+  );
+  const outcomes = await Promise.allSettled(refs.map((ref) => get(ref)));
+  const failed = outcomes.flatMap(({ status }, n) =>
+    status === "rejected" ? [n] : []
+  );
+  assertEquals(failed, [100]);
+  const lines = notes.lines().slice(50);
+  assertEquals(lines.length, 200);
+  assertEquals(new Set(lines).size, 200);
 });
 
 Deno.test("retryExceptions decides which errors go again", async (t) => {
