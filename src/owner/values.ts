@@ -125,7 +125,7 @@ export class Values {
     if (stored.segment === undefined && stored.code === undefined) {
       return this.codec.decode(
         stored.bytes,
-        stored.buffers === undefined ? {} : { buffers: stored.buffers },
+        stored.buffers === undefined ? {} : { buffers: copiesOf(stored) },
       );
     }
     return this.#openRich(stored, from);
@@ -243,7 +243,7 @@ export class Values {
         ),
       ),
       stored.segment === undefined
-        ? stored.buffers ?? []
+        ? copiesOf(stored)
         : this.#segments.open(stored.segment),
     ]);
     return this.codec.decode(stored.bytes, {
@@ -267,7 +267,7 @@ export class Values {
   ): Promise<(functions: AnyFunction[]) => unknown[]> {
     const { stored } = held;
     const buffers = stored.segment === undefined
-      ? stored.buffers ?? []
+      ? copiesOf(stored)
       : await this.#segments.open(stored.segment);
     return (functions) => {
       const values = this.codec.decode(stored.bytes, { buffers, functions });
@@ -280,4 +280,9 @@ export class Values {
       return values;
     };
   }
+}
+
+/** Whoever opens a value may write to its arrays: each has copies of its own. */
+function copiesOf({ buffers = [] }: StoredValue): Uint8Array[] {
+  return buffers.map((buffer) => buffer.slice());
 }

@@ -167,6 +167,9 @@ Deno.test("values mean the same after put and after a task", async (t) => {
   await t.step(
     "what is stored is a copy, and each get gives another",
     async () => {
+      const medium = put(new Uint8Array(10_000));
+      (await get(medium))[0] = 1;
+      assertEquals((await get(medium))[0], 0);
       const source = { list: [1], large: new Uint8Array(100_000) };
       const ref = put(source);
       source.list.push(2);
