@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { afterMs, type Timer } from "./base/clock.ts";
 import { MantaError, NodeDiedError } from "./base/errors.ts";
@@ -65,7 +64,6 @@ export function startLocal(options: InitOptions = {}): Local {
     lineagePath: options.lineage ?? `${folder}/lineage.db`,
     isLineageKept: options.lineage !== undefined,
     logToDriver: options.logToDriver ?? true,
-    argv: commandLine(),
     cwd: Deno.cwd(),
   };
   const thread = new Worker(new URL("./node_entry.ts", import.meta.url), {
@@ -90,7 +88,11 @@ export function startLocal(options: InitOptions = {}): Local {
   setCurrentSession(session);
   session.owner.lineage.jobStarted();
   failed.then((error) => session.owner.abort(error));
-  ready.catch((error) => session.owner.abort(error));
+  ready.catch((error) => {
+    session.owner.abort(error);
+    // No reaper watches over it.
+    removeFolder(folder);
+  });
   session.node.closed.then(() => {
     if (ending !== undefined) return;
     session.owner.abort(
@@ -184,13 +186,4 @@ function endBeforeUnload(event: Event): void {
 /** The program ends at once (`Deno.exit`, an error): its children see the end of their pipes. */
 function removeLeftovers(): void {
   if (local !== undefined) removeFolder(local.folder);
-}
-
-function commandLine(): string[] {
-  try {
-    return readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
-  } catch {
-    // No /proc here, or no right to read it: the flags are asked of the runtime.
-    return [];
-  }
 }

@@ -12,11 +12,14 @@ import type { ResourceAmounts } from "./base/spec.ts";
 import { Head } from "./head/head.ts";
 import { ActorHosts } from "./node/actor_hosts.ts";
 import { Children } from "./node/children.ts";
+import { commandLine } from "./node/command_line.ts";
 import { workerFlags } from "./node/flags.ts";
 import { LineagePort } from "./node/lineage_port.ts";
 import { LogPrinter } from "./node/log_printer.ts";
 import { Node } from "./node/node.ts";
 import { Reaper } from "./node/reaper.ts";
+import { openDatabase } from "./store/database.ts";
+import { lineageKind } from "./store/lineage_log.ts";
 import type { JobInfo } from "./wire/messages.ts";
 import { Network } from "./wire/network.ts";
 import type { PeerHandlers } from "./wire/peer.ts";
@@ -34,8 +37,6 @@ export interface NodeThreadData {
   /** Whether that file outlives the session. */
   isLineageKept: boolean;
   logToDriver: boolean;
-  /** The driver's command line, for its flags. */
-  argv: string[];
   cwd: string;
 }
 
@@ -47,24 +48,29 @@ export type NodeThreadReport =
 
 async function run(data: NodeThreadData): Promise<void> {
   const { folder, job, nodeProcessId } = data;
+  const argv = commandLine();
+  if (data.isLineageKept) openDatabase(data.lineagePath, lineageKind).close();
   const printer = new LogPrinter(data.logToDriver);
   const reaper = new Reaper(folder);
   const children = new Children({
     session: { folder, nodeProcessId, job },
     flags: workerFlags({
-      argv: data.argv,
+      argv,
       mainModule: job.mainModule,
       cwd: data.cwd,
       exists: existsSync,
-      isGranted: (name) =>
-        Deno.permissions.querySync({ name }).state === "granted",
+      isGranted: (name) => {
+        const { state, partial } = Deno.permissions.querySync({ name });
+        // What is denied of it is known from the command line only.
+        return state === "granted" && (!partial || argv.length > 0);
+      },
     }),
     entries: {
       worker: new URL("./worker_entry.ts", import.meta.url).href,
       host: new URL("./host_entry.ts", import.meta.url).href,
     },
   }, { printer, reaper });
-  // The file opens while workers start: a bad one ends the session.
+  // Its thread takes long to start; a bad file was refused above.
   const lineage = LineagePort.open(data.lineagePath);
 
   const hosts: ActorHosts = new ActorHosts(

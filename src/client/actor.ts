@@ -108,16 +108,23 @@ class Method {
 
   remote(...args: unknown[]): unknown {
     const own = owner();
+    const handle = this.#handle;
     const info = infoOf(this.#handle);
     const template = this.#template;
     const { isStream, returnCount } = template.settings;
     if (isStream) {
       return streamOf(
         own,
-        (sink) => own.actors.call(info, { template, args, sink }).record,
+        (sink) =>
+          own.actors.call(info, { template, args, sink, handle }).record,
       );
     }
-    const { refs } = own.actors.call(info, { template, args, sink: undefined });
+    const { refs } = own.actors.call(info, {
+      template,
+      args,
+      sink: undefined,
+      handle,
+    });
     if (returnCount === 1) return refs[0];
     return returnCount === 0 ? undefined : refs;
   }

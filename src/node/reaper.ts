@@ -4,7 +4,8 @@
  * It blocks on a pipe from the node. While the node lives it hears which
  * processes come and go; when the pipe ends (the driver left, however it
  * left) it ends those that did not notice, such as one that computes, and
- * removes the session's folder.
+ * removes the session's folder. It runs apart from the shell that started it,
+ * because Deno ends its children when it leaves by an error.
  *
  * @module
  */
@@ -15,22 +16,26 @@ import { log } from "../base/log.ts";
 const script = `
 trap '' INT TERM HUP
 folder=$1
-pids=
-while read -r op pid; do
-  case $op in
-    +) pids="$pids $pid" ;;
-    -) rest=; for p in $pids; do [ "$p" = "$pid" ] || rest="$rest $p"; done; pids=$rest ;;
-    end) exit 0 ;;
-  esac
-done
-for p in $pids; do
-  if [ -r "/proc/$p/cmdline" ]; then
-    tr '\\0' ' ' < "/proc/$p/cmdline" | grep -qF -- "$folder" && kill -9 "$p"
-  else
-    ps -o command= -p "$p" | grep -qF -- "$folder" && kill -9 "$p"
-  fi
-done 2>/dev/null
-rm -rf -- "$folder"
+watch() {
+  pids=
+  while read -r op pid; do
+    case $op in
+      +) pids="$pids $pid" ;;
+      -) rest=; for p in $pids; do [ "$p" = "$pid" ] || rest="$rest $p"; done; pids=$rest ;;
+      end) exit 0 ;;
+    esac
+  done
+  for p in $pids; do
+    if [ -r "/proc/$p/cmdline" ]; then
+      tr '\\0' ' ' < "/proc/$p/cmdline" | grep -qF -- "$folder" && kill -9 "$p"
+    else
+      ps -o command= -p "$p" | grep -qF -- "$folder" && kill -9 "$p"
+    fi
+  done 2>/dev/null
+  rm -rf -- "$folder"
+}
+exec 3<&0
+watch <&3 &
 `;
 
 /** Watches over one session's folder and processes. */

@@ -67,7 +67,7 @@ export class ActorCalls {
   readonly #callees = new Map<ActorId, Callee>();
   readonly #byOrdinal = new Map<
     number,
-    { callee: Callee; record: TaskRecord }
+    { callee: Callee; record: TaskRecord; handle: object }
   >();
 
   constructor(owner: OwnerPort, network: Network) {
@@ -88,10 +88,12 @@ export class ActorCalls {
   /** Submits a call; its refs are there at once. */
   call(
     info: ActorInfo,
-    { template, args, sink }: {
+    { template, args, sink, handle }: {
       template: TaskTemplate;
       args: unknown[];
       sink: StreamSink | undefined;
+      /** What keeps the actor alive: the call does, until it is answered. */
+      handle: object;
     },
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
     const callee = this.#calleeOf(info);
@@ -108,7 +110,7 @@ export class ActorCalls {
     const queue = callee.waiting.get(record.callerNo);
     if (queue === undefined) callee.waiting.set(record.callerNo, [record]);
     else queue.push(record);
-    this.#byOrdinal.set(record.ordinal, { callee, record });
+    this.#byOrdinal.set(record.ordinal, { callee, record, handle });
     this.#owner.whenPrepared(record, ready, () => {
       record.phase = "queued";
       callee.prepared.add(record);

@@ -12,6 +12,7 @@ const folderBytesMax = 80;
 
 /** Makes a fresh folder, mode 0700, where paths of sockets are short enough. */
 export function makeFolder(): string {
+  sweep(temporaryRoot());
   const name = `manta-${Deno.pid}-${randomHex(4)}`;
   const roots = [temporaryRoot(), "/tmp"].filter((root) =>
     new TextEncoder().encode(`${root}/${name}`).length <= folderBytesMax
@@ -44,6 +45,32 @@ export function removeFolder(folder: string): void {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     log.error(`cannot remove ${folder}: ${error}`);
+  }
+}
+
+/** Removes folders of programs that died with all who could have cleared up after them. */
+function sweep(root: string): void {
+  try {
+    // Only Linux shows here which processes live, and only to some programs.
+    if (!isAlive("self")) return;
+    for (const { name } of Deno.readDirSync(root)) {
+      const pid = /^manta-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+      if (pid !== undefined && !isAlive(pid)) {
+        removeFolder(`${root}/${name}`);
+      }
+    }
+  } catch (error) {
+    // What is left of others is no reason not to start.
+    log.debug(`cannot sweep ${root}: ${error}`);
+  }
+}
+
+function isAlive(pid: string): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
