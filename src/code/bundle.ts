@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
 import {
   globalObjectName,
@@ -15,13 +16,12 @@ import {
   nodeExportOf,
   symbolNameOf,
 } from "./builtins.ts";
-import type { ValuePort } from "./capture.ts";
+import type { BundlePort, ValuePort } from "./bundle_port.ts";
 import type { CaptureSources } from "./capture_sources.ts";
 import { CodeNodes } from "./code_node.ts";
 import { type Imported, importMetaOf, importOf } from "./imported.ts";
 import type { Described } from "./inspector.ts";
 import type {
-  AnyFunction,
   ImportName,
   Meta,
   ModuleMeta,
@@ -45,7 +45,7 @@ interface Found {
 }
 
 /** Everything that one captured function consists of. */
-export class Bundle {
+export class Bundle implements BundlePort {
   /** Name of the captured function, for errors. */
   readonly name: string;
   readonly sources: CaptureSources;

@@ -7,20 +7,11 @@
  *
  * @module
  */
-import type { AnyFunction } from "./meta.ts";
+import type { AnyFunction } from "../base/functions.ts";
 import { nameOf } from "./shape.ts";
 import { Bundle } from "./bundle.ts";
+import type { ValuePort } from "./bundle_port.ts";
 import { CaptureSources } from "./capture_sources.ts";
-
-/** What the value codec offers to this room. */
-export interface ValuePort {
-  /**
-   * All functions and classes (of instances too) anywhere inside a value, refs
-   * and handles looked through. Throws a `SerializationError` for what can't
-   * travel.
-   */
-  functionsIn(value: unknown): AnyFunction[];
-}
 
 /** A captured function. */
 export interface Captured {

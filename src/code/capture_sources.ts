@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { AnyFunction } from "./meta.ts";
+import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
 import { exportIn } from "./builtins.ts";
 import type { Imported } from "./imported.ts";

@@ -4,21 +4,22 @@
  *
  * @module
  */
-import type { Bundle } from "./bundle.ts";
+import type { AnyFunction } from "../base/functions.ts";
+import type { BundlePort } from "./bundle_port.ts";
 import { keyOf } from "./builtins.ts";
 import type { Described, Script } from "./inspector.ts";
-import type { AnyFunction, CodeNode, PropertyMeta, Source } from "./meta.ts";
+import type { CodeNode, PropertyMeta, Source } from "./meta.ts";
 import { NodeNames } from "./node_names.ts";
 import { ScopeTable } from "./scopes.ts";
 import { edited, type Member, nameOf, type Shape, textOf } from "./shape.ts";
 
 /** Describes the functions of one bundle. */
 export class CodeNodes {
-  readonly #bundle: Bundle;
+  readonly #bundle: BundlePort;
   readonly #scopes = new ScopeTable();
   readonly #variables = new Map<string, number>();
 
-  constructor(bundle: Bundle) {
+  constructor(bundle: BundlePort) {
     this.#bundle = bundle;
   }
 

@@ -120,7 +120,3 @@ export interface Meta {
   /** The functions; the first is the one that was captured. */
   readonly nodes: readonly Node[];
 }
-
-/** Any function or class, whatever it takes and gives. */
-// deno-lint-ignore ban-types
-export type AnyFunction = Function;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Bundle } from "./bundle.ts";
+import type { BundlePort } from "./bundle_port.ts";
 import { isOwnGlobal } from "./builtins.ts";
 import type { FunctionScope, Script } from "./inspector.ts";
 import type { Source } from "./meta.ts";
@@ -20,7 +20,7 @@ export class NodeNames {
   readonly assigned: number[] = [];
   /** What must be written differently in its text. */
   readonly edits: Edit[] = [];
-  readonly #bundle: Bundle;
+  readonly #bundle: BundlePort;
   readonly #variables: Map<string, number>;
   readonly #scopes: readonly FunctionScope[];
   readonly #scopeIds: readonly number[];
@@ -29,7 +29,7 @@ export class NodeNames {
   readonly #shape: Shape;
 
   constructor(options: {
-    bundle: Bundle;
+    bundle: BundlePort;
     variables: Map<string, number>;
     scopes: readonly FunctionScope[];
     scopeIds: readonly number[];
@@ -144,7 +144,7 @@ export class NodeNames {
     return true;
   }
 
-  #importName(binding: ImportBinding): ReturnType<Bundle["importName"]> {
+  #importName(binding: ImportBinding): ReturnType<BundlePort["importName"]> {
     return this.#bundle.importName({ base: this.#script.url, ...binding });
   }
 

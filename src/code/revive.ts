@@ -7,13 +7,13 @@
  *
  * @module
  */
+import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
 import { atGlobalPath } from "./builtins.ts";
 import { noteImport, noteImportMeta } from "./imported.ts";
 import { importFrom, run } from "./evaluate.ts";
 import { layOut, type Made } from "./layout.ts";
 import type {
-  AnyFunction,
   CodeNode,
   ImportName,
   Meta,

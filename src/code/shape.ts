@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { AnyFunction } from "./meta.ts";
+import type { AnyFunction } from "../base/functions.ts";
 import { type FreeNames, freeNamesOf } from "./free_names.ts";
 import {
   isSyntaxNode,

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import type { AnyFunction } from "../../src/code/meta.ts";
+import type { AnyFunction } from "../../src/base/functions.ts";
 import { deserialize, serialize } from "node:v8";
 import { SerializationError } from "../../src/base/errors.ts";
-import type { ValuePort } from "../../src/code/capture.ts";
+import type { ValuePort } from "../../src/code/bundle_port.ts";
 
 type Plain = Record<string, unknown>;
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { AnyFunction } from "../../src/code/meta.ts";
+import type { AnyFunction } from "../../src/base/functions.ts";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Capturer } from "../../src/code/capture.ts";
