@@ -22,9 +22,17 @@ import {
   storeBytes,
 } from "./client/init_options.ts";
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
+import { commandLine } from "./node/command_line.ts";
+import { assertPermitted } from "./node/permissions.ts";
+import { Reaper } from "./node/reaper.ts";
 import { currentSession, setCurrentSession } from "./owner/current.ts";
 import { joinSession, type Session } from "./owner/session.ts";
-import { makeFolder, removeFolder } from "./store/folder.ts";
+import {
+  folderPath,
+  folderRoot,
+  makeFolder,
+  removeFolder,
+} from "./store/folder.ts";
 import type { NodeRow } from "./wire/messages.ts";
 
 /** A local runtime of this program. */
@@ -32,8 +40,10 @@ interface Local {
   readonly session: Session;
   readonly thread: Worker;
   readonly folder: string;
+  readonly reaper: Reaper;
   readonly ready: Promise<void>;
-  readonly ended: Promise<void>;
+  /** Resolves with whether it ended in order. */
+  readonly ended: Promise<boolean>;
   readonly hold: Timer;
 }
 
@@ -42,7 +52,16 @@ let ending: Promise<void> | undefined;
 
 /** Starts a local runtime: usable at once, though its node is still starting. */
 export function startLocal(options: InitOptions = {}): Local {
-  const folder = makeFolder();
+  assertPermitted(folderRoot());
+  const folder = folderPath();
+  // Before the folder: whenever the program is killed, somebody removes it.
+  const reaper = new Reaper(folder);
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    reaper.end();
+    throw error;
+  }
   const job = {
     jobId: randomHex(4) as JobId,
     nodeId: randomHex(8) as NodeId,
@@ -62,9 +81,8 @@ export function startLocal(options: InitOptions = {}): Local {
     capacityBytes: job.storeBytes,
     workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
     lineagePath: options.lineage ?? `${folder}/lineage.db`,
-    isLineageKept: options.lineage !== undefined,
     logToDriver: options.logToDriver ?? true,
-    cwd: Deno.cwd(),
+    ...commandLine(),
   };
   const thread = new Worker(new URL("./node_entry.ts", import.meta.url), {
     workerData: data,
@@ -84,15 +102,11 @@ export function startLocal(options: InitOptions = {}): Local {
       else Deno.unrefTimer(hold);
     },
   });
-  local = { session, thread, folder, ready, ended, hold };
+  local = { session, thread, folder, reaper, ready, ended, hold };
   setCurrentSession(session);
   session.owner.lineage.jobStarted();
   failed.then((error) => session.owner.abort(error));
-  ready.catch((error) => {
-    session.owner.abort(error);
-    // No reaper watches over it.
-    removeFolder(folder);
-  });
+  ready.catch((error) => session.owner.abort(error));
   session.node.closed.then(() => {
     if (ending !== undefined) return;
     session.owner.abort(
@@ -134,20 +148,21 @@ setStarter(() => (local ?? startLocal()).session);
 
 async function end(runtime: Local): Promise<void> {
   globalThis.removeEventListener("beforeunload", endBeforeUnload);
-  const { session, thread, folder } = runtime;
+  const { session, thread, folder, reaper } = runtime;
   session.owner.lineage.jobEnded();
   await session.owner.close();
   const isUp = await runtime.ready.then(() => true, () => false);
   if (isUp) {
     if (!session.node.isEnded) await session.node.flush();
     thread.postMessage({ kind: "shutdown" });
-    await runtime.ended;
   }
+  const isOrderly = isUp && await runtime.ended;
   await session.close();
   if (currentSession() === session) setCurrentSession(undefined);
   await thread.terminate();
   clearTimeout(runtime.hold);
   endAllWaits();
+  await (isOrderly ? reaper.end() : reaper.reap());
   removeFolder(folder);
   globalThis.removeEventListener("unload", removeLeftovers);
 }
@@ -155,11 +170,11 @@ async function end(runtime: Local): Promise<void> {
 function follow(thread: Worker) {
   const ready = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<Error>();
-  const ended = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<boolean>();
   ready.promise.catch(() => {}); // Whoever uses the runtime is told.
   thread.on("message", (report: NodeThreadReport) => {
     if (report.kind === "ready") ready.resolve();
-    else if (report.kind === "ended") ended.resolve();
+    else if (report.kind === "ended") ended.resolve(true);
     else {
       const error = new MantaError(report.message);
       ready.reject(error);
@@ -172,7 +187,7 @@ function follow(thread: Worker) {
       new MantaError(`Cannot start a runtime: ${message}`, { cause: error }),
     );
   });
-  thread.on("exit", () => ended.resolve());
+  thread.on("exit", () => ended.resolve(false));
   return { ready: ready.promise, failed: failed.promise, ended: ended.promise };
 }
 

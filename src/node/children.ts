@@ -11,7 +11,6 @@ import { limits } from "../base/limits.ts";
 import type { Fate, JobInfo } from "../wire/messages.ts";
 import { Child } from "./child.ts";
 import type { LogPrinter } from "./log_printer.ts";
-import type { Reaper } from "./reaper.ts";
 
 /** How children are started. */
 export interface ChildCommand {
@@ -43,19 +42,23 @@ export interface Kept {
 export class Children {
   readonly #command: ChildCommand;
   readonly #printer: LogPrinter;
-  readonly #reaper: Reaper;
   readonly #byNo = new Map<number, Kept>();
   readonly #byProcess = new Map<ProcessId, Kept>();
   readonly #fates = new Map<ProcessId, Promise<Fate>>();
+  /** Workers that were started before anybody asked. */
+  readonly #spares: Kept[] = [];
   #nextNo = 1;
 
-  constructor(
-    command: ChildCommand,
-    rooms: { printer: LogPrinter; reaper: Reaper },
-  ) {
+  constructor(command: ChildCommand, printer: LogPrinter) {
     this.#command = command;
-    this.#printer = rooms.printer;
-    this.#reaper = rooms.reaper;
+    this.#printer = printer;
+  }
+
+  /** Starts workers that the next to be asked for will be. */
+  prestart(workerCount: number): void {
+    while (this.#spares.length < workerCount) {
+      this.#spares.push(this.#spawn("worker"));
+    }
   }
 
   /** Starts a subprocess; `ended` is called once it is gone. */
@@ -63,6 +66,13 @@ export class Children {
     role: "worker" | "host",
     ended: (kept: Kept, fate: Fate) => void,
   ): Kept {
+    const spare = role === "worker" ? this.#spares.shift() : undefined;
+    const kept = spare ?? this.#spawn(role);
+    kept.child.fate.then((fate) => ended(kept, fate));
+    return kept;
+  }
+
+  #spawn(role: "worker" | "host"): Kept {
     const { flags, entries, session } = this.#command;
     const no = this.#nextNo++;
     const told: ChildArguments = { ...session, childNo: no };
@@ -78,12 +88,7 @@ export class Children {
     });
     const kept: Kept = { no, role, child, processId: undefined };
     this.#byNo.set(no, kept);
-    this.#reaper.add(child.pid);
-    child.fate.then((fate) => {
-      this.#byNo.delete(no);
-      this.#reaper.remove(child.pid);
-      ended(kept, fate);
-    });
+    child.fate.then(() => this.#byNo.delete(no));
     return kept;
   }
 

@@ -1,38 +1,48 @@
 /**
- * The driver's own command line, for the flags that its workers must share.
- *
- * Deno lets only a program with all permissions read `/proc`; one with fewer
- * has it read by a process that it may start anyway.
+ * This process's own command line, for which Deno has no API.
  *
  * @module
  */
-import { readFileSync } from "node:fs";
-import { log } from "../base/log.ts";
 
-/** The arguments this process was started with, its name first; empty where they can't be had. */
-export function commandLine(): string[] {
-  const path = `/proc/${Deno.pid}/cmdline`;
-  for (const read of [readDirectly, readByProcess]) {
-    try {
-      return read(path).split("\0").slice(0, -1);
-    } catch (error) {
-      // Not on this system, or not for this program: the flags are then only
-      // those that the runtime can be asked for, which are fewer, never more.
-      log.debug(`cannot read ${path}: ${error}`);
-    }
+/** Where the process was started; programs may go elsewhere later. */
+const startedIn = workingFolder();
+
+/** Its arguments, none where they can't be had, and the folder they count from. */
+export function commandLine(): { argv: string[]; cwd: string } {
+  const text = ownProc() ?? shellsProc() ?? "";
+  return { argv: text.split("\0").slice(0, -1), cwd: startedIn };
+}
+
+/** Only a program that may do everything can read there. */
+function ownProc(): string | undefined {
+  try {
+    return Deno.readTextFileSync("/proc/self/cmdline");
+  } catch {
+    // No /proc here, or no right to it: there is another way.
+    return undefined;
   }
-  return [];
 }
 
-function readDirectly(path: string): string {
-  return readFileSync(path, "utf8");
+function shellsProc(): string | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  try {
+    const { stdout } = new Deno.Command("/bin/cat", {
+      args: [`/proc/${Deno.pid}/cmdline`],
+      stdin: "null",
+      stderr: "null",
+    }).outputSync();
+    return new TextDecoder().decode(stdout);
+  } catch {
+    // No right to run that: then the flags are asked of the runtime.
+    return undefined;
+  }
 }
 
-function readByProcess(path: string): string {
-  const { success, stdout, stderr } = new Deno.Command("/bin/cat", {
-    args: [path],
-    stdin: "null",
-  }).outputSync();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout);
+function workingFolder(): string {
+  try {
+    return Deno.cwd();
+  } catch {
+    // It was removed, or is not to be seen: relative paths mean nothing then.
+    return "/";
+  }
 }

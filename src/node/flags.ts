@@ -3,34 +3,61 @@
  * same configuration, lock file, import map, unstable features and
  * permissions, and holds no right that the driver lacks.
  *
- * Deno has no API for them. Linux shows the command line in `/proc`; elsewhere
- * the configuration is looked for where Deno would.
+ * Deno has no API for them; whoever asks gives the command line, as far as it
+ * can be had. Where it can't, a worker gets only what is granted without limit.
  *
  * @module
  */
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const kept =
-  /^--(allow|deny|ignore|unstable|no-prompt|no-npm|no-remote|no-lock|no-config|lock|frozen|config|import-map|node-modules-dir|vendor|conditions|cert|cached-only|v8-flags|seed|location|permission-set|unsafely-ignore-certificate-errors)/;
+  /^--(allow|deny|ignore|unstable|no-prompt|no-npm|no-remote|no-lock|no-config|lock|frozen|config|import-map|node-modules-dir|vendor|conditions|cert|cached-only|v8-flags|seed|location|permission-set|unsafely-ignore-certificate-errors)(=|-|$)/;
+/** Flags whose value may be the next argument, or stands behind `=`. */
 const takesValue = new Set([
   "--config",
   "-c",
   "--import-map",
-  "--lock",
   "--cert",
   "--conditions",
+  "--location",
+  "--seed",
+  "--preload",
+  "--import",
+  "--require",
+  "--ext",
+  "--filter",
+  "--env-file",
 ]);
-const permissionNames = [
-  "read",
-  "write",
-  "net",
-  "env",
-  "sys",
-  "run",
-  "ffi",
-  "import",
-] as const;
+/** Flags whose value is a file, or several. */
+const takesFiles =
+  /^--(config|import-map|lock|cert|(allow|deny|ignore)-(read|write|ffi))$/;
+const subcommands = new Set(
+  "run test eval bench repl jupyter serve task compile x".split(" "),
+);
+
+/** Permissions, and the field of a query that narrows each. */
+const narrowedBy = {
+  read: "path",
+  write: "path",
+  net: "host",
+  env: "variable",
+  sys: "kind",
+  run: "command",
+  ffi: "path",
+  import: "host",
+} as const;
+type PermissionName = keyof typeof narrowedBy;
+const permissionNames = Object.keys(narrowedBy) as PermissionName[];
+const shortNames: Record<string, PermissionName | "all"> = {
+  A: "all",
+  R: "read",
+  W: "write",
+  N: "net",
+  E: "env",
+  S: "sys",
+  I: "import",
+};
 
 /** What the flags are made from. */
 export interface DriverCommand {
@@ -38,79 +65,131 @@ export interface DriverCommand {
   argv: string[];
   /** Its main module's URL. */
   mainModule: string;
+  /** The folder it was started in. */
   cwd: string;
-  /** Whether a permission is granted without limits. */
-  isGranted(name: typeof permissionNames[number]): boolean;
+  /** What is granted of a permission, or of one value of it. */
+  granted(descriptor: Deno.PermissionDescriptor): "whole" | "partly" | "no";
   exists(path: string): boolean;
 }
 
 /** The flags for `deno run` of a worker. */
 export function workerFlags(driver: DriverCommand): string[] {
-  const own = ownFlags(driver.argv);
-  const rest = own.filter((flag) => !isPermission(flag));
+  const own = ownFlags(driver.argv).map((flag) => longFlag(flag, driver.cwd));
   const flags = [
-    ...rest,
+    ...own.filter((flag) => !isPermission(flag)),
     ...permissionFlags(driver, own.filter(isPermission)),
   ];
   if (!flags.includes("--no-prompt")) flags.push("--no-prompt");
-  const hasConfig = flags.some((flag) => /^--(no-)?config|^-c/.test(flag));
+  const hasConfig = flags.some((flag) => /^--(no-)?config\b/.test(flag));
   return hasConfig ? flags : [...flags, configFlag(driver)];
 }
 
-/** The flags between a subcommand and its script that concern a worker too. */
+/**
+ * The flags between a subcommand and its script that concern a worker too, a
+ * flag and its value in one.
+ */
 export function ownFlags(argv: string[]): string[] {
   const flags: string[] = [];
   for (let at = 1; at < argv.length; at++) {
     const arg = argv[at]!;
     if (arg === "--") break;
-    if (!arg.startsWith("-")) {
-      if (isSubcommand(arg) && at <= 2) continue;
+    if (!arg.startsWith("-") || arg === "-") {
+      if (at <= 2 && subcommands.has(arg)) continue;
       break;
     }
-    const short = /^-([ARWNESP]+)(=.*)?$/.exec(arg);
-    if (kept.test(arg) || short !== null || arg.startsWith("-c")) {
-      flags.push(arg);
+    const hasNext = takesValue.has(arg) && argv[at + 1] !== undefined;
+    const whole = hasNext ? `${arg}=${argv[++at]}` : arg;
+    if (kept.test(whole) || /^-([ARWNESIcP]|[ARWNESI]+)(=|$)/.test(whole)) {
+      flags.push(whole);
     }
-    if (takesValue.has(arg) && argv[at + 1] !== undefined) {
-      const value = argv[++at]!;
-      if (arg === "-c" || kept.test(arg)) flags.push(value);
-    } else if (arg === "--ext" || arg === "--filter") at++;
   }
-  return flags;
+  return flags.flatMap(separated);
 }
 
-function isSubcommand(arg: string): boolean {
-  return [
-    "run",
-    "test",
-    "eval",
-    "bench",
-    "repl",
-    "jupyter",
-    "serve",
-    "task",
-    "compile",
-  ].includes(arg);
+/** `-RW` is `-R -W`. */
+function separated(flag: string): string[] {
+  const several = /^-([ARWNESI]{2,})$/.exec(flag);
+  return several === null
+    ? [flag]
+    : [...several[1]!].map((letter) => `-${letter}`);
+}
+
+/** The flag by its long name; files in it by their whole paths. */
+function longFlag(flag: string, cwd: string): string {
+  const [, name, value] = /^([^=]+)(?:=([^]*))?$/.exec(flag)!;
+  const short = /^-([ARWNESI])$/.exec(name!)?.[1];
+  const long = short !== undefined
+    ? `--allow-${shortNames[short]}`
+    : name === "-c"
+    ? "--config"
+    : name === "-P"
+    ? "--permission-set"
+    : name!;
+  if (value === undefined) return long;
+  if (!takesFiles.test(long)) return `${long}=${value}`;
+  const files = value.split(",").map((file) =>
+    isAbsolute(file) || /^\w+:/.test(file) ? file : join(cwd, file)
+  );
+  return `${long}=${files.join(",")}`;
 }
 
 function isPermission(flag: string): boolean {
-  return /^(--(allow|deny|ignore|permission-set)|-[ARWNESP])/.test(flag);
+  return /^--(allow-(?!scripts)|deny-|ignore-(?!cert)|permission-set)/.test(
+    flag,
+  );
 }
 
-/** A whole permission is asked of the runtime; one with limits is passed on as it was written. */
+/**
+ * What is granted at this moment: the driver may have given up some of what
+ * its command line says, or have been given more by its configuration.
+ */
 function permissionFlags(driver: DriverCommand, own: string[]): string[] {
-  const whole = permissionNames.filter((name) => driver.isGranted(name));
-  const denied = own.filter((flag) =>
-    flag.startsWith("--deny") || flag.startsWith("--ignore")
+  const whole = permissionNames.filter((name) =>
+    driver.granted({ name }) === "whole"
   );
-  if (whole.length === permissionNames.length && denied.length === 0) {
-    return ["-A"];
+  if (whole.length === permissionNames.length) return ["-A"];
+  const denied = own.filter((flag) => /^--(deny|ignore)-/.test(flag));
+  const limits = permissionNames
+    .filter((name) => !whole.includes(name))
+    .flatMap((name) => limitedFlag(name, { driver, own, denied }));
+  return [...whole.map((name) => `--allow-${name}`), ...limits, ...denied];
+}
+
+/** What of a permission that has limits a worker may have. */
+function limitedFlag(
+  name: PermissionName,
+  { driver, own, denied }: {
+    driver: DriverCommand;
+    own: string[];
+    denied: string[];
+  },
+): string[] {
+  const hasExceptions = denied.some((flag) =>
+    flag.startsWith(`--deny-${name}=`) || flag.startsWith(`--ignore-${name}=`)
+  );
+  // Exceptions that can't be seen can't be passed on: then it is not granted.
+  if (driver.granted({ name }) === "partly") {
+    return hasExceptions ? [`--allow-${name}`] : [];
   }
-  const limited = own.filter((flag) =>
-    !denied.includes(flag) && !/^-A|^--allow-all/.test(flag) &&
-    !whole.some((name) => flag.startsWith(`--allow-${name}`))
-  );
-  return [...whole.map((name) => `--allow-${name}`), ...limited, ...denied];
+  const values = own
+    .filter((flag) => flag.startsWith(`--allow-${name}=`))
+    .flatMap((flag) => flag.slice(flag.indexOf("=") + 1).split(","))
+    .filter((value) => isValueGranted(name, value, driver));
+  return values.length === 0 ? [] : [`--allow-${name}=${values.join(",")}`];
+}
+
+function isValueGranted(
+  name: PermissionName,
+  value: string,
+  driver: DriverCommand,
+): boolean {
+  const descriptor = { name, [narrowedBy[name]]: value };
+  try {
+    return driver.granted(descriptor as Deno.PermissionDescriptor) !== "no";
+  } catch {
+    // A value that can be granted but not asked for, like a range of addresses.
+    return false;
+  }
 }
 
 /** Where Deno would have found a configuration for the main module. */

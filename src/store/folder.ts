@@ -1,6 +1,8 @@
 /**
  * The session's folder: sockets and files of one run, for this user only.
  *
+ * Also sweeps folders of sessions whose driver and reaper were both killed.
+ *
  * @module
  */
 import { MantaError } from "../base/errors.ts";
@@ -9,33 +11,27 @@ import { log } from "../base/log.ts";
 
 /** A unix socket's path has 108 bytes; a process id and its ending take 22. */
 const folderBytesMax = 80;
+/** A folder without sockets that is younger may be one whose sockets are still to come. */
+const staleAfterMs = 5000;
+const namePattern = /^manta-(\d+)-[0-9a-f]{8}$/;
 
-/** Makes a fresh folder, mode 0700, where paths of sockets are short enough. */
-export function makeFolder(): string {
-  sweep(temporaryRoot());
-  const name = `manta-${Deno.pid}-${randomHex(4)}`;
-  const roots = [temporaryRoot(), "/tmp"].filter((root) =>
-    new TextEncoder().encode(`${root}/${name}`).length <= folderBytesMax
-  );
-  let failure: unknown;
-  for (const root of new Set(roots)) {
-    const folder = `${root}/${name}`;
-    try {
-      Deno.mkdirSync(folder, { mode: 0o700 });
-      assertOurs(folder);
-      return folder;
-    } catch (error) {
-      failure = error;
-    }
+/** A path for a fresh folder, short enough for sockets; nothing is made yet. */
+export function folderPath(): string {
+  return `${folderRoot()}/manta-${Deno.pid}-${randomHex(4)}`;
+}
+
+/** Makes the folder, mode 0700. */
+export function makeFolder(folder: string): void {
+  try {
+    Deno.mkdirSync(folder, { mode: 0o700 });
+    assertOurs(folder);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MantaError(
+      `Cannot make folder "${folder}" for sockets: ${why}. Set TMPDIR to a folder that this user may write`,
+      { cause },
+    );
   }
-  throw new MantaError(
-    `Cannot make a folder for sockets in ${[...new Set(roots)].join(" or ")}: ${
-      failure instanceof Error ? failure.message : failure
-    }. Set TMPDIR to a folder that this user may write${
-      permissionAdvice(failure)
-    }`,
-    { cause: failure },
-  );
 }
 
 /** Removes a session's folder and all in it. */
@@ -48,39 +44,71 @@ export function removeFolder(folder: string): void {
   }
 }
 
-/** Removes folders of programs that died with all who could have cleared up after them. */
-function sweep(root: string): void {
+/**
+ * Removes folders beside this one that no process uses any more. One is used
+ * if its driver lives, or if any of its sockets still answers: the driver may
+ * be in another container that shares the folder.
+ */
+export async function sweepFolders(own: string): Promise<void> {
+  const root = own.slice(0, own.lastIndexOf("/"));
   try {
-    // Only Linux shows here which processes live, and only to some programs.
-    if (!isAlive("self")) return;
-    for (const { name } of Deno.readDirSync(root)) {
-      const pid = /^manta-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
-      if (pid !== undefined && !isAlive(pid)) {
-        removeFolder(`${root}/${name}`);
+    for await (const { name, isDirectory } of Deno.readDir(root)) {
+      const pid = Number(namePattern.exec(name)?.[1] ?? 0);
+      if (!isDirectory || pid === 0 || await isAlive(pid)) continue;
+      const folder = `${root}/${name}`;
+      if (await isAbandoned(folder)) {
+        await Deno.remove(folder, { recursive: true });
       }
     }
   } catch (error) {
-    // What is left of others is no reason not to start.
-    log.debug(`cannot sweep ${root}: ${error}`);
+    // Another sweep was quicker, or the folder is another user's: no harm.
+    log.debug(`folders in ${root} were not all swept: ${error}`);
   }
 }
 
-function isAlive(pid: string): boolean {
+async function isAlive(pid: number): Promise<boolean> {
+  const { kill } = (await import("node:process")).default;
   try {
-    return Deno.statSync(`/proc/${pid}`).isDirectory;
+    kill(pid, 0);
+    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    return (error as { code?: string }).code !== "ESRCH";
   }
 }
 
-function temporaryRoot(): string {
+async function isAbandoned(folder: string): Promise<boolean> {
+  let socketCount = 0;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".sock")) continue;
+    socketCount++;
+    if (await answers(`${folder}/${name}`)) return false;
+  }
+  if (socketCount > 0) return true;
+  const { mtime } = await Deno.lstat(folder);
+  return Date.now() - (mtime?.getTime() ?? 0) > staleAfterMs;
+}
+
+async function answers(path: string): Promise<boolean> {
+  try {
+    using _conn = await Deno.connect({ transport: "unix", path });
+    return true;
+  } catch {
+    // Refused, or gone meanwhile: nobody is there.
+    return false;
+  }
+}
+
+/** Where folders stand: TMPDIR, or what is short where that is too long. */
+export function folderRoot(): string {
   const granted = Deno.permissions.querySync({
     name: "env",
     variable: "TMPDIR",
   });
-  const root = granted.state === "granted" ? Deno.env.get("TMPDIR") : undefined;
-  return root === undefined || root === "" ? "/tmp" : root.replace(/\/+$/, "");
+  const given = granted.state === "granted" ? Deno.env.get("TMPDIR") : "";
+  const root = (given || "/tmp").replace(/(?<=.)\/+$/, "");
+  const path = `${root}/manta-${Deno.pid}-00000000`;
+  const byteLength = new TextEncoder().encode(path).length;
+  return byteLength <= folderBytesMax ? root : "/tmp";
 }
 
 function assertOurs(folder: string): void {
@@ -88,10 +116,4 @@ function assertOurs(folder: string): void {
   if (!isDirectory || isSymlink || ((mode ?? 0) & 0o077) !== 0) {
     throw new MantaError(`folder "${folder}" is not this user's alone`);
   }
-}
-
-function permissionAdvice(error: unknown): string {
-  return error instanceof Deno.errors.NotCapable
-    ? ", and grant --allow-read and --allow-write"
-    : "";
 }

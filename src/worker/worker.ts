@@ -4,11 +4,17 @@
  *
  * @module
  */
+import { monotonicMs } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { setCurrentSession } from "../owner/current.ts";
 import { type JoinArguments, joinSession } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
+import { socketPath } from "../wire/network.ts";
 import { Executor } from "./executor.ts";
+
+/** How often a worker looks whether its node takes connections. */
+const nodePollMs = 3;
 
 /** Runs a worker; the argument is what its node started it with. */
 export async function runWorker(argument: string): Promise<void> {
@@ -16,8 +22,10 @@ export async function runWorker(argument: string): Promise<void> {
   // The terminal's Ctrl-C is the driver's to handle.
   Deno.addSignalListener("SIGINT", () => {});
   let executor: Executor | undefined;
+  const joining = JSON.parse(argument) as JoinArguments;
+  await nodeListens(socketPath(joining.folder, joining.nodeProcessId));
   const session = joinSession({
-    ...JSON.parse(argument) as JoinArguments,
+    ...joining,
     role: "worker",
   }, (owner) => {
     const own = executor = new Executor(owner);
@@ -33,6 +41,20 @@ export async function runWorker(argument: string): Promise<void> {
   listenForUncaught((error) => executor!.onUncaught(error));
   await session.node.closed;
   leave();
+}
+
+/** Workers are started before their node, and may be ready first. */
+async function nodeListens(path: string): Promise<void> {
+  const deadlineMs = monotonicMs() + limits.startDeadlineMs;
+  while (monotonicMs() < deadlineMs) {
+    try {
+      await Deno.lstat(path);
+      return;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, nodePollMs));
+  }
 }
 
 function leave(): never {

@@ -19,6 +19,7 @@ const layers: readonly (readonly string[])[] = [
   ["src/wire/", "src/state/", "src/store/", "src/code/"],
   ["src/owner/", "src/node/", "src/head/"],
   ["src/client/", "src/worker/"],
+  ["src/local_node.ts"],
   [
     "src/node_entry.ts",
     "src/worker_entry.ts",

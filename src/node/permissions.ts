@@ -1,0 +1,44 @@
+/**
+ * What a program must be allowed before it can have a runtime of its own.
+ *
+ * It is asked, never prompted for: a program that lacks something is told all
+ * of it at once. What workers are allowed is in `flags.ts`.
+ *
+ * @module
+ */
+import { MantaError } from "../base/errors.ts";
+
+/** Asks whether something is granted, possibly with exceptions. */
+export type IsGranted = (descriptor: Deno.PermissionDescriptor) => boolean;
+
+/** The flags that a program with that folder for sockets lacks. */
+export function lackingFlags(
+  folderRoot: string,
+  { isGranted, execPath }: { isGranted: IsGranted; execPath: string },
+): string[] {
+  const needs: [flag: string, descriptor: Deno.PermissionDescriptor][] = [
+    ["--allow-read", { name: "read", path: folderRoot }],
+    ["--allow-write", { name: "write", path: folderRoot }],
+    // A unix socket is granted by its whole path only, and ours are random.
+    ["--allow-net", { name: "net" }],
+    ["--allow-sys", { name: "sys" }],
+    ["--allow-run", { name: "run", command: execPath }],
+  ];
+  return needs.filter(([, need]) => !isGranted(need)).map(([flag]) => flag);
+}
+
+/** Throws, naming the flags, unless the program has all that it needs. */
+export function assertPermitted(folderRoot: string): void {
+  const lacking = lackingFlags(folderRoot, {
+    isGranted: (descriptor) =>
+      Deno.permissions.querySync(descriptor).state === "granted",
+    execPath: Deno.execPath(),
+  });
+  if (lacking.length === 0) return;
+  throw new MantaError(
+    `Cannot start a runtime without ${lacking.join(" ")}: sockets and files ` +
+      `lie in ${folderRoot} (read, write, net), workers are processes (run), ` +
+      `and closures are captured by the inspector (sys). Add the flags, or -A; ` +
+      `with --allow-ffi large arrays are shared, not copied`,
+  );
+}
