@@ -75,8 +75,8 @@ export async function get(
     const entry = entryOfRef(refs);
     if (!entry.isSettled) await settled(own, [entry], options ?? {});
     // Awaited, so that the error's stack leads here.
-    if (hasFailed(entry)) await own.read(entry);
-    return own.read(entry);
+    if (hasFailed(entry)) await own.objects.read(entry);
+    return own.objects.read(entry);
   }
   const [keys, list] = listOf(refs);
   if (list.length === 0) return keys === undefined ? [] : {};
@@ -101,8 +101,8 @@ async function readAll(
 ): Promise<unknown[]> {
   for (const entry of entries) entry.isAsked = true;
   const failed = entries.find((entry) => hasFailed(entry));
-  if (failed !== undefined) await own.read(failed);
-  return await Promise.all(entries.map((entry) => own.read(entry)));
+  if (failed !== undefined) await own.objects.read(failed);
+  return await Promise.all(entries.map((entry) => own.objects.read(entry)));
 }
 
 function hasFailed(entry: ObjectEntry): boolean {
@@ -153,7 +153,7 @@ async function settled(
   entries: ObjectEntry[],
   { timeout, signal }: GetOptions,
 ): Promise<void> {
-  for (const entry of entries) own.demand(entry);
+  for (const entry of entries) own.objects.demand(entry);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let openCount = entries.length;
   const waiter = (entry: ObjectEntry) => {

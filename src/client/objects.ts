@@ -50,7 +50,7 @@ export interface WaitOptions {
  * ```
  */
 export function put<T>(value: T): ObjectRef<T> {
-  return owner().put(value) as ObjectRef<T>;
+  return owner().objects.put(value) as ObjectRef<T>;
 }
 
 /**
@@ -79,7 +79,7 @@ export async function wait<Ref extends ObjectRef<unknown>>(
   const own = ownerOfRefs("refs");
   for (const [at, ref] of refs.entries()) {
     own.assertKnown(ref);
-    own.demand(entries[at]!);
+    own.objects.demand(entries[at]!);
   }
   let readyCount = entries.filter((entry) => entry.isSettled).length;
   if (readyCount < numReturns && timeout !== 0) {
@@ -132,7 +132,7 @@ export async function* asCompleted<Ref extends ObjectRef<unknown>>(
   options.signal?.addEventListener("abort", aborted);
   list.forEach((ref, at) => {
     own.assertKnown(ref);
-    own.demand(entries[at]!);
+    own.objects.demand(entries[at]!);
     entries[at]!.whenSettled(() => {
       ready.push(ref);
       wake();
@@ -178,7 +178,7 @@ export function free(
   if (list.length === 0) return;
   const own = ownerOfRefs("refs");
   for (const ref of list) own.assertKnown(ref);
-  own.free(list);
+  own.objects.free(list);
 }
 
 /**

@@ -81,7 +81,7 @@ export class ActorBirths {
     const [code] = await Promise.all([
       values.code.refOf(target),
       ready,
-      ...dependencies.map(({ ref }) => this.#owner.settled(ref)),
+      ...dependencies.map(({ ref }) => this.#owner.objects.settled(ref)),
     ]);
     const passed = dependencyValues(dependencies);
     const needed = [held.stored, ...passed.map(({ value }) => value)];

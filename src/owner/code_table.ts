@@ -20,7 +20,6 @@ import {
   storedBytes,
 } from "../base/stored.ts";
 import { type Captured, Capturer } from "../code/capture.ts";
-import type { Meta } from "../code/meta.ts";
 import { hashCode } from "../code/modules.ts";
 import { revive } from "../code/revive.ts";
 import type { Peer } from "../wire/peer.ts";
@@ -92,14 +91,6 @@ export class CodeTable {
       );
     }
     return fn;
-  }
-
-  /** Whether a name means a module's export, which every process can import. */
-  isByReference({ hash, index }: CodeRef): boolean {
-    const bundle = this.#bundles.get(hash);
-    if (bundle === undefined) return false;
-    const { nodes } = JSON.parse(bundle.wire.meta) as Meta;
-    return nodes[index]?.kind === "import";
   }
 
   /** Makes sure that this process has a bundle, and can pass it on. */

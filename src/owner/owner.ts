@@ -8,21 +8,15 @@
  * @module
  */
 import { monotonicMs } from "../base/clock.ts";
-import {
-  MantaError,
-  ObjectFreedError,
-  ObjectLostError,
-  TaskCancelledError,
-} from "../base/errors.ts";
+import { MantaError, TaskCancelledError } from "../base/errors.ts";
 import { type ProcessId, taskIdOf } from "../base/ids.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
-import {
-  type NoticeHandlers,
-  type Peer,
-  PeerEndedError,
-  type RequestHandlers,
+import type {
+  NoticeHandlers,
+  Peer,
+  RequestHandlers,
 } from "../wire/peer.ts";
 import type { JobInfo, ObjectKey, Requests } from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
@@ -35,12 +29,7 @@ import {
 } from "../wire/task_frames.ts";
 import { ActorCalls } from "./actor_calls.ts";
 import { currentContext } from "./context.ts";
-import {
-  HeldFailure,
-  openFailure,
-  storeFailure,
-  UnaskedFailures,
-} from "./failures.ts";
+import { UnaskedFailures } from "./failures.ts";
 import {
   entryOfRef,
   isObjectRef,
@@ -48,8 +37,10 @@ import {
   type ObjectRef,
   Status,
 } from "./object_ref.ts";
+import { Objects } from "./objects.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { OwnerPort, Prepared, StoredArgs } from "./owner_port.ts";
+import { collectGarbage } from "../store/segment.ts";
 import { References } from "./references.ts";
 import { SegmentClient } from "./segments.ts";
 import { Submitter } from "./submitter.ts";
@@ -80,6 +71,7 @@ export class Owner implements OwnerPort {
   readonly references: References;
   readonly segments: SegmentClient;
   readonly values: Values;
+  readonly objects: Objects;
   readonly submitter: Submitter;
   readonly actors: ActorCalls;
   readonly lineage: LineageFeed;
@@ -87,7 +79,6 @@ export class Owner implements OwnerPort {
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
   readonly #open = new Set<TaskRecord>();
-  readonly #fetching = new WeakSet<ObjectEntry>();
   readonly #onOwedChanged: (isOwed: boolean) => void;
   #nextOrdinal = 1;
   #nextCallerNo = 1;
@@ -104,7 +95,7 @@ export class Owner implements OwnerPort {
     this.references = new References(
       this.self,
       network,
-      (entry) => this.#letGo(entry),
+      (entry) => this.objects.letGo(entry),
     );
     this.segments = new SegmentClient(this.self, {
       node,
@@ -113,6 +104,10 @@ export class Owner implements OwnerPort {
     const { references, segments } = this;
     const { mainModule } = rooms.job;
     this.values = new Values(this.self, { references, segments, mainModule });
+    this.objects = new Objects(
+      { network, references, values: this.values },
+      this,
+    );
     this.#unasked = new UnaskedFailures(this.values);
     this.lineage = new LineageFeed(this, node);
     this.outcomes = new Outcomes(this, this.#unasked);
@@ -185,18 +180,6 @@ export class Owner implements OwnerPort {
     return { ...this.values.store(plain, { label: [] }), dependencies };
   }
 
-  /** Resolves once an object has its value here; rejects with why it has none. */
-  settled(ref: ObjectRef<unknown>): Promise<void> {
-    const entry = entryOfRef(ref);
-    this.demand(entry);
-    return new Promise((resolve, reject) => {
-      entry.whenSettled(() => {
-        if (entry.status === Status.ready) resolve();
-        else openFailure(entry.error, this.values).then(reject, reject);
-      });
-    });
-  }
-
   /** A record with its arguments stored; not yet on its way. */
   prepare(
     template: TaskTemplate,
@@ -250,59 +233,13 @@ export class Owner implements OwnerPort {
     }
     for (const { ref } of record.dependencies) {
       missingCount++;
-      this.demand(entryOfRef(ref));
+      this.objects.demand(entryOfRef(ref));
       entryOfRef(ref).whenSettled((entry) => {
         if (entry.status === Status.ready) arrived();
         else failed(entry.error);
       });
     }
     arrived();
-  }
-
-  /** Stores a value; its ref is there at once. */
-  put(value: unknown): ObjectRef<unknown> {
-    const { held, ready } = this.values.store(value, { label: "value" });
-    const ref = this.references.create(this.nextOrdinal(), 0);
-    const entry = entryOfRef(ref);
-    if (ready === undefined) {
-      entry.resolve(held);
-      return ref;
-    }
-    this.owe();
-    ready.then(
-      () => entry.resolve(held),
-      (error) => entry.reject(error),
-    ).finally(() => this.settle());
-    return ref;
-  }
-
-  /** The value of a settled object; throws or rejects with why there is none. */
-  read(entry: ObjectEntry): unknown {
-    entry.isAsked = true;
-    if (entry.status === Status.ready) {
-      const { segment, code } = entry.value!.stored;
-      if (segment === undefined && code === undefined) {
-        return this.values.open(entry.value!);
-      }
-      const isBorrowed = entry.ownerId !== this.self;
-      return this.#owing(
-        isBorrowed
-          ? this.#readBorrowed(entry)
-          : this.values.open(entry.value!) as Promise<unknown>,
-      );
-    }
-    return this.#owing(openFailure(entry.error, this.values)).then((error) => {
-      throw error;
-    });
-  }
-
-  /** Makes sure that an object of another process is on its way here. */
-  demand(entry: ObjectEntry): void {
-    entry.isAsked = true;
-    if (entry.ownerId === this.self || entry.isSettled) return;
-    if (this.#fetching.has(entry)) return;
-    this.#fetching.add(entry);
-    this.#fetch(entry);
   }
 
   /** Whether an object waits for something that may never come by itself. */
@@ -314,20 +251,6 @@ export class Owner implements OwnerPort {
   /** Throws unless a ref belongs to a process of this run. */
   assertKnown(ref: ObjectRef<unknown>): void {
     this.references.assertKnown(ref);
-  }
-
-  /** Gives the memory of objects back now. */
-  free(refs: ObjectRef<unknown>[]): void {
-    for (const ref of refs) {
-      const entry = entryOfRef(ref);
-      if (entry.ownerId === this.self) this.#free(entry);
-      else {
-        this.#network.peer(entry.ownerId).then((peer) =>
-          peer.notify("object.free", { objects: [keyOf(entry)] })
-        ).catch(() => {}); // Its owner is gone, and it with it.
-        entry.free(freedError(entry));
-      }
-    }
   }
 
   /** Stops what makes an object. */
@@ -364,13 +287,19 @@ export class Owner implements OwnerPort {
     );
   }
 
+  /** Whether others would miss this process: its tasks and calls are under way, or its objects held. */
+  async isNeeded(): Promise<boolean> {
+    if (this.#open.size > 0) return true;
+    if (!this.references.isHeld) return false;
+    collectGarbage(); // Handles that nothing here uses must not keep it.
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.references.isHeld;
+  }
+
   /** What the process answers to others about its objects. */
   requests(): RequestHandlers {
     return {
-      "object.fetch": (ask, peer) => this.#onFetch(ask, peer),
-      "object.borrow": ({ objects }, peer) => ({
-        missing: this.references.borrowedBy(peer.remote!.processId, objects),
-      }),
+      ...this.objects.requests(),
       "code.get": ({ hash }) => {
         const bundle = this.values.code.bundle(hash);
         return bundle === undefined ? {} : { bundle };
@@ -381,21 +310,7 @@ export class Owner implements OwnerPort {
   /** What the process hears from others about its objects and tasks. */
   notices(): NoticeHandlers {
     return {
-      "object.release": ({ objects }, peer) =>
-        this.references.releasedBy(peer.remote!.processId, objects),
-      "object.free": ({ objects }) => {
-        for (const key of objects) {
-          const entry = this.references.find(key);
-          if (entry !== undefined) this.#free(entry);
-        }
-      },
-      "object.freed": ({ objects }, peer) => {
-        for (const key of objects) {
-          const ownerId = peer.remote!.processId;
-          const entry = this.references.borrowed(ownerId, key);
-          entry?.free(freedError(entry));
-        }
-      },
+      ...this.objects.notices(),
       "object.cancel": (key) => {
         const record = this.references.find(key)?.producer;
         if (record instanceof TaskRecord) this.cancelRecord(record, key);
@@ -486,137 +401,8 @@ export class Owner implements OwnerPort {
       this.submitter.onReply(reply, peer);
     }
   }
-
-  #free(entry: ObjectEntry): void {
-    if (entry.value !== undefined) this.values.discard(entry.value);
-    entry.free(freedError(entry));
-    // A holder has the value, or a mapping of it, and would go on reading.
-    for (const holder of entry.holders ?? []) {
-      this.#network.peer(holder).then((peer) =>
-        peer.notify("object.freed", { objects: [keyOf(entry)] })
-      ).catch(() => {}); // A holder that is gone reads nothing.
-    }
-  }
-
-  async #fetch(entry: ObjectEntry): Promise<void> {
-    this.owe();
-    // The program may have no handle left, and still await the value.
-    const handle = this.references.borrow(entry);
-    try {
-      const peer = await this.#network.peer(entry.ownerId);
-      const answer = await peer.request("object.fetch", {
-        ...keyOf(entry),
-        isValueWanted: true,
-      });
-      if (answer.kind === "value") {
-        const held = this.values.hold(answer.value);
-        this.release(peer, answer.pinToken);
-        await this.values.ensureCode(answer.value, peer);
-        entry.resolve(held);
-      } else if (answer.kind === "failed") {
-        const held = this.values.hold(answer.error);
-        await this.values.ensureCode(answer.error, peer);
-        entry.reject(new HeldFailure(held));
-      }
-    } catch (error) {
-      if (error instanceof PeerEndedError || isGone(error)) {
-        this.references.processEnded(entry.ownerId);
-      }
-      entry.reject(
-        new ObjectLostError(
-          `Cannot get object ${entry.id}: ${
-            error instanceof Error ? error.message : error
-          }`,
-          { objectId: entry.id, cause: error },
-        ),
-      );
-    } finally {
-      this.settle();
-      // Whoever awaits it reads it in this turn, and holds it for that.
-      setImmediate(() => this.references.letGo(handle));
-    }
-  }
-
-  /** The segment is its owner's: it must stay until it is mapped, or the owner says why not. */
-  async #readBorrowed(entry: ObjectEntry): Promise<unknown> {
-    const handle = this.references.borrow(entry);
-    try {
-      return await this.values.open(entry.value!);
-    } catch (error) {
-      if (!(error instanceof ObjectLostError)) throw error;
-      const peer = await this.#network.peer(entry.ownerId);
-      const answer = await peer.request("object.fetch", {
-        ...keyOf(entry),
-        isValueWanted: true,
-      });
-      if (answer.kind !== "failed") throw error;
-      throw await this.values.open(this.values.hold(answer.error), peer);
-    } finally {
-      this.references.letGo(handle);
-    }
-  }
-
-  /** A promise that is owed to the program. */
-  async #owing<T>(promise: Promise<T>): Promise<T> {
-    this.owe();
-    try {
-      return await promise;
-    } finally {
-      this.settle();
-    }
-  }
-
-  /** Nothing holds an object of this process any more. */
-  #letGo(entry: ObjectEntry): void {
-    entry.onUnreferenced?.();
-    if (entry.status !== Status.ready) return;
-    this.values.discard(entry.value!);
-    entry.free(freedError(entry));
-  }
-
-  #onFetch(key: ObjectKey, peer: Peer) {
-    const entry = this.references.find(key);
-    if (entry === undefined) {
-      const error = new ObjectLostError(
-        "Cannot get object: its owner has let it go",
-        { objectId: "" },
-      );
-      return {
-        kind: "failed" as const,
-        error: this.values.store(error).held.stored,
-      };
-    }
-    const { promise, resolve } = Promise.withResolvers<
-      Awaited<
-        ReturnType<NonNullable<RequestHandlers["object.fetch"]>>
-      >
-    >();
-    entry.whenSettled(() => {
-      entry.isAsked = true;
-      if (entry.status === Status.ready) {
-        const { stored, refs } = entry.value!;
-        const pinToken = refs.length > 0 ? this.references.pin(peer, refs) : 0;
-        resolve({ kind: "value", value: stored, pinToken });
-      } else {
-        const { stored } = storeFailure(entry.error, this.values);
-        resolve({ kind: "failed", error: stored });
-      }
-    });
-    return promise;
-  }
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound ||
-    error instanceof Deno.errors.ConnectionRefused;
 }
 
 function keyOf({ ordinal, index }: ObjectEntry): ObjectKey {
   return { ordinal, index };
-}
-
-function freedError(entry: ObjectEntry): ObjectFreedError {
-  return new ObjectFreedError(`Cannot get object ${entry.id}: it was freed`, {
-    objectId: entry.id,
-  });
 }

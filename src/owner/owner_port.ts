@@ -10,6 +10,7 @@ import type { JobInfo, Requests } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { ReplyFrame } from "../wire/task_frames.ts";
 import type { ObjectRef } from "./object_ref.ts";
+import type { Objects } from "./objects.ts";
 import type { References } from "./references.ts";
 import type { Submitter } from "./submitter.ts";
 import type {
@@ -75,6 +76,7 @@ export interface OwnerPort {
   readonly node: Peer;
   readonly references: References;
   readonly values: Values;
+  readonly objects: Objects;
   readonly submitter: Submitter;
   readonly actors: CallPort;
   readonly outcomes: OutcomePort;
@@ -90,8 +92,6 @@ export interface OwnerPort {
   ): Promise<Requests[K]["answer"]>;
   /** Stores arguments, refs among them set apart. */
   storeArgs(args: unknown[]): StoredArgs;
-  /** Resolves once an object has its value here; rejects with why it has none. */
-  settled(ref: ObjectRef<unknown>): Promise<void>;
   prepare(
     template: TaskTemplate,
     args: unknown[],

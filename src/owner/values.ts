@@ -21,7 +21,6 @@ import type {
 import {
   type Encoded,
   type Extension,
-  type FunctionUse,
   type RootLabel,
   ValueCodec,
 } from "../wire/values.ts";
@@ -177,8 +176,7 @@ export class Values {
     // A bundle's own functions are named by their place in it.
     if (options.functions === undefined) {
       encoded.functions.forEach((fn, at) => {
-        const use = encoded.functionUses[at]!;
-        this.#nameFunction(fn, { at, use, code, waits });
+        this.#nameFunction(fn, { at, code, waits });
       });
     }
     const refs = encoded.refs.filter(isObjectRef)
@@ -208,9 +206,8 @@ export class Values {
 
   #nameFunction(
     fn: AnyFunction,
-    { at, use, code, waits }: {
+    { at, code, waits }: {
       at: number;
-      use: FunctionUse;
       code: (CodeRef | null)[];
       waits: Promise<unknown>[];
     },
