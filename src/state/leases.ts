@@ -277,7 +277,7 @@ export class LeaseTable {
         continue;
       }
       if (startingCount > 0) startingCount--;
-      else if (this.#mayStart()) commands.push(this.#startWorker());
+      else if (this.#mayStart(request)) commands.push(this.#startWorker());
       at++;
     }
     if (this.#waiting.length > 0) this.#reclaim(commands);
@@ -289,17 +289,24 @@ export class LeaseTable {
     return chooseWorker(this.#workers, request, {
       isCpuFreeAt: ({ leases }) =>
         leases.values().every((id) => this.#granted.get(id)!.isCpuReleased),
-      mayStart: this.#mayStart(),
+      mayStart: this.#mayStart(request),
     });
   }
 
-  #mayStart(): boolean {
+  /** Nested tasks wait for the workers that wait: recursion starts none. */
+  #mayStart({ needs }: Waiting): boolean {
+    const { workersMax, workersKept } = this.#limits;
+    if (needs.depth > 0 && this.#workers.size >= workersKept) {
+      const isAnyWaiting = this.#granted.values().some((lease) =>
+        lease.isCpuReleased
+      );
+      if (isAnyWaiting) return false;
+    }
     let blockedCount = 0;
     for (const worker of this.#workers.values()) {
       if (worker.blocked !== undefined) blockedCount++;
     }
-    return this.#workers.size < this.#limits.workersMax &&
-      blockedCount <= this.#limits.workersKept * 2;
+    return this.#workers.size < workersMax && blockedCount <= workersKept * 2;
   }
 
   /** Asks holders of other kinds of work to give way, once each. */

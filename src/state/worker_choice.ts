@@ -7,7 +7,7 @@
  *    nested as what waits there, and tasks known to be short; so that a
  *    resumed parent does not sit behind a stranger's computation.
  * 3. Else a worker is started, as long as the resources bound the number; for
- *    strangers of waiting workers a few more.
+ *    strangers of waiting workers a few more, for nested tasks none.
  * 4. Where all workers wait and none may start, anybody is a guest anywhere:
  *    progress comes before latency.
  *

@@ -135,6 +135,16 @@ Deno.test("LeaseTable gives a waiting worker's CPU to its own tasks", () => {
   deepStrictEqual(table.pool.available(), { CPU: 1 });
 });
 
+Deno.test("LeaseTable starts no further worker for nested tasks while one waits", () => {
+  const table = started(2);
+  table.requested(lease(1), request());
+  table.requested(lease(2), request());
+  table.workerBlocked(1, { depth: 2, isAlone: false });
+  const commands = table.requested(lease(3), request({ depth: 1 }, process(2)));
+  deepStrictEqual(commands.filter(({ kind }) => kind !== "reclaim"), []);
+  deepStrictEqual(table.workerBlocked(2, company), [grant(3, 2)]);
+});
+
 Deno.test("LeaseTable lets no stranger into the company of a task that wants none", () => {
   const table = started(1);
   table.requested(lease(1), request());
