@@ -13,11 +13,7 @@ import { type ProcessId, taskIdOf } from "../base/ids.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
-import type {
-  NoticeHandlers,
-  Peer,
-  RequestHandlers,
-} from "../wire/peer.ts";
+import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { JobInfo, ObjectKey, Requests } from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
@@ -40,7 +36,6 @@ import {
 import { Objects } from "./objects.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { OwnerPort, Prepared, StoredArgs } from "./owner_port.ts";
-import { collectGarbage } from "../store/segment.ts";
 import { References } from "./references.ts";
 import { SegmentClient } from "./segments.ts";
 import { Submitter } from "./submitter.ts";
@@ -285,15 +280,6 @@ export class Owner implements OwnerPort {
       }),
       how,
     );
-  }
-
-  /** Whether others would miss this process: its tasks and calls are under way, or its objects held. */
-  async isNeeded(): Promise<boolean> {
-    if (this.#open.size > 0) return true;
-    if (!this.references.isHeld) return false;
-    collectGarbage(); // Handles that nothing here uses must not keep it.
-    await new Promise((resolve) => setImmediate(resolve));
-    return this.references.isHeld;
   }
 
   /** What the process answers to others about its objects. */

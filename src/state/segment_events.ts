@@ -118,3 +118,58 @@ export class Remembered<T> {
     return this.#latest.has(item);
   }
 }
+
+/** The oldest of a writer's recyclable segments that are over its bounds. */
+export function surplusOf(
+  own: readonly { segmentId: SegmentId; byteLength: number }[],
+  limits: Pick<SegmentLimits, "recyclableBytesMax" | "recyclablesMax">,
+): SegmentId[] {
+  let bytes = own.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  let count = own.length;
+  const surplus: SegmentId[] = [];
+  for (const { segmentId, byteLength } of own) {
+    const isWithin = bytes <= limits.recyclableBytesMax &&
+      count <= limits.recyclablesMax;
+    if (isWithin) break;
+    surplus.push(segmentId);
+    bytes -= byteLength;
+    count--;
+  }
+  return surplus;
+}
+
+/** Holders that a refusal names. */
+const holdersMax = 5;
+
+/** A segment as the table keeps it. */
+export interface Segment {
+  readonly byteLength: number;
+  readonly owner: ProcessId;
+  /** `freed`: nobody may open it any more, but somebody still reads it. */
+  state: "waiting" | "live" | "freed" | "recyclable";
+  /** Its owner ended, but a pin keeps it. */
+  isOrphan: boolean;
+  readonly readers: Map<string, ProcessId>;
+}
+
+/** Who holds most of some segments, the largest first. */
+export function holdersOf(segments: Iterable<Segment>): Holder[] {
+  const holders = new Map<ProcessId, Holder>();
+  const of = (processId: ProcessId): Holder => {
+    const none = { processId, ownedBytes: 0, readBytes: 0 };
+    const holder = holders.get(processId) ?? none;
+    holders.set(processId, holder);
+    return holder;
+  };
+  for (const { state, owner, byteLength, readers } of segments) {
+    if (state === "live") of(owner).ownedBytes += byteLength;
+    if (state !== "freed") continue;
+    for (const reader of new Set(readers.values())) {
+      of(reader).readBytes += byteLength;
+    }
+  }
+  const sumBytes = (holder: Holder) => holder.ownedBytes + holder.readBytes;
+  return [...holders.values()]
+    .sort((a, b) => sumBytes(b) - sumBytes(a))
+    .slice(0, holdersMax);
+}

@@ -14,49 +14,19 @@ import type { ProcessId, SegmentId } from "../base/ids.ts";
 import {
   type Adoption,
   type Holder,
+  holdersOf,
   keyOf,
   type Read,
   Remembered,
+  type Segment,
   type SegmentCommand,
   type SegmentLimits,
+  surplusOf,
   writerOf,
 } from "./segment_events.ts";
 import { EarlyReads, SegmentQueue } from "./segment_queue.ts";
 
-/** Holders that a refusal names. */
-const holdersMax = 5;
-
-interface Segment {
-  readonly byteLength: number;
-  readonly owner: ProcessId;
-  /** `freed`: nobody may open it any more, but somebody still reads it. */
-  state: "waiting" | "live" | "freed" | "recyclable";
-  /** Its owner ended, but a pin keeps it. */
-  isOrphan: boolean;
-  readonly readers: Map<string, ProcessId>;
-}
-
 /** Who holds most of the segments, the largest first. */
-function holdersOf(segments: Iterable<Segment>): Holder[] {
-  const holders = new Map<ProcessId, Holder>();
-  const of = (processId: ProcessId): Holder => {
-    const none = { processId, ownedBytes: 0, readBytes: 0 };
-    const holder = holders.get(processId) ?? none;
-    holders.set(processId, holder);
-    return holder;
-  };
-  for (const { state, owner, byteLength, readers } of segments) {
-    if (state === "live") of(owner).ownedBytes += byteLength;
-    if (state !== "freed") continue;
-    for (const reader of new Set(readers.values())) {
-      of(reader).readBytes += byteLength;
-    }
-  }
-  const sumBytes = (holder: Holder) => holder.ownedBytes + holder.readBytes;
-  return [...holders.values()]
-    .sort((a, b) => sumBytes(b) - sumBytes(a))
-    .slice(0, holdersMax);
-}
 
 /** Admits, serves, recycles and drops the segments of one machine. */
 export class SegmentTable {
@@ -369,16 +339,13 @@ export class SegmentTable {
 
   /** Keeps a writer's recyclable segments within their bounds; the latest is the warmest. */
   #trim(writer: ProcessId, commands: SegmentCommand[]): void {
-    const own = [...this.#recyclable].filter((id) => writerOf(id) === writer);
-    let bytes = 0;
-    for (const segmentId of own) bytes += this.#expect(segmentId).byteLength;
-    for (let count = own.length; count > 0; count--) {
-      const isWithin = bytes <= this.#limits.recyclableBytesMax &&
-        count <= this.#limits.recyclablesMax;
-      if (isWithin) return;
-      const oldest = own[own.length - count]!;
-      bytes -= this.#expect(oldest).byteLength;
-      this.#end(oldest, commands);
+    const own = [...this.#recyclable].filter((id) => writerOf(id) === writer)
+      .map((segmentId) => ({
+        segmentId,
+        byteLength: this.#expect(segmentId).byteLength,
+      }));
+    for (const segmentId of surplusOf(own, this.#limits)) {
+      this.#end(segmentId, commands);
     }
   }
 
