@@ -158,10 +158,22 @@ Deno.test("Resources bound what runs", async (t) => {
   await t.step("two CPUs a task leave room for one", async () => {
     assertEquals(await overlap({ numCpus: 2 }), 1);
   });
-  await t.step("fractions", async () => {
-    const most = await overlap({ numCpus: 0.5 });
-    assert(most > 2 && most <= 4, `${most} at a time`);
-  });
+  await t.step(
+    "fractions: four halves of two CPUs meet, and no fifth",
+    async () => {
+      assert(await overlap({ numCpus: 0.5 }) <= 4);
+      using together = new Notes();
+      const meet = remote(async (path: string) => {
+        note(path, "here");
+        const endMs = performance.now() + 20_000;
+        while (Deno.readTextFileSync(path).split("\n").length < 5) {
+          if (performance.now() > endMs) throw new Error("alone");
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      }, { numCpus: 0.5 });
+      await get(times(4, () => meet.remote(together.path)));
+    },
+  );
   await t.step("custom resources, without CPU", async () => {
     assertEquals(await overlap({ numCpus: 0, resources: { red: 1 } }), 2);
     assertEquals(await overlap({ numCpus: 0, resources: { red: 2 } }), 1);
