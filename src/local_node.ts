@@ -50,7 +50,7 @@ export async function runLocalNode(
   options: LocalNodeOptions,
   events: LocalNodeEvents,
 ): Promise<void> {
-  const { folder, job, nodeProcessId, children, printer } = options;
+  const { folder, job, nodeProcessId, children } = options;
   // The file opens while workers start: a bad one ends the session.
   const lineage = LineagePort.open(options.lineagePath);
 
