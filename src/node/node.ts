@@ -55,10 +55,7 @@ export class Node {
   readonly #numbers = new Map<ProcessId, number>();
   readonly #asking = new Map<LeaseId, PromiseWithResolvers<LeaseAnswer>>();
   readonly #holders = new Map<LeaseId, Peer>();
-  readonly #roles = new Map<
-    ProcessId,
-    { role: string; pid: number; peer: Peer }
-  >();
+  readonly #roles = new Map<ProcessId, { role: string; pid: number }>();
   #trimTimer: Timer | undefined;
   #startFailures = 0;
   #isClosed = false;
@@ -169,7 +166,7 @@ export class Node {
 
   #registered(ask: Registration, peer: Peer): void {
     const { processId, pid, role, childNo } = ask;
-    this.#roles.set(processId, { role, pid, peer });
+    this.#roles.set(processId, { role, pid });
     this.#objects.processStarted(processId, peer);
     const kept = role === "worker" && childNo !== undefined
       ? this.#options.children.registered(childNo, processId)
@@ -241,7 +238,7 @@ export class Node {
       case "start_worker":
         return this.#startWorker(command.workerNo);
       case "stop_worker":
-        this.#dismiss(command.workerNo);
+        this.#workers.get(command.workerNo)?.child.kill("idle");
         return;
       case "reclaim":
         return this.#holders.get(command.leaseId)?.notify("lease.reclaim", {
@@ -279,25 +276,6 @@ export class Node {
       this.#carryOut(this.#leases.workerEnded(workerNo));
     });
     this.#workers.set(workerNo, kept);
-  }
-
-  /** Ends an idle worker, unless others hold what it owns. */
-  async #dismiss(workerNo: number): Promise<void> {
-    const kept = this.#workers.get(workerNo);
-    const processId = kept?.processId;
-    const peer = this.#roles.get(processId!)?.peer;
-    if (kept === undefined || processId === undefined || peer === undefined) {
-      return; // It has ended.
-    }
-    try {
-      const { isNeeded } = await peer.request("worker.leave", {});
-      if (!isNeeded) return kept.child.kill("idle");
-      this.#carryOut(this.#leases.workerStayed(workerNo, processId));
-      this.#scheduleTrim();
-    } catch (error) {
-      // It ended by itself: how is told by its process.
-      log.debug(`worker ${kept.child.pid} was not asked to leave: ${error}`);
-    }
   }
 
   /** No worker can be started: whoever waits is told why. */

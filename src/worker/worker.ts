@@ -30,11 +30,6 @@ export async function runWorker(argument: string): Promise<void> {
   }, (owner) => {
     const own = executor = new Executor(owner);
     return {
-      requests: {
-        "worker.leave": async () => ({
-          isNeeded: own.openCount > 0 || await owner.isNeeded(),
-        }),
-      },
       notices: { ...own.notices(), leave },
       frame: (kind, body, peer) => {
         own.onFrame(kind, body, peer);
