@@ -74,11 +74,6 @@ export class LeaseTable {
     return this.#pool;
   }
 
-  /** How many requests wait. */
-  get waitingCount(): number {
-    return this.#waiting.length;
-  }
-
   /** The leases that one worker serves. */
   leasesOf(workerNo: WorkerNo): LeaseId[] {
     return [...this.#workers.get(workerNo)?.leases ?? []];

@@ -11,7 +11,7 @@
 /** Sources by path from the root, like `src/base/ids.ts`. */
 export type Tree = Readonly<Record<string, string>>;
 
-const linesMax = 420;
+const linesMax = 400;
 
 /** Lower may not import higher; folders in one row do not import each other. */
 const layers: readonly (readonly string[])[] = [
