@@ -32,7 +32,6 @@ export type LeaseCommand =
 export interface LeaseLimits {
   /** Most requests that may wait; one more is rejected. */
   waitingMax: number;
-  /** Most workers this node runs. */
   workersMax: number;
   /** Workers kept when idle; as many may wait before strangers must be guests. */
   workersKept: number;
@@ -56,7 +55,6 @@ interface Granted extends Waiting {
 export class LeaseTable {
   readonly #limits: LeaseLimits;
   readonly #pool: ResourcePool;
-  /** In the order of granting. */
   readonly #waiting: Waiting[] = [];
   readonly #granted = new Map<LeaseId, Granted>();
   /** Ended, but a late retry of the request may still come; the oldest are forgotten. */
@@ -69,17 +67,20 @@ export class LeaseTable {
     this.#limits = limits;
   }
 
-  /** The node's resources; actors and bundles take theirs here too. */
   get pool(): ResourcePool {
     return this.#pool;
   }
 
-  /** The leases that one worker serves. */
+  /** How many requests wait. */
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** Leases of one worker. */
   leasesOf(workerNo: WorkerNo): LeaseId[] {
     return [...this.#workers.get(workerNo)?.leases ?? []];
   }
 
-  /** Starts workers in advance. */
   prestarted(): LeaseCommand[] {
     const commands: LeaseCommand[] = [];
     while (this.#workers.size < this.#limits.workersKept) {
@@ -215,7 +216,7 @@ export class LeaseTable {
       [...this.#workers.values()].some(isIdle);
   }
 
-  /** Asserts every invariant; tests call it after each event. */
+  /** Asserts every invariant. */
   validate(): void {
     let servedCount = 0;
     const taken = new Map<string, number>();
