@@ -67,6 +67,7 @@ Deno.test("an idle worker that owns what others hold stays, one that does not le
   const owners = new Set(made.filter(({ ref }) => ref).map(({ pid }) => pid));
   const leaving = [...new Set(made.map(({ pid }) => pid))]
     .filter((pid) => !owners.has(pid));
+  console.log(owners.size, leaving.length, made.length);
   const isThere = (pid: number) => {
     try {
       return Deno.statSync(`/proc/${pid}`).isDirectory;
