@@ -61,6 +61,9 @@ export class Values {
   readonly #self: ProcessId;
   readonly #references: References;
   readonly #segments: SegmentClient;
+  /** Values that are being opened, and how often. */
+  readonly #opening = new Map<HeldValue, number>();
+  readonly #discardedEarly = new Set<HeldValue>();
   readonly #dropped = new FinalizationRegistry<string>((segmentId) =>
     this.#segments.free(segmentId as never)
   );
@@ -127,7 +130,10 @@ export class Values {
         stored.buffers === undefined ? {} : { buffers: copiesOf(stored) },
       );
     }
-    return this.#openRich(stored, from);
+    // Until it is mapped the value must not be let go: not by the collector,
+    // which sees only what the opening still reads, nor by its last handle.
+    this.#opening.set(held, (this.#opening.get(held) ?? 0) + 1);
+    return this.#openRich(stored, from).finally(() => this.#opened(held));
   }
 
   /** Takes a value that came from elsewhere: its refs are held from now on. */
@@ -163,6 +169,10 @@ export class Values {
   discard(held: HeldValue): void {
     const segmentId = held.stored.segment?.segmentId;
     if (segmentId === undefined) return;
+    if (this.#opening.has(held)) {
+      this.#discardedEarly.add(held);
+      return;
+    }
     this.#dropped.unregister(held);
     this.#segments.free(segmentId);
   }
@@ -196,7 +206,9 @@ export class Values {
       ...(keys.length > 0 ? { refs: keys } : {}),
     };
     const held = { stored, refs };
-    if (ownerId === this.#self) this.#own(held);
+    // One that is made for an owner is its own once it arrives there, also
+    // where that is this very process.
+    if (options.ownerId === undefined) this.#own(held);
     const ready = waits.length === 0
       ? undefined
       : Promise.all(waits).then(() => undefined);
@@ -227,6 +239,15 @@ export class Values {
     const segmentId = held.stored.segment?.segmentId;
     if (segmentId !== undefined) this.#dropped.register(held, segmentId, held);
     return held;
+  }
+
+  #opened(held: HeldValue): void {
+    const count = this.#opening.get(held)! - 1;
+    if (count > 0) this.#opening.set(held, count);
+    else {
+      this.#opening.delete(held);
+      if (this.#discardedEarly.delete(held)) this.discard(held);
+    }
   }
 
   async #openRich(
