@@ -45,6 +45,8 @@ interface Callee {
   readonly info: ActorInfo;
   state: ActorState | undefined;
   peer: Peer | undefined;
+  /** To an incarnation that is over: what was sent there comes before what is sent next. */
+  leaving: Peer | undefined;
   /** Not yet sent, by caller; in order, the first may wait for its arguments. */
   readonly waiting: Map<number, TaskRecord[]>;
   readonly prepared: Set<TaskRecord>;
@@ -126,6 +128,11 @@ export class ActorCalls {
     const known = callee.state;
     if (known !== undefined && state.incarnation < known.incarnation) return;
     callee.state = state;
+    // Its connection may end later than its head says so.
+    if (state.phase !== "alive" && callee.peer !== undefined) {
+      callee.leaving = callee.peer;
+      callee.peer = undefined;
+    }
     if (state.phase === "dead") {
       this.births.forget(state.actorId);
       this.#bury(callee, state);
@@ -189,6 +196,7 @@ export class ActorCalls {
       info,
       state: undefined,
       peer: undefined,
+      leaving: undefined,
       waiting: new Map(),
       prepared: new Set(),
       sent: new Map(),
@@ -224,11 +232,14 @@ export class ActorCalls {
   }
 
   async #connect(callee: Callee, processId: ProcessId): Promise<void> {
-    if (callee.peer !== undefined || callee.isConnecting) return;
+    const { peer, leaving, isConnecting } = callee;
+    if (peer !== undefined || leaving !== undefined || isConnecting) return;
     if (processId === callee.endedProcessId) return;
     callee.isConnecting = true;
     try {
       const peer = await this.#network.peer(processId);
+      // Meanwhile it may have ended again; the head said so.
+      if (callee.state?.processId !== processId) return;
       callee.peer = peer;
       peer.closed.then(() => this.#disconnected(callee, peer));
       for (const callerNo of [...callee.waiting.keys()]) {
@@ -238,6 +249,8 @@ export class ActorCalls {
       // It died before it could be greeted: the head tells what comes next.
     } finally {
       callee.isConnecting = false;
+      const now = callee.state?.processId;
+      if (now !== undefined && now !== processId) this.#connect(callee, now);
     }
   }
 
@@ -289,6 +302,7 @@ export class ActorCalls {
   /** The connection ended with calls unanswered: each may have run. */
   #disconnected(callee: Callee, peer: Peer): void {
     if (callee.peer === peer) callee.peer = undefined;
+    if (callee.leaving === peer) callee.leaving = undefined;
     callee.endedProcessId = peer.remote?.processId;
     const lost = [...callee.sent.values()];
     callee.sent.clear();

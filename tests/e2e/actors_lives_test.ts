@@ -216,6 +216,17 @@ Deno.test("Lives of actors", async (t) => {
     );
   });
 
+  await t.step("calls after kill() go to the next incarnation", async () => {
+    const clock = Clocks.options({ maxRestarts: -1 }).remote();
+    for (let round = 0; round < 8; round++) {
+      assertEquals(await get([clock.tick.remote(), clock.tick.remote()]), [
+        1,
+        2,
+      ]);
+      await kill(clock, { noRestart: false });
+    }
+  });
+
   await t.step(
     "exitActor ends it after its clean-up, without restart",
     async () => {

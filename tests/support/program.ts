@@ -115,8 +115,10 @@ export class Running {
     args: string[],
     options: { stdin?: string; env?: Record<string, string> },
   ) {
+    const [command, ...rest] = args;
     this.#process = new Deno.Command(Deno.execPath(), {
-      args,
+      // What is downloaded for a first run is not what the program says.
+      args: [command!, "--quiet", ...rest],
       cwd: program.folder,
       env: { NO_COLOR: "1", TMPDIR: program.temporary, ...options.env },
       stdin: options.stdin === undefined ? "null" : "piped",
