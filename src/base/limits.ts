@@ -50,6 +50,8 @@ export const limits = {
   workersMax: 128,
   /** How long a worker above the kept number may be idle. */
   workerIdleMs: 2000,
+  /** Longest time between two looks at idle workers that others still need. */
+  trimMsMax: 60_000,
   /** Workers that may fail to start one after another before those who wait are told. */
   startFailuresMax: 3,
   /** How long an asked process may take to leave before SIGKILL. */

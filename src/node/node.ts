@@ -55,8 +55,13 @@ export class Node {
   readonly #numbers = new Map<ProcessId, number>();
   readonly #asking = new Map<LeaseId, PromiseWithResolvers<LeaseAnswer>>();
   readonly #holders = new Map<LeaseId, Peer>();
-  readonly #roles = new Map<ProcessId, { role: string; pid: number }>();
+  readonly #roles = new Map<
+    ProcessId,
+    { role: string; pid: number; peer: Peer }
+  >();
   #trimTimer: Timer | undefined;
+  /** Longer each time that a worker had to stay. */
+  #trimDelayMs: number = limits.workerIdleMs;
   #startFailures = 0;
   #isClosed = false;
 
@@ -166,7 +171,7 @@ export class Node {
 
   #registered(ask: Registration, peer: Peer): void {
     const { processId, pid, role, childNo } = ask;
-    this.#roles.set(processId, { role, pid });
+    this.#roles.set(processId, { role, pid, peer });
     this.#objects.processStarted(processId, peer);
     const kept = role === "worker" && childNo !== undefined
       ? this.#options.children.registered(childNo, processId)
@@ -193,6 +198,7 @@ export class Node {
     this.#holders.delete(leaseId);
     this.#carryOut(this.#leases.returned(leaseId));
     this.#options.events.resourcesGiven();
+    this.#trimDelayMs = limits.workerIdleMs;
     this.#scheduleTrim();
   }
 
@@ -238,7 +244,7 @@ export class Node {
       case "start_worker":
         return this.#startWorker(command.workerNo);
       case "stop_worker":
-        this.#workers.get(command.workerNo)?.child.kill("idle");
+        this.#dismiss(command.workerNo);
         return;
       case "reclaim":
         return this.#holders.get(command.leaseId)?.notify("lease.reclaim", {
@@ -278,6 +284,30 @@ export class Node {
     this.#workers.set(workerNo, kept);
   }
 
+  /** Ends an idle worker, unless others hold what it owns. */
+  async #dismiss(workerNo: number): Promise<void> {
+    const kept = this.#workers.get(workerNo);
+    const processId = kept?.processId;
+    const peer = this.#roles.get(processId!)?.peer;
+    if (kept === undefined || processId === undefined || peer === undefined) {
+      return; // It has ended.
+    }
+    try {
+      const { isNeeded } = await peer.request("worker.leave", {});
+      if (!isNeeded) {
+        peer.notify("leave", { reason: "idle" });
+        afterMs(limits.stopGraceMs, () => kept.child.kill("idle"));
+        return;
+      }
+      this.#carryOut(this.#leases.workerStayed(workerNo, processId));
+      this.#trimDelayMs = Math.min(this.#trimDelayMs * 2, limits.trimMsMax);
+      this.#scheduleTrim();
+    } catch (error) {
+      // It ended by itself: how is told by its process.
+      log.debug(`worker ${kept.child.pid} was not asked to leave: ${error}`);
+    }
+  }
+
   /** No worker can be started: whoever waits is told why. */
   #giveUp(reason: string): void {
     for (const [leaseId, answer] of this.#asking) {
@@ -292,7 +322,7 @@ export class Node {
 
   #scheduleTrim(): void {
     if (this.#trimTimer !== undefined || !this.#leases.hasSurplus()) return;
-    this.#trimTimer = afterMs(limits.workerIdleMs, () => {
+    this.#trimTimer = afterMs(this.#trimDelayMs, () => {
       this.#trimTimer = undefined;
       this.#carryOut(this.#leases.trimmed());
     });

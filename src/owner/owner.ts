@@ -36,6 +36,7 @@ import {
 import { Objects } from "./objects.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { OwnerPort, Prepared, StoredArgs } from "./owner_port.ts";
+import { collectGarbage } from "../store/segment.ts";
 import { References } from "./references.ts";
 import { SegmentClient } from "./segments.ts";
 import { Submitter } from "./submitter.ts";
@@ -280,6 +281,15 @@ export class Owner implements OwnerPort {
       }),
       how,
     );
+  }
+
+  /** Whether others would miss this process: tasks and calls are under way, or its objects held. */
+  async isNeeded(): Promise<boolean> {
+    if (this.#open.size > 0) return true;
+    if (!this.references.isNeeded) return false;
+    collectGarbage(); // Handles that nothing here uses must not keep it.
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.references.isNeeded;
   }
 
   /** What the process answers to others about its objects. */

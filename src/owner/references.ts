@@ -220,8 +220,10 @@ export class References {
 
   /** Whether others may come for what this process owns: it must not be ended for idleness. */
   get isNeeded(): boolean {
-    if (this.#heldBy.size > 0) return true;
-    return this.#pins.values().some((pins) => pins.size > 0);
+    const isHeld = this.#shared.values().some(({ handleCount, holders }) =>
+      handleCount > 0 || (holders?.size ?? 0) > 0
+    );
+    return isHeld || this.#pins.values().some((pins) => pins.size > 0);
   }
 
   #borrowedEntry(key: RefKey): ObjectEntry {

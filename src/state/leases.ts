@@ -210,6 +210,17 @@ export class LeaseTable {
     });
   }
 
+  /** A worker that was to leave is still needed by others. */
+  workerStayed(workerNo: WorkerNo, processId: ProcessId): LeaseCommand[] {
+    if (this.#workers.has(workerNo)) return [];
+    this.#workers.set(workerNo, {
+      processId,
+      leases: new Set(),
+      blocked: undefined,
+    });
+    return this.#advance();
+  }
+
   /** Whether {@linkcode trimmed} would find something to do. */
   hasSurplus(): boolean {
     return this.#workers.size > this.#limits.workersKept &&

@@ -184,6 +184,12 @@ export interface Requests {
   };
   "object.why": { ask: ObjectKey; answer: { line: string } };
   "code.get": { ask: { hash: CodeHash }; answer: { bundle?: CodeBundle } };
+  // To a worker.
+  /** It is idle; may it go? Not while others hold what it owns. */
+  "worker.leave": {
+    ask: Record<never, never>;
+    answer: { isNeeded: boolean };
+  };
   // To an actor host.
   "host.start": {
     ask: { actorId: ActorId; incarnation: number; spec: ActorSpec };

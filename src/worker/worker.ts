@@ -8,7 +8,11 @@ import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { setCurrentSession } from "../owner/current.ts";
-import { type JoinArguments, joinSession } from "../owner/session.ts";
+import {
+  type JoinArguments,
+  joinSession,
+  type Session,
+} from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
 import { socketPath } from "../wire/network.ts";
 import { Executor } from "./executor.ts";
@@ -24,13 +28,18 @@ export async function runWorker(argument: string): Promise<void> {
   let executor: Executor | undefined;
   const joining = JSON.parse(argument) as JoinArguments;
   await nodeListens(socketPath(joining.folder, joining.nodeProcessId));
-  const session = joinSession({
+  const session: Session = joinSession({
     ...joining,
     role: "worker",
   }, (owner) => {
     const own = executor = new Executor(owner);
     return {
-      notices: { ...own.notices(), leave },
+      requests: {
+        "worker.leave": async () => ({
+          isNeeded: own.openCount > 0 || await owner.isNeeded(),
+        }),
+      },
+      notices: { ...own.notices(), leave: () => leave(session) },
       frame: (kind, body, peer) => {
         own.onFrame(kind, body, peer);
       },
@@ -40,7 +49,7 @@ export async function runWorker(argument: string): Promise<void> {
   setCurrentSession(session);
   listenForUncaught((error) => executor!.onUncaught(error));
   await session.node.closed;
-  leave();
+  Deno.exit(0);
 }
 
 /** Workers are started before their node, and may be ready first. */
@@ -57,7 +66,10 @@ async function nodeListens(path: string): Promise<void> {
   }
 }
 
-function leave(): never {
+/** What it still has to tell its node is told first. */
+async function leave({ owner, node }: Session): Promise<void> {
+  owner.lineage.flush();
+  await node.flush();
   Deno.exit(0);
 }
 

@@ -1,5 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { get, init, type ObjectRef, put, remote } from "../../mod.ts";
+import {
+  type ActorHandle,
+  get,
+  init,
+  type ObjectRef,
+  put,
+  remote,
+} from "../../mod.ts";
 
 const MiB = 1 << 20;
 
@@ -44,40 +51,48 @@ Deno.test("200 objects of 32 MiB pass through a store of 256 MiB, whoever makes 
   );
 });
 
+class Gate {
+  readonly #opened = Promise.withResolvers<void>();
+
+  open(): void {
+    this.#opened.resolve();
+  }
+
+  passed(): Promise<void> {
+    return this.#opened.promise;
+  }
+}
+
 Deno.test("an idle worker that owns what others hold stays, one that does not leaves", async () => {
   await using _runtime = await init({ numCpus: 1 });
-  // A task without retries takes no guests, so that these need further workers.
-  type Made = { pid: number; ref?: ObjectRef<string> };
-  const make = remote(
-    (isOwner: boolean): Made =>
-      isOwner ? { pid: Deno.pid, ref: put("kept") } : { pid: Deno.pid },
+  const gate = remote(Gate, { maxConcurrency: 10 }).remote();
+  // Without retries a task takes no guests: while it waits, strangers need further workers.
+  const own = remote(
+    async (gate: ActorHandle<Gate>, isOwner: boolean) => {
+      const ref = isOwner ? put("kept") : undefined;
+      await get(gate.passed.remote());
+      return { pid: Deno.pid, ref };
+    },
     { maxRetries: 0 },
   );
-  const ask = remote(
-    async (isOwner: boolean) => [
-      { pid: Deno.pid },
-      await get(make.remote(isOwner)),
-    ],
-    { maxRetries: 0 },
-  );
-  const made: Made[] = (await get(
-    [true, false, true, false, true, false].map((is) => ask.remote(is)),
-  )).flat();
-  const refs = made.flatMap(({ ref }) => ref ?? []);
-  const owners = new Set(made.filter(({ ref }) => ref).map(({ pid }) => pid));
-  const leaving = [...new Set(made.map(({ pid }) => pid))]
-    .filter((pid) => !owners.has(pid));
-  console.log(owners.size, leaving.length, made.length);
-  const isThere = (pid: number) => {
-    try {
-      return Deno.statSync(`/proc/${pid}`).isDirectory;
-    } catch {
-      return false; // It has left.
-    }
-  };
-  // One worker is always kept.
-  while (leaving.filter(isThere).length > 1) {
+  const waiting = [true, false, false].map((is) => own.remote(gate, is));
+  const pid = remote(() => Deno.pid, { maxRetries: 0 });
+  await get(pid.remote()); // All three wait by now, each in its worker.
+  await get(gate.open.remote());
+  const [owner, ...others] = await get(waiting);
+  assertEquals(new Set([owner!.pid, ...others.map(({ pid }) => pid)]).size, 3);
+  while (others.some(({ pid }) => isThere(pid))) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  assertEquals(await get(refs), ["kept", "kept", "kept"]);
+  assertEquals(isThere(owner!.pid), true);
+  assertEquals(await get(owner!.ref!), "kept");
 });
+
+function isThere(pid: number): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -225,7 +225,9 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
       reclaim: 0,
       reject: 0,
       end: 0,
+      stay: 0,
     };
+    const staying: number[] = [];
     let leaseCount = 0;
 
     function carryOut(commands: LeaseCommand[]): void {
@@ -252,6 +254,7 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
             break;
           case "stop_worker":
             workers = workers.filter((no) => no !== command.workerNo);
+            if (random() < 0.3) staying.push(command.workerNo);
             break;
           case "reject":
           case "unschedulable":
@@ -316,6 +319,12 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
         const next = starting.splice(Math.floor(random() * starting.length), 1);
         workers.push(next[0]!);
         carryOut(table.workerStarted(next[0]!, process(next[0]!)));
+      } else if (staying.length > 0 && random() < 0.1) {
+        const stays = staying.pop()!;
+        counts.stay++;
+        workers.push(stays);
+        carryOut(table.workerStayed(stays, process(stays)));
+        if (random() < 0.5) carryOut(table.workerStayed(stays, process(stays)));
       } else if (id === undefined || dice < 0.4) newRequest();
       else if (dice < 0.5) carryOut(table.requested(id, asked.get(id)!));
       else if (dice < 0.7) {
