@@ -24,7 +24,6 @@ import {
   TaskFlag,
   writeTask,
 } from "../wire/task_frames.ts";
-import { currentContext } from "./context.ts";
 import { dependencyValues } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { OwnerPort } from "./owner_port.ts";
@@ -108,7 +107,6 @@ export class ActorCalls {
     }
     callee.isCalled = true;
     const { record, refs, ready } = this.#owner.prepare(template, args, sink);
-    currentContext()?.children.add(record);
     const queue = callee.waiting.get(record.callerNo);
     if (queue === undefined) callee.waiting.set(record.callerNo, [record]);
     else queue.push(record);

@@ -155,8 +155,6 @@ export class Owner implements OwnerPort {
     sink?: StreamSink,
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
     const { record, refs, ready } = this.prepare(template, args, sink);
-    const context = currentContext();
-    context?.children.add(record);
     this.outcomes.watchScheduling(record);
     this.whenPrepared(record, ready, () => this.submitter.submit(record));
     return { refs, record };
@@ -202,6 +200,7 @@ export class Owner implements OwnerPort {
       submittedAtMs: monotonicMs(),
     });
     for (const entry of record.returns) entry.producer = record;
+    record.siblings = context?.children.add(record);
     this.#open.add(record);
     this.owe();
     return { record, refs, ready };
@@ -347,6 +346,7 @@ export class Owner implements OwnerPort {
   /** A record has its outcome. */
   closed(record: TaskRecord): void {
     this.#open.delete(record);
+    record.siblings?.delete(record);
     for (const { ref } of record.dependencies) this.references.letGo(ref);
   }
 

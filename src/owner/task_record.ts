@@ -79,6 +79,8 @@ export class TaskRecord implements Queueable {
   /** The task was settled before its worker answered: cancelled, or over time. */
   isAbandoned = false;
   timer: Timer | undefined;
+  /** The children of the task that submitted it: it is one until it is settled. */
+  siblings: Set<object> | undefined;
   /** The worker of the last attempt that ended. */
   workerPid: number | undefined;
 

@@ -58,7 +58,8 @@ export class Producer {
       const next = await runInContext(run, () => iterator.next());
       if (next.done === true) return;
       await this.#send(index, next.value);
-      if (limit > 0) await this.#room(index + 1 - limit);
+      // The next would be number `index + 2`.
+      if (limit > 0) await this.#room(index + 2 - limit);
       if (monotonicMs() > turnEndMs) {
         // Items must leave, and word that nobody wants more be heard, also
         // while the generator never waits.
