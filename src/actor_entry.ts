@@ -6,7 +6,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { setActorExit } from "./client/context.ts";
 import { ownHandle } from "./client/values.ts";
-import type { IsolateData } from "./worker/actor_host.ts";
+import type { IsolateData, IsolateWord } from "./worker/actor_host.ts";
 import { setCurrentSession } from "./owner/current.ts";
 import { joinSession } from "./owner/session.ts";
 import { ActorRunner } from "./worker/actor_runner.ts";
@@ -34,10 +34,16 @@ const session = joinSession({
 setCurrentSession(session);
 setActorExit(() => runner!.exit());
 listenForUncaught((error) => runner!.onUncaught(error));
-parentPort!.on("message", () => runner!.leave(true));
+parentPort!.on("message", ({ kind }: IsolateWord) => {
+  if (kind === "end") Deno.exit(0);
+  runner!.leave(true);
+});
 parentPort!.unref();
 if (spec.resources["memory"] !== undefined) {
-  watchHeap(() => parentPort!.postMessage({ kind: "outOfMemory" }));
+  watchHeap(() => {
+    parentPort!.postMessage({ kind: "outOfMemory" });
+    Deno.exit(1);
+  });
 }
 await runner!.construct(ownHandle(spec));
 await Promise.race([runner!.left, session.node.closed]);

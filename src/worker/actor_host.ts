@@ -19,6 +19,12 @@ export interface IsolateData extends Incarnation {
   readonly joining: JoinArguments;
 }
 
+/** What a host tells an isolate. */
+export interface IsolateWord {
+  /** With its own clean-up first, or at once. */
+  readonly kind: "leave" | "end";
+}
+
 /** Runs a host; the argument is what its node started it with. */
 export async function runActorHost(
   argument: string,
@@ -46,9 +52,9 @@ export async function runActorHost(
     },
     notices: {
       "actor.stop": ({ actorId, isGraceful }) => {
-        const isolate = isolates.get(actorId);
-        if (isGraceful) isolate?.postMessage({ kind: "leave" });
-        else isolate?.terminate();
+        // Not terminate(): it reports the end of an isolate that computes on.
+        const word: IsolateWord = { kind: isGraceful ? "leave" : "end" };
+        isolates.get(actorId)?.postMessage(word);
       },
       leave: () => Deno.exit(0),
     },
@@ -75,9 +81,9 @@ function startIsolate(
     }),
   });
   let reason = "its isolate ended";
+  // Its one word: its heap is full, and it leaves.
   isolate.on("message", () => {
     reason = outOfMemory(memoryBytes);
-    isolate.terminate();
   });
   isolate.on("error", (error: unknown) => {
     reason = failureOf(error, memoryBytes);
