@@ -5,6 +5,7 @@ import {
   findDeadFiles,
   findImpureState,
   findShapeFaults,
+  findUnnamedRooms,
   type Tree,
 } from "./support/house.ts";
 
@@ -30,7 +31,6 @@ async function readTree(): Promise<Tree> {
 }
 
 const tree = await readTree();
-const hasEntry = "mod.ts" in tree;
 
 Deno.test("The house: imports go down, never up or sideways", () => {
   assertEquals(findBadImports(tree), []);
@@ -40,12 +40,13 @@ Deno.test("The house: no imports in a circle", () => {
   assertEquals(findCycles(tree), []);
 });
 
-Deno.test({
-  name: hasEntry
-    ? "The house: every file is reached from an entry"
-    : "The house: every file is reached from an entry (mod.ts is not there yet)",
-  ignore: !hasEntry,
-  fn: () => assertEquals(findDeadFiles(tree), []),
+Deno.test("The house: every file is reached from an entry", () => {
+  assertEquals(findDeadFiles(tree), []);
+});
+
+Deno.test("The house: ARCHITECTURE.md names every room, and none that is gone", async () => {
+  const text = await Deno.readTextFile(new URL("ARCHITECTURE.md", root));
+  assertEquals(findUnnamedRooms(tree, text), []);
 });
 
 Deno.test("The house: files are short and open with what they are", () => {
@@ -146,4 +147,12 @@ Deno.test("findImpureState() finds each kind of impurity, in state/ alone", () =
     "src/state/a.ts uses Deno.exit",
     "src/state/a.ts imports node:fs",
   ]);
+});
+
+Deno.test("findUnnamedRooms() compares each section's names with its folder", () => {
+  const faults = findUnnamedRooms(
+    { "src/node/a.ts": "", "src/node/b.ts": "", "src/owner/b.ts": "" },
+    "## Rooms\n### node: one machine\n| `a` `c` |\n### owner: a process\n| `b` |\n## Decisions\n`d`\n",
+  );
+  assertEquals(faults, ["node/b is not named", "node/c is no room"]);
 });

@@ -7,7 +7,7 @@ import { MantaError } from "../base/errors.ts";
 import { type ActorId, taskIdOf } from "../base/ids.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { RunStats } from "../state/pipelines.ts";
-import type { ActorInfo } from "../owner/actor_calls.ts";
+import type { ActorInfo } from "../owner/callee.ts";
 import { entryOfRef, type ObjectRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
 import type { TaskTemplate } from "../owner/task_record.ts";

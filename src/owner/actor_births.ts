@@ -40,7 +40,7 @@ export class ActorBirths {
 
   /** Arguments are stored at once; resolves once the head knows the actor. */
   create({ target, args, spec }: Birth): Promise<void> {
-    const stored = this.#owner.storeArgs(args);
+    const stored = this.#owner.intake.storeArgs(args);
     const creating = this.#create({ target, stored, spec })
       .finally(() => this.#creating.delete(spec.actorId));
     this.#creating.set(spec.actorId, creating);

@@ -24,41 +24,18 @@ import {
   TaskFlag,
   writeTask,
 } from "../wire/task_frames.ts";
+import {
+  type ActorInfo,
+  type Callee,
+  newCallee,
+  pendingCount,
+} from "./callee.ts";
 import { dependencyValues } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { OwnerPort } from "./owner_port.ts";
 import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
 import { ActorBirths, type Birth } from "./actor_births.ts";
 import { deathError, tellDeath } from "./actor_deaths.ts";
-
-/** What a caller must know of an actor. */
-export interface ActorInfo {
-  readonly actorId: ActorId;
-  readonly className: string;
-  readonly maxTaskRetries: number;
-  readonly maxPendingCalls: number;
-}
-
-/** One actor as this process's calls see it. */
-interface Callee {
-  readonly info: ActorInfo;
-  state: ActorState | undefined;
-  peer: Peer | undefined;
-  /** To an incarnation that is over: what was sent there comes before what is sent next. */
-  leaving: Peer | undefined;
-  /** Not yet sent, by caller; in order, the first may wait for its arguments. */
-  readonly waiting: Map<number, TaskRecord[]>;
-  readonly prepared: Set<TaskRecord>;
-  /** Sent and unanswered, in order. */
-  readonly sent: Map<number, TaskRecord>;
-  isConnecting: boolean;
-  /** The last incarnation's process: a late word that it lives is not believed. */
-  endedProcessId: ProcessId | undefined;
-  /** Why it could not be created. */
-  deathCause: unknown;
-  /** Somebody will be told of its death. */
-  isCalled: boolean;
-}
 
 /** All calls of one process. */
 export class ActorCalls {
@@ -106,12 +83,16 @@ export class ActorCalls {
       );
     }
     callee.isCalled = true;
-    const { record, refs, ready } = this.#owner.prepare(template, args, sink);
+    const { record, refs, ready } = this.#owner.intake.prepare(
+      template,
+      args,
+      sink,
+    );
     const queue = callee.waiting.get(record.callerNo);
     if (queue === undefined) callee.waiting.set(record.callerNo, [record]);
     else queue.push(record);
     this.#byOrdinal.set(record.ordinal, { callee, record, handle });
-    this.#owner.whenPrepared(record, ready, () => {
+    this.#owner.intake.whenPrepared(record, ready, () => {
       record.phase = "queued";
       callee.prepared.add(record);
       this.#advance(callee, record.callerNo);
@@ -190,19 +171,7 @@ export class ActorCalls {
   }
 
   #newCallee(info: ActorInfo): Callee {
-    const callee: Callee = {
-      info,
-      state: undefined,
-      peer: undefined,
-      leaving: undefined,
-      waiting: new Map(),
-      prepared: new Set(),
-      sent: new Map(),
-      isConnecting: false,
-      endedProcessId: undefined,
-      deathCause: undefined,
-      isCalled: false,
-    };
+    const callee = newCallee(info);
     this.#callees.set(info.actorId, callee);
     return callee;
   }
@@ -390,10 +359,4 @@ export class ActorCalls {
     const at = queue?.indexOf(record) ?? -1;
     if (at >= 0) queue!.splice(at, 1);
   }
-}
-
-function pendingCount({ sent, waiting }: Callee): number {
-  let count = sent.size;
-  for (const queue of waiting.values()) count += queue.length;
-  return count;
 }

@@ -327,7 +327,7 @@ export class Outcomes implements SubmitterEvents {
     record.phase = "done";
     for (const entry of record.returns) entry.producer = undefined;
     this.#owner.lineage.settled(record, outcome, how);
-    this.#owner.closed(record);
+    this.#owner.intake.closed(record);
   }
 }
 

@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { monotonicMs } from "../base/clock.ts";
 import { MantaError, TaskCancelledError } from "../base/errors.ts";
 import { type ProcessId, taskIdOf } from "../base/ids.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
@@ -24,24 +23,17 @@ import {
   type ReplyFrame,
 } from "../wire/task_frames.ts";
 import { ActorCalls } from "./actor_calls.ts";
-import { currentContext } from "./context.ts";
 import { UnaskedFailures } from "./failures.ts";
-import {
-  entryOfRef,
-  isObjectRef,
-  type ObjectEntry,
-  type ObjectRef,
-  Status,
-} from "./object_ref.ts";
+import { entryOfRef, type ObjectEntry, type ObjectRef } from "./object_ref.ts";
 import { Objects } from "./objects.ts";
 import { Outcomes } from "./outcomes.ts";
-import type { OwnerPort, Prepared, StoredArgs } from "./owner_port.ts";
+import { Intake } from "./intake.ts";
+import type { OwnerPort } from "./owner_port.ts";
 import { collectGarbage } from "../store/segment.ts";
 import { References } from "./references.ts";
 import { SegmentClient } from "./segments.ts";
 import { Submitter } from "./submitter.ts";
 import {
-  type ArgumentRef,
   type StreamSink,
   TaskRecord,
   type TaskTemplate,
@@ -72,9 +64,9 @@ export class Owner implements OwnerPort {
   readonly actors: ActorCalls;
   readonly lineage: LineageFeed;
   readonly outcomes: Outcomes;
+  readonly intake: Intake;
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
-  readonly #open = new Set<TaskRecord>();
   readonly #onOwedChanged: (isOwed: boolean) => void;
   #nextOrdinal = 1;
   #nextCallerNo = 1;
@@ -106,6 +98,7 @@ export class Owner implements OwnerPort {
     );
     this.#unasked = new UnaskedFailures(this.values);
     this.lineage = new LineageFeed(this, node);
+    this.intake = new Intake(this);
     this.outcomes = new Outcomes(this, this.#unasked);
     this.submitter = new Submitter(
       this.self,
@@ -154,87 +147,14 @@ export class Owner implements OwnerPort {
     args: unknown[],
     sink?: StreamSink,
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
-    const { record, refs, ready } = this.prepare(template, args, sink);
+    const { record, refs, ready } = this.intake.prepare(template, args, sink);
     this.outcomes.watchScheduling(record);
-    this.whenPrepared(record, ready, () => this.submitter.submit(record));
+    this.intake.whenPrepared(
+      record,
+      ready,
+      () => this.submitter.submit(record),
+    );
     return { refs, record };
-  }
-
-  /** Stores arguments, refs among them set apart. */
-  storeArgs(args: unknown[]): StoredArgs {
-    const dependencies: ArgumentRef[] = [];
-    const plain = args.some(isObjectRef)
-      ? args.map((arg, position) => {
-        if (!isObjectRef(arg)) return arg;
-        this.assertKnown(arg);
-        dependencies.push({ position, ref: this.references.hold(arg) });
-        return undefined;
-      })
-      : args;
-    return { ...this.values.store(plain, { label: [] }), dependencies };
-  }
-
-  /** A record with its arguments stored; not yet on its way. */
-  prepare(
-    template: TaskTemplate,
-    args: unknown[],
-    sink: StreamSink | undefined,
-  ): Prepared {
-    const context = currentContext();
-    const { held, ready, dependencies } = this.storeArgs(args);
-    const ordinal = this.nextOrdinal();
-    const refs: ObjectRef<unknown>[] = [];
-    const { returnCount, isStream } = template.settings;
-    for (let index = 0; index < (isStream ? 0 : returnCount); index++) {
-      refs.push(this.references.create(ordinal, index));
-    }
-    const record = new TaskRecord({
-      ordinal,
-      template,
-      args: held,
-      dependencies,
-      returns: refs.map(entryOfRef),
-      sink,
-      depth: context === undefined ? 0 : context.depth + 1,
-      callerNo: context?.callerNo ?? 0,
-      submittedAtMs: monotonicMs(),
-    });
-    for (const entry of record.returns) entry.producer = record;
-    record.siblings = context?.children.add(record);
-    this.#open.add(record);
-    this.owe();
-    return { record, refs, ready };
-  }
-
-  /** Calls `go` when code, arguments and dependencies are all there; fails the record if one can't be. */
-  whenPrepared(
-    record: TaskRecord,
-    ready: Promise<void> | undefined,
-    go: () => void,
-  ): void {
-    let missingCount = 1;
-    const arrived = () => {
-      if (--missingCount === 0 && record.phase === "preparing") go();
-    };
-    const failed = (error: unknown) => this.outcomes.fail(record, error);
-    const { fn } = record.template;
-    if (fn !== undefined && this.values.code.knownRef(fn) === undefined) {
-      missingCount++;
-      this.values.code.refOf(fn).then(arrived, failed);
-    }
-    if (ready !== undefined) {
-      missingCount++;
-      ready.then(arrived, failed);
-    }
-    for (const { ref } of record.dependencies) {
-      missingCount++;
-      this.objects.demand(entryOfRef(ref));
-      entryOfRef(ref).whenSettled((entry) => {
-        if (entry.status === Status.ready) arrived();
-        else failed(entry.error);
-      });
-    }
-    arrived();
   }
 
   /** Whether an object waits for something that may never come by itself. */
@@ -284,7 +204,7 @@ export class Owner implements OwnerPort {
 
   /** Whether others would miss this process: tasks and calls are under way, or its objects held. */
   async isNeeded(): Promise<boolean> {
-    if (this.#open.size > 0) return true;
+    if (this.intake.openCount > 0) return true;
     if (!this.references.isNeeded) return false;
     collectGarbage(); // Handles that nothing here uses must not keep it.
     await new Promise((resolve) => setImmediate(resolve));
@@ -343,20 +263,14 @@ export class Owner implements OwnerPort {
     if (processId !== undefined) this.references.processEnded(processId);
   }
 
-  /** A record has its outcome. */
-  closed(record: TaskRecord): void {
-    this.#open.delete(record);
-    record.siblings?.delete(record);
-    for (const { ref } of record.dependencies) this.references.letGo(ref);
-  }
-
   /** Nothing can be finished any more: all that is open fails. */
   abort(error: Error): void {
+    const open = this.intake.open();
     // First all: one that fails takes along those that wait for it.
-    for (const record of this.#open) {
+    for (const record of open) {
       for (const entry of record.returns) entry.isAsked = true;
     }
-    for (const record of this.#open) this.outcomes.fail(record, error);
+    for (const record of open) this.outcomes.fail(record, error);
   }
 
   /** Ends the owner's part; what is open fails. */

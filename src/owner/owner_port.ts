@@ -69,27 +69,8 @@ export interface LineagePort {
   ): void;
 }
 
-/** An owner, as its rooms see it. */
-export interface OwnerPort {
-  readonly self: ProcessId;
-  readonly job: JobInfo;
-  readonly node: Peer;
-  readonly references: References;
-  readonly values: Values;
-  readonly objects: Objects;
-  readonly submitter: Submitter;
-  readonly actors: CallPort;
-  readonly outcomes: OutcomePort;
-  readonly lineage: LineagePort;
-  /** Something is owed to this process: it must not exit before. */
-  owe(): void;
-  /** It came. */
-  settle(): void;
-  /** Asks the node; meanwhile the answer is owed. */
-  ask<K extends keyof Requests>(
-    kind: K,
-    ask: Requests[K]["ask"],
-  ): Promise<Requests[K]["answer"]>;
+/** What is on its way in, as other rooms need it. */
+export interface IntakePort {
   /** Stores arguments, refs among them set apart. */
   storeArgs(args: unknown[]): StoredArgs;
   prepare(
@@ -102,11 +83,36 @@ export interface OwnerPort {
     ready: Promise<void> | undefined,
     go: () => void,
   ): void;
+  /** A record has its outcome. */
+  closed(record: TaskRecord): void;
+}
+
+/** An owner, as its rooms see it. */
+export interface OwnerPort {
+  readonly self: ProcessId;
+  readonly job: JobInfo;
+  readonly node: Peer;
+  readonly references: References;
+  readonly values: Values;
+  readonly objects: Objects;
+  readonly submitter: Submitter;
+  readonly actors: CallPort;
+  readonly outcomes: OutcomePort;
+  readonly lineage: LineagePort;
+  readonly intake: IntakePort;
+  nextOrdinal(): number;
+  /** Something is owed to this process: it must not exit before. */
+  owe(): void;
+  /** It came. */
+  settle(): void;
+  /** Asks the node; meanwhile the answer is owed. */
+  ask<K extends keyof Requests>(
+    kind: K,
+    ask: Requests[K]["ask"],
+  ): Promise<Requests[K]["answer"]>;
   receive(
     stored: StoredValue,
     from: Peer,
   ): { held: HeldValue; ready: Promise<unknown> | undefined };
   release(from: Peer, pinToken: number): void;
-  /** A record has its outcome. */
-  closed(record: TaskRecord): void;
 }

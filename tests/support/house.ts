@@ -176,3 +176,23 @@ function blank(source: string, options: { strings: boolean }): string {
     return options.strings ? '""' : token;
   });
 }
+
+/** Rooms that the architecture's sections do not name, and names of no room. */
+export function findUnnamedRooms(tree: Tree, architecture: string): string[] {
+  const faults: string[] = [];
+  const rooms = architecture.split("## Rooms\n")[1]!.split("\n## ")[0]!;
+  for (const section of rooms.split("### ").slice(1)) {
+    const folder = section.match(/^\w+/)![0];
+    const named = new Set(
+      [...section.matchAll(/`(\w+)`/g)].map(([, name]) => name!),
+    );
+    for (const path of Object.keys(tree)) {
+      const [, room] = path.match(`^src/${folder}/(\\w+)\\.ts$`) ?? [];
+      if (room === undefined) continue;
+      if (!named.delete(room)) faults.push(`${folder}/${room} is not named`);
+    }
+    if (folder === "Entries") continue;
+    for (const name of named) faults.push(`${folder}/${name} is no room`);
+  }
+  return faults;
+}

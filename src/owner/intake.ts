@@ -1,0 +1,137 @@
+/**
+ * Tasks and calls on their way in: arguments stored, refs made, code and
+ * dependencies awaited.
+ *
+ * What becomes of a record then is `submitter.ts`'s and `actor_calls.ts`'s;
+ * its outcome is `outcomes.ts`'s.
+ *
+ * @module
+ */
+import { monotonicMs } from "../base/clock.ts";
+import { currentContext } from "./context.ts";
+import {
+  entryOfRef,
+  isObjectRef,
+  type ObjectRef,
+  Status,
+} from "./object_ref.ts";
+import type {
+  IntakePort,
+  OwnerPort,
+  Prepared,
+  StoredArgs,
+} from "./owner_port.ts";
+import {
+  type ArgumentRef,
+  type StreamSink,
+  TaskRecord,
+  type TaskTemplate,
+} from "./task_record.ts";
+
+/** Takes in the tasks and calls of one process. */
+export class Intake implements IntakePort {
+  readonly #owner: OwnerPort;
+  readonly #open = new Set<TaskRecord>();
+
+  constructor(owner: OwnerPort) {
+    this.#owner = owner;
+  }
+
+  /** Records without an outcome. */
+  open(): TaskRecord[] {
+    return [...this.#open];
+  }
+
+  /** How many records have no outcome. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /** Stores arguments, refs among them set apart. */
+  storeArgs(args: unknown[]): StoredArgs {
+    const dependencies: ArgumentRef[] = [];
+    const plain = args.some(isObjectRef)
+      ? args.map((arg, position) => {
+        if (!isObjectRef(arg)) return arg;
+        this.#owner.references.assertKnown(arg);
+        dependencies.push({ position, ref: this.#owner.references.hold(arg) });
+        return undefined;
+      })
+      : args;
+    return { ...this.#owner.values.store(plain, { label: [] }), dependencies };
+  }
+
+  /** A record with its arguments stored; not yet on its way. */
+  prepare(
+    template: TaskTemplate,
+    args: unknown[],
+    sink: StreamSink | undefined,
+  ): Prepared {
+    const context = currentContext();
+    const { held, ready, dependencies } = this.storeArgs(args);
+    const ordinal = this.#owner.nextOrdinal();
+    const refs: ObjectRef<unknown>[] = [];
+    const { returnCount, isStream } = template.settings;
+    for (let index = 0; index < (isStream ? 0 : returnCount); index++) {
+      refs.push(this.#owner.references.create(ordinal, index));
+    }
+    const record = new TaskRecord({
+      ordinal,
+      template,
+      args: held,
+      dependencies,
+      returns: refs.map(entryOfRef),
+      sink,
+      depth: context === undefined ? 0 : context.depth + 1,
+      callerNo: context?.callerNo ?? 0,
+      submittedAtMs: monotonicMs(),
+    });
+    for (const entry of record.returns) entry.producer = record;
+    record.siblings = context?.children.add(record);
+    this.#open.add(record);
+    this.#owner.owe();
+    return { record, refs, ready };
+  }
+
+  /** Calls `go` when code, arguments and dependencies are all there; fails the record if one can't be. */
+  whenPrepared(
+    record: TaskRecord,
+    ready: Promise<void> | undefined,
+    go: () => void,
+  ): void {
+    let missingCount = 1;
+    const arrived = () => {
+      if (--missingCount === 0 && record.phase === "preparing") go();
+    };
+    const failed = (error: unknown) => this.#owner.outcomes.fail(record, error);
+    const { fn } = record.template;
+    if (
+      fn !== undefined && this.#owner.values.code.knownRef(fn) === undefined
+    ) {
+      missingCount++;
+      this.#owner.values.code.refOf(fn).then(arrived, failed);
+    }
+    if (ready !== undefined) {
+      missingCount++;
+      ready.then(arrived, failed);
+    }
+    for (const { ref } of record.dependencies) {
+      missingCount++;
+      this.#owner.objects.demand(entryOfRef(ref));
+      entryOfRef(ref).whenSettled((entry) => {
+        if (entry.status === Status.ready) arrived();
+        else failed(entry.error);
+      });
+    }
+    arrived();
+  }
+
+  /** A record has its outcome. */
+  closed(record: TaskRecord): void {
+    this.#open.delete(record);
+    record.siblings?.delete(record);
+    for (const { ref } of record.dependencies) {
+      this.#owner.references.letGo(ref);
+    }
+  }
+}
