@@ -70,6 +70,12 @@ export const limits = {
   waitWarnMs: 10_000,
   /** Longest line of a worker's output that is kept whole. */
   logLineBytesMax: 64 * 1024,
+  /** Finished tasks that an owner could run again, because their values can be lost. */
+  lineageTasksMax: 100_000,
+  /** Bytes of their arguments. */
+  lineageArgumentBytesMax: 256 * 1024 * 1024,
+  /** What remembering one takes beside its arguments. */
+  lineageTaskBytes: 500,
   /** Rows that may wait for the lineage file before new ones are counted instead of kept. */
   lineageRowsMax: 200_000,
   /** Tasks shorter than this may be counted instead of kept as rows. */

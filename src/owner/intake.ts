@@ -93,6 +93,17 @@ export class Intake implements IntakePort {
     return { record, refs, ready };
   }
 
+  /** A task runs again whose values are gone. */
+  again(record: TaskRecord): void {
+    this.#open.add(record);
+    this.#owner.owe();
+    this.whenPrepared(
+      record,
+      undefined,
+      () => this.#owner.submitter.submit(record),
+    );
+  }
+
   /** Calls `go` when code, arguments and dependencies are all there; fails the record if one can't be. */
   whenPrepared(
     record: TaskRecord,

@@ -81,6 +81,25 @@ export class ObjectEntry {
     this.#settle();
   }
 
+  /** Its value is gone and made again: it is pending as before. */
+  reopen(): void {
+    this.status = Status.pending;
+    this.value = undefined;
+    this.error = undefined;
+  }
+
+  /** Another copy of its value takes the place of one that is gone. */
+  replace(value: HeldValue): void {
+    this.value = value;
+  }
+
+  /** Its value is gone and can't be made again. */
+  lose(error: unknown): void {
+    this.status = Status.failed;
+    this.value = undefined;
+    this.error = error;
+  }
+
   /** Gives the value back; later reads fail with `error`. */
   free(error: unknown): void {
     this.status = Status.freed;

@@ -7,8 +7,10 @@
  * @module
  */
 import { ObjectFreedError, ObjectLostError } from "../base/errors.ts";
-import type { ProcessId } from "../base/ids.ts";
-import type { ObjectKey } from "../wire/messages.ts";
+import type { ProcessId, SegmentId } from "../base/ids.ts";
+import type { HeldValue } from "../base/stored.ts";
+import { waiting } from "./context.ts";
+import type { FetchedValue, ObjectKey } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import {
   type NoticeHandlers,
@@ -32,6 +34,11 @@ export interface ObjectsPort {
   settle(): void;
   nextOrdinal(): number;
   release(from: Peer, pinToken: number): void;
+  /** The value of an object of this process's own is gone. */
+  lost(entry: ObjectEntry): void;
+  /** Nobody holds an object of this process's own; or the program gave it back. */
+  dropped(entry: ObjectEntry): void;
+  freed(entry: ObjectEntry): void;
 }
 
 /** Keeps the objects of one process. */
@@ -76,17 +83,11 @@ export class Objects {
     entry.isAsked = true;
     if (entry.status === Status.ready) {
       const { segment, code } = entry.value!.stored;
-      if (segment === undefined && code === undefined) {
-        return this.#values.open(entry.value!);
-      }
-      const isBorrowed = entry.ownerId !== this.#self;
-      return this.#owing(
-        isBorrowed
-          ? this.#readBorrowed(entry)
-          : this.#values.open(entry.value!) as Promise<unknown>,
-      );
+      return segment === undefined && code === undefined
+        ? this.#values.open(entry.value!)
+        : this.#owing(this.#open(entry));
     }
-    return this.#owing(openFailure(entry.error, this.#values)).then((error) => {
+    return this.#owing(this.#failure(entry)).then((error) => {
       throw error;
     });
   }
@@ -98,7 +99,7 @@ export class Objects {
     return new Promise((resolve, reject) => {
       entry.whenSettled(() => {
         if (entry.status === Status.ready) resolve();
-        else openFailure(entry.error, this.#values).then(reject, reject);
+        else this.#failure(entry).then(reject, reject);
       });
     });
   }
@@ -129,6 +130,7 @@ export class Objects {
   #free(entry: ObjectEntry): void {
     if (entry.value !== undefined) this.#values.discard(entry.value);
     entry.free(freedError(entry));
+    this.#port.freed(entry);
     // A holder has the value, or a mapping of it, and would go on reading.
     for (const holder of entry.holders ?? []) {
       this.#network.peer(holder).then((peer) =>
@@ -145,18 +147,10 @@ export class Objects {
       const peer = await this.#network.peer(entry.ownerId);
       const answer = await peer.request("object.fetch", {
         ...keyOf(entry),
-        isValueWanted: true,
       });
-      if (answer.kind === "value") {
-        const held = this.#values.hold(answer.value);
-        this.#port.release(peer, answer.pinToken);
-        await this.#values.ensureCode(answer.value, peer);
-        entry.resolve(held);
-      } else if (answer.kind === "failed") {
-        const held = this.#values.hold(answer.error);
-        await this.#values.ensureCode(answer.error, peer);
-        entry.reject(new HeldFailure(held));
-      }
+      const { held, failure } = await this.#received(answer, peer);
+      if (held !== undefined) entry.resolve(held);
+      else entry.reject(failure);
     } catch (error) {
       if (error instanceof PeerEndedError || isGone(error)) {
         this.#references.processEnded(entry.ownerId);
@@ -176,23 +170,67 @@ export class Objects {
     }
   }
 
-  /** The segment is its owner's: it must stay until it is mapped, or the owner says why not. */
-  async #readBorrowed(entry: ObjectEntry): Promise<unknown> {
-    const handle = this.#references.borrow(entry);
+  /** Opens a value, and another copy of it where that is gone. */
+  async #open(entry: ObjectEntry): Promise<unknown> {
+    // Another's segment must stay until it is mapped.
+    const handle = entry.ownerId === this.#self
+      ? undefined
+      : this.#references.borrow(entry);
     try {
-      return await this.#values.open(entry.value!);
-    } catch (error) {
-      if (!(error instanceof ObjectLostError)) throw error;
-      const peer = await this.#network.peer(entry.ownerId);
-      const answer = await peer.request("object.fetch", {
-        ...keyOf(entry),
-        isValueWanted: true,
-      });
-      if (answer.kind !== "failed") throw error;
-      throw await this.#values.open(this.#values.hold(answer.error), peer);
+      for (;;) {
+        const held = entry.value;
+        if (held === undefined) throw await this.#failure(entry);
+        try {
+          return await this.#values.open(held);
+        } catch (error) {
+          const lost = held.stored.segment?.segmentId;
+          const isLost = error instanceof ObjectLostError &&
+            error.objectId === lost;
+          if (!isLost) throw error;
+          await waiting(this.recovered(entry, lost));
+        }
+      }
     } finally {
-      this.#references.letGo(handle);
+      if (handle !== undefined) this.#references.letGo(handle);
     }
+  }
+
+  /** Resolves once an object whose segment is gone has another value, or none. */
+  async recovered(entry: ObjectEntry, lost: SegmentId): Promise<void> {
+    const isLost = () => entry.value?.stored.segment?.segmentId === lost;
+    if (isLost()) {
+      if (entry.ownerId === this.#self) this.#port.lost(entry);
+      else {
+        const peer = await this.#network.peer(entry.ownerId);
+        const answer = await peer.request("object.fetch", {
+          ...keyOf(entry),
+          lost,
+        });
+        const { held, failure } = await this.#received(answer, peer);
+        if (isLost()) {
+          if (held === undefined) entry.lose(failure);
+          else entry.replace(held);
+        }
+      }
+    }
+    await new Promise<void>((resolve) => entry.whenSettled(() => resolve()));
+  }
+
+  async #received(
+    answer: FetchedValue,
+    peer: Peer,
+  ): Promise<{ held?: HeldValue; failure?: HeldFailure }> {
+    const stored = answer.kind === "value" ? answer.value : answer.error;
+    const held = this.#values.hold(stored);
+    if (answer.kind === "value") this.#port.release(peer, answer.pinToken);
+    await this.#values.ensureCode(stored, peer);
+    return answer.kind === "value"
+      ? { held }
+      : { failure: new HeldFailure(held) };
+  }
+
+  #failure(entry: ObjectEntry): Promise<unknown> {
+    return openFailure(entry.error, this.#values);
   }
 
   /** A promise that is owed to the program. */
@@ -211,42 +249,44 @@ export class Objects {
     if (entry.status !== Status.ready) return;
     this.#values.discard(entry.value!);
     entry.free(freedError(entry));
+    this.#port.dropped(entry);
   }
 
-  onFetch(key: ObjectKey, peer: Peer) {
+  #onFetch(
+    { lost, ...key }: ObjectKey & { lost?: SegmentId },
+    peer: Peer,
+  ): Promise<FetchedValue> {
     const entry = this.#references.find(key);
-    if (entry === undefined) {
-      const error = new ObjectLostError(
-        "Cannot get object: its owner has let it go",
-        { objectId: "" },
-      );
-      return {
-        kind: "failed" as const,
-        error: this.#values.store(error).held.stored,
-      };
-    }
-    const { promise, resolve } = Promise.withResolvers<
-      Awaited<
-        ReturnType<NonNullable<RequestHandlers["object.fetch"]>>
-      >
-    >();
-    entry.whenSettled(() => {
-      entry.isAsked = true;
-      if (entry.status === Status.ready) {
-        const { stored, refs } = entry.value!;
-        const pinToken = refs.length > 0 ? this.#references.pin(peer, refs) : 0;
-        resolve({ kind: "value", value: stored, pinToken });
-      } else {
-        const { stored } = storeFailure(entry.error, this.#values);
-        resolve({ kind: "failed", error: stored });
-      }
-    });
-    return promise;
+    if (entry !== undefined) return this.serve(entry, { lost, peer });
+    const error = new ObjectLostError(
+      "Cannot get object: its owner has let it go",
+      { objectId: "" },
+    );
+    const { stored } = this.#values.store(error).held;
+    return Promise.resolve({ kind: "failed", error: stored });
   }
+
+  /** Gives another process the value of an object once it is there, or why there is none. */
+  async serve(
+    entry: ObjectEntry,
+    { lost, peer }: { lost: SegmentId | undefined; peer: Peer },
+  ): Promise<FetchedValue> {
+    if (lost !== undefined) await this.recovered(entry, lost);
+    await new Promise<void>((resolve) => entry.whenSettled(() => resolve()));
+    entry.isAsked = true;
+    if (entry.status === Status.ready) {
+      const { stored, refs } = entry.value!;
+      const pinToken = refs.length > 0 ? this.#references.pin(peer, refs) : 0;
+      return { kind: "value", value: stored, pinToken };
+    }
+    const { stored } = storeFailure(entry.error, this.#values);
+    return { kind: "failed", error: stored };
+  }
+
   /** What the process answers about its objects. */
   requests(): RequestHandlers {
     return {
-      "object.fetch": (ask, peer) => this.onFetch(ask, peer),
+      "object.fetch": (ask, peer) => this.#onFetch(ask, peer),
       "object.borrow": ({ objects }, peer) => ({
         missing: this.#references.borrowedBy(peer.remote!.processId, objects),
       }),

@@ -125,6 +125,7 @@ export class Outcomes implements SubmitterEvents {
   /** There will be no value. The error is the owner's own, or came encoded. */
   fail(record: TaskRecord, error: unknown, reply?: ReplyFrame): void {
     if (record.phase === "done") return;
+    this.#owner.recovery.failed(record);
     this.#settle(record, outcomeOf(error), { error, reply });
     record.sink?.ended(error);
     for (const entry of record.returns) entry.reject(error);
@@ -227,8 +228,13 @@ export class Outcomes implements SubmitterEvents {
       this.#failed(record, received[0]!, reply);
       return;
     }
+    this.#owner.recovery.finished(record, received);
     this.#settle(record, "finished", { reply });
-    record.returns.forEach((entry, index) => entry.resolve(received[index]!));
+    record.returns.forEach((entry, index) => {
+      // One of a task that ran again may still have its value.
+      if (entry.isSettled) this.#owner.values.discard(received[index]!);
+      else entry.resolve(received[index]!);
+    });
     record.sink?.ended(undefined);
     this.#owner.settle();
   }
@@ -312,6 +318,7 @@ export class Outcomes implements SubmitterEvents {
   /** Its refs are settled while its worker still runs it. */
   #abandon(record: TaskRecord, error: Error): void {
     if (record.phase === "done") return;
+    this.#owner.recovery.failed(record);
     this.#settle(record, outcomeOf(error), { error });
     record.isAbandoned = true;
     record.sink?.ended(error);

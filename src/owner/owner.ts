@@ -7,13 +7,22 @@
  *
  * @module
  */
-import { MantaError, TaskCancelledError } from "../base/errors.ts";
+import {
+  MantaError,
+  ObjectLostError,
+  TaskCancelledError,
+} from "../base/errors.ts";
 import { type ProcessId, taskIdOf } from "../base/ids.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
-import type { JobInfo, ObjectKey, Requests } from "../wire/messages.ts";
+import type {
+  FetchedValue,
+  JobInfo,
+  ObjectKey,
+  Requests,
+} from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
   Outcome,
@@ -30,6 +39,7 @@ import { Outcomes } from "./outcomes.ts";
 import { Intake } from "./intake.ts";
 import type { OwnerPort } from "./owner_port.ts";
 import { collectGarbage } from "../store/segment.ts";
+import { Recovery } from "./recovery.ts";
 import { References } from "./references.ts";
 import { SegmentClient } from "./segments.ts";
 import { Submitter } from "./submitter.ts";
@@ -65,6 +75,7 @@ export class Owner implements OwnerPort {
   readonly lineage: LineageFeed;
   readonly outcomes: Outcomes;
   readonly intake: Intake;
+  readonly recovery: Recovery;
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
   readonly #onOwedChanged: (isOwed: boolean) => void;
@@ -99,6 +110,7 @@ export class Owner implements OwnerPort {
     this.#unasked = new UnaskedFailures(this.values);
     this.lineage = new LineageFeed(this, node);
     this.intake = new Intake(this);
+    this.recovery = new Recovery(this);
     this.outcomes = new Outcomes(this, this.#unasked);
     this.submitter = new Submitter(
       this.self,
@@ -168,6 +180,21 @@ export class Owner implements OwnerPort {
     this.references.assertKnown(ref);
   }
 
+  /** The value of an object of this process's own is gone. */
+  lost(entry: ObjectEntry): void {
+    this.recovery.lost(entry);
+  }
+
+  /** Nobody holds an object of this process's own. */
+  dropped(entry: ObjectEntry): void {
+    this.recovery.dropped(keyOf(entry));
+  }
+
+  /** The program gave an object of this process's own back. */
+  freed(entry: ObjectEntry): void {
+    this.recovery.freed(entry);
+  }
+
   /** Stops what makes an object. */
   cancel(
     ref: ObjectRef<unknown>,
@@ -215,6 +242,7 @@ export class Owner implements OwnerPort {
   requests(): RequestHandlers {
     return {
       ...this.objects.requests(),
+      "argument.fetch": (ask, peer) => this.#onArgumentFetch(ask, peer),
       "code.get": ({ hash }) => {
         const bundle = this.values.code.bundle(hash);
         return bundle === undefined ? {} : { bundle };
@@ -302,6 +330,28 @@ export class Owner implements OwnerPort {
     const registered = this.references.registered();
     if (registered === undefined) tell();
     else registered.then(tell);
+  }
+
+  /** A worker can't open an argument of a task that it is to run. */
+  async #onArgumentFetch(
+    { ordinal, position, lost }: Requests["argument.fetch"]["ask"],
+    peer: Peer,
+  ): Promise<FetchedValue> {
+    const record = this.submitter.inFlight(ordinal) ??
+      this.actors.inFlight(ordinal);
+    const argument = record?.dependencies.find((one) =>
+      one.position === position
+    );
+    if (argument !== undefined) {
+      const entry = entryOfRef(argument.ref);
+      return await this.objects.serve(entry, { lost, peer });
+    }
+    const error = new ObjectLostError(
+      "Cannot get argument: its task is not under way any more",
+      { objectId: "" },
+    );
+    const { stored } = this.values.store(error).held;
+    return { kind: "failed", error: stored };
   }
 
   #onReply(reply: ReplyFrame, peer: Peer): void {

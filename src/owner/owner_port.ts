@@ -69,6 +69,12 @@ export interface LineagePort {
   ): void;
 }
 
+/** Objects that could be made again, as outcomes need them. */
+export interface RecoveryPort {
+  finished(record: TaskRecord, values: readonly HeldValue[]): void;
+  failed(record: TaskRecord): void;
+}
+
 /** What is on its way in, as other rooms need it. */
 export interface IntakePort {
   /** Stores arguments, refs among them set apart. */
@@ -83,6 +89,8 @@ export interface IntakePort {
     ready: Promise<void> | undefined,
     go: () => void,
   ): void;
+  /** A task runs again whose values are gone. */
+  again(record: TaskRecord): void;
   /** A record has its outcome. */
   closed(record: TaskRecord): void;
 }
@@ -100,6 +108,7 @@ export interface OwnerPort {
   readonly outcomes: OutcomePort;
   readonly lineage: LineagePort;
   readonly intake: IntakePort;
+  readonly recovery: RecoveryPort;
   nextOrdinal(): number;
   /** Something is owed to this process: it must not exit before. */
   owe(): void;

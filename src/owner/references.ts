@@ -93,10 +93,16 @@ export class References {
   /** A further handle on the same object: the program may dispose of its own. */
   hold(ref: ObjectRef<unknown>): ObjectRef<unknown> {
     this.share(ref);
-    const entry = entryOfRef(ref);
-    const own = refOfEntry(entry);
-    this.#count(own, entry);
-    return own;
+    return this.holdEntry(entryOfRef(ref));
+  }
+
+  /** A handle on an object of this process's own that may have none left. */
+  holdEntry(entry: ObjectEntry): ObjectRef<unknown> {
+    const ref = refOfEntry(entry);
+    const isCounted = !entry.isShared;
+    this.share(ref);
+    if (!isCounted) this.#count(ref, entry);
+    return ref;
   }
 
   /** A handle is needed no more. Twice is as good as once. */
@@ -220,10 +226,8 @@ export class References {
 
   /** Whether others may come for what this process owns: it must not be ended for idleness. */
   get isNeeded(): boolean {
-    const isHeld = this.#shared.values().some(({ handleCount, holders }) =>
-      handleCount > 0 || (holders?.size ?? 0) > 0
-    );
-    return isHeld || this.#pins.values().some((pins) => pins.size > 0);
+    if (this.#heldBy.size > 0) return true;
+    return this.#pins.values().some((pins) => pins.size > 0);
   }
 
   #borrowedEntry(key: RefKey): ObjectEntry {

@@ -15,6 +15,7 @@ import type { SegmentSlice } from "../base/stored.ts";
 import { segmentIdOf } from "../state/segment_events.ts";
 import {
   collectGarbage,
+  isMemoryFileGone,
   isSharedMemoryAvailable,
   mappingsMax,
   mapPrivate,
@@ -129,7 +130,7 @@ export class SegmentClient {
     } catch (error) {
       this.#mappingCount++;
       this.#unmapped(segmentId);
-      throw error;
+      throw isMemoryFileGone(error) ? lostError(segmentId) : error;
     }
   }
 
@@ -230,10 +231,7 @@ export class SegmentClient {
       mapping,
     });
     if ("path" in answer) return answer.path;
-    throw new ObjectLostError(
-      `Cannot get object: its shared segment ${segmentId} is gone`,
-      { objectId: segmentId },
-    );
+    throw lostError(segmentId);
   }
 
   #unmapped(segmentId: SegmentId): void {
@@ -244,4 +242,12 @@ export class SegmentClient {
     const { mapping } = segment;
     this.#node.notify("segment.close", { segmentId, mapping });
   }
+}
+
+/** The error of one who finds a segment gone; owners know it by its id. */
+function lostError(segmentId: SegmentId): ObjectLostError {
+  return new ObjectLostError(
+    `Cannot get object: its shared segment ${segmentId} is gone`,
+    { objectId: segmentId },
+  );
 }

@@ -204,6 +204,14 @@ export function openMemoryFile(path: string, options: OpenOptions): number {
   return fd;
 }
 
+/** Whether {@linkcode openMemoryFile} failed because what was there is there no more. */
+export function isMemoryFileGone(error: unknown): boolean {
+  if (error instanceof RangeError) return true;
+  if (!(error instanceof SystemCallError)) return false;
+  // No memory file is under that number any more, or none at all.
+  return error.call === "fcntl" || ["ENOENT", "ESRCH"].includes(error.code);
+}
+
 /** Closes a descriptor; its mappings and other descriptors stay. */
 export function closeFile(fd: number): void {
   if (libc().close(fd) < 0) throw lastError(`close descriptor ${fd}`, "close");

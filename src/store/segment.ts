@@ -25,6 +25,7 @@ import {
 export {
   closeLibc,
   dieWithParent,
+  isMemoryFileGone,
   isSharedMemoryAvailable,
   SystemCallError,
 } from "./ffi.ts";

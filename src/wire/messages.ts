@@ -78,6 +78,11 @@ export interface ObjectKey {
   index: number;
 }
 
+/** An object's value, pinned for the asker, or why there is none. */
+export type FetchedValue =
+  | { kind: "value"; value: StoredValue; pinToken: number }
+  | { kind: "failed"; error: StoredValue };
+
 /** What every process of a program knows. */
 export interface JobInfo {
   nodeId: NodeId;
@@ -172,11 +177,14 @@ export interface Requests {
   "lineage.flush": { ask: Record<never, never>; answer: Record<never, never> };
   // Between owners and borrowers.
   "object.fetch": {
-    ask: ObjectKey & { isValueWanted: boolean };
-    answer:
-      | { kind: "ready" }
-      | { kind: "value"; value: StoredValue; pinToken: number }
-      | { kind: "failed"; error: StoredValue };
+    /** `lost` names a segment of the value that the asker found gone: it wants another. */
+    ask: ObjectKey & { lost?: SegmentId };
+    answer: FetchedValue;
+  };
+  /** A worker found the segment of a task's argument gone. */
+  "argument.fetch": {
+    ask: { ordinal: number; position: number; lost: SegmentId };
+    answer: FetchedValue;
   };
   "object.borrow": {
     ask: { objects: ObjectKey[] };

@@ -17,7 +17,7 @@ import {
 } from "../base/errors.ts";
 import { type ActorId, type TaskId, taskIdOf } from "../base/ids.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
-import type { HeldValue, StoredValue } from "../base/stored.ts";
+import type { HeldValue } from "../base/stored.ts";
 import { runInContext, type TaskContext } from "../owner/context.ts";
 import type { Owner } from "../owner/owner.ts";
 import { TaskRecord } from "../owner/task_record.ts";
@@ -31,6 +31,7 @@ import {
   writeProgress,
   writeReply,
 } from "../wire/task_frames.ts";
+import { isPromise, openArguments } from "./arguments.ts";
 import { mapErrorStack, setStack } from "./error_stacks.ts";
 import { Producer } from "./producer.ts";
 
@@ -186,31 +187,19 @@ export class Invocation implements TaskContext {
   }
 
   #open(): void {
-    const { args, dependencies } = this.frame;
     try {
-      const opened = this.#openValue(args);
-      const values = dependencies.map(({ value }) => this.#openValue(value));
-      const isReady = ![opened, ...values].some(isPromise);
-      if (isReady) this.#call(opened as unknown[], values);
+      const args = openArguments(this.#owner, this);
+      if (!isPromise(args)) this.#call(args);
       else {
-        Promise.all([opened, ...values]).then(
-          ([opened, ...values]) => this.#call(opened as unknown[], values),
-        ).catch((error) => this.refuse(error));
+        args.then((opened) => this.#call(opened as unknown[]))
+          .catch((error) => this.refuse(error));
       }
     } catch (error) {
       this.refuse(error);
     }
   }
 
-  #openValue(stored: StoredValue): unknown {
-    // The refs inside are registered as the codec makes their handles.
-    return this.#owner.values.open({ stored, refs: [] }, this.peer);
-  }
-
-  #call(args: unknown[], values: unknown[]): void {
-    this.frame.dependencies.forEach(({ position }, at) => {
-      args[position] = values[at];
-    });
+  #call(args: unknown[]): void {
     try {
       const result = runInContext(this, () => this.#invoked.call(args));
       if ((this.frame.flags & TaskFlag.stream) !== 0) {
@@ -349,11 +338,6 @@ export class Invocation implements TaskContext {
     });
     this.peer.end();
   }
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
 }
 
 function summary(cause: unknown): string {
