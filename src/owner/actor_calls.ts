@@ -1,10 +1,9 @@
 /**
- * Calls to actors: kept in the order of their caller, sent when the actor is
- * there, settled or sent again when it dies.
+ * Calls to actors: sent when the actor is there, settled or sent again when it
+ * dies.
  *
- * A call with a pending argument holds back later calls of its own caller
- * only. Whether an actor starts again is the head's decision; here it is
- * heard of.
+ * In which order, and what goes again, is decided by `state/call_order.ts`;
+ * whether an actor starts again is the head's decision: here it is heard of.
  *
  * @module
  */
@@ -13,7 +12,6 @@ import {
   PendingCallsLimitExceeded,
 } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
-import { mayRetry } from "../state/retries.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { ActorState } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
@@ -24,12 +22,7 @@ import {
   TaskFlag,
   writeTask,
 } from "../wire/task_frames.ts";
-import {
-  type ActorInfo,
-  type Callee,
-  newCallee,
-  pendingCount,
-} from "./callee.ts";
+import { type ActorInfo, type Callee, newCallee } from "./callee.ts";
 import { dependencyValues } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { OwnerPort } from "./owner_port.ts";
@@ -76,7 +69,8 @@ export class ActorCalls {
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
     const callee = this.#calleeOf(info);
     const { actorId, maxPendingCalls } = info;
-    if (maxPendingCalls >= 0 && pendingCount(callee) >= maxPendingCalls) {
+    const { order } = callee;
+    if (maxPendingCalls >= 0 && order.pendingCount >= maxPendingCalls) {
       throw new PendingCallsLimitExceeded(
         `Cannot call ${template.settings.name}: its maxPendingCalls of ${maxPendingCalls} calls are under way`,
         { actorId, maxPendingCalls },
@@ -88,13 +82,10 @@ export class ActorCalls {
       args,
       sink,
     );
-    const queue = callee.waiting.get(record.callerNo);
-    if (queue === undefined) callee.waiting.set(record.callerNo, [record]);
-    else queue.push(record);
+    order.called(record);
     this.#byOrdinal.set(record.ordinal, { callee, record, handle });
     this.#owner.intake.whenPrepared(record, ready, () => {
-      record.phase = "queued";
-      callee.prepared.add(record);
+      order.prepared(record);
       this.#advance(callee, record.callerNo);
     });
     return { refs, record };
@@ -104,20 +95,13 @@ export class ActorCalls {
   onState(state: ActorState): void {
     const callee = this.#callees.get(state.actorId);
     if (callee === undefined) return;
-    const known = callee.state;
-    if (known !== undefined && state.incarnation < known.incarnation) return;
-    callee.state = state;
-    // Its connection may end later than its head says so.
-    if (state.phase !== "alive" && callee.peer !== undefined) {
-      callee.leaving = callee.peer;
-      callee.peer = undefined;
-    }
+    if (!callee.order.heard(state)) return;
     if (state.phase === "dead") {
       this.births.forget(state.actorId);
       this.#bury(callee, state);
       if (!callee.isCalled) this.#tellUncalled(callee, state);
     }
-    if (state.phase === "alive") this.#connect(callee, state.processId!);
+    this.#connect(callee);
   }
 
   /** An actor answered; false if no call has that number. */
@@ -125,7 +109,7 @@ export class ActorCalls {
     const open = this.#byOrdinal.get(reply.ordinal);
     if (open === undefined) return false;
     const { callee, record } = open;
-    callee.sent.delete(reply.ordinal);
+    callee.order.answered(record);
     this.#byOrdinal.delete(reply.ordinal);
     this.#owner.outcomes.replied(record, reply, from);
     return true;
@@ -138,16 +122,16 @@ export class ActorCalls {
 
   /** The connection to the actor that has a sent call. */
   peerOf(record: TaskRecord): Peer | undefined {
-    return this.#byOrdinal.get(record.ordinal)?.callee.peer;
+    return this.#byOrdinal.get(record.ordinal)?.callee.order.connection;
   }
 
   /** Takes a call out that was not sent; false if it was, or is no call. */
   withdraw(record: TaskRecord): boolean {
     const open = this.#byOrdinal.get(record.ordinal);
-    if (open === undefined || open.callee.sent.has(record.ordinal)) {
+    if (open === undefined || !open.callee.order.withdrawn(record)) {
       return false;
     }
-    this.#remove(open.callee, record);
+    this.#byOrdinal.delete(record.ordinal);
     this.#advance(open.callee, record.callerNo);
     return true;
   }
@@ -156,8 +140,9 @@ export class ActorCalls {
   describe(record: TaskRecord): string | undefined {
     const open = this.#byOrdinal.get(record.ordinal);
     if (open === undefined) return undefined;
-    const phase = open.callee.state?.phase ?? "starting";
-    return open.callee.sent.has(record.ordinal)
+    const { order } = open.callee;
+    const phase = order.news?.phase ?? "starting";
+    return order.isSent(record)
       ? `was sent to its actor, which is ${phase}`
       : `waits for its actor, which is ${phase}`;
   }
@@ -198,53 +183,39 @@ export class ActorCalls {
     });
   }
 
-  async #connect(callee: Callee, processId: ProcessId): Promise<void> {
-    const { peer, leaving, isConnecting } = callee;
-    if (peer !== undefined || leaving !== undefined || isConnecting) return;
-    if (processId === callee.endedProcessId) return;
-    callee.isConnecting = true;
+  async #connect(callee: Callee): Promise<void> {
+    const { order } = callee;
+    const processId = order.connecting();
+    if (processId === undefined) return;
     try {
       const peer = await this.#network.peer(processId);
-      // Meanwhile it may have ended again; the head said so.
-      if (callee.state?.processId !== processId) return;
-      callee.peer = peer;
-      peer.closed.then(() => this.#disconnected(callee, peer));
-      for (const callerNo of [...callee.waiting.keys()]) {
-        this.#advance(callee, callerNo);
+      if (order.connected(processId, peer)) {
+        peer.closed.then(() => this.#disconnected(callee, peer));
+        for (const callerNo of order.callers) this.#advance(callee, callerNo);
       }
     } catch {
       // It died before it could be greeted: the head tells what comes next.
-    } finally {
-      callee.isConnecting = false;
-      const now = callee.state?.processId;
-      if (now !== undefined && now !== processId) this.#connect(callee, now);
+      order.notConnected();
     }
+    if (order.news?.processId !== processId) this.#connect(callee);
   }
 
   /** Sends a caller's calls as far as they are ready. */
   #advance(callee: Callee, callerNo: number): void {
-    const queue = callee.waiting.get(callerNo);
-    if (queue === undefined) return;
-    if (callee.state?.phase === "dead") {
-      this.#bury(callee, callee.state);
+    const { order } = callee;
+    if (order.news?.phase === "dead") {
+      this.#bury(callee, order.news);
       return;
     }
-    let sentCount = 0;
-    for (const record of queue) {
-      if (record.phase !== "done") {
-        if (callee.peer === undefined || !callee.prepared.delete(record)) break;
-        this.#send(callee, callee.peer, record);
-      }
-      sentCount++;
+    for (;;) {
+      const record = order.next(callerNo);
+      if (record === undefined) return;
+      this.#send(order.connection!, record);
     }
-    queue.splice(0, sentCount);
-    if (queue.length === 0) callee.waiting.delete(callerNo);
   }
 
-  #send(callee: Callee, peer: Peer, record: TaskRecord): void {
+  #send(peer: Peer, record: TaskRecord): void {
     const { settings } = record.template;
-    record.phase = "pushed";
-    callee.sent.set(record.ordinal, record);
     const out = peer.begin(FrameKind.call);
     writeTask(out, {
       ordinal: record.ordinal,
@@ -268,36 +239,20 @@ export class ActorCalls {
 
   /** The connection ended with calls unanswered: each may have run. */
   #disconnected(callee: Callee, peer: Peer): void {
-    if (callee.peer === peer) callee.peer = undefined;
-    if (callee.leaving === peer) callee.leaving = undefined;
-    callee.endedProcessId = peer.remote?.processId;
-    const lost = [...callee.sent.values()];
-    callee.sent.clear();
-    const again = new Map<number, TaskRecord[]>();
-    for (const record of lost) {
-      const { attempt } = record;
-      const { maxTaskRetries: maxRetries, className, actorId } = callee.info;
-      if (record.isAbandoned) {
-        this.#byOrdinal.delete(record.ordinal);
-        this.#owner.settle();
-      } else if (mayRetry({ attempt, maxRetries })) {
-        record.attempt++;
-        record.phase = "queued";
-        callee.prepared.add(record);
-        const queue = again.get(record.callerNo) ?? [];
-        again.set(record.callerNo, [...queue, record]);
-      } else {
-        this.#failWhenKnown(callee, record, {
-          className,
-          ask: { actorId, processId: peer.remote!.processId },
-        });
-      }
+    const { processId } = peer.remote!;
+    const { abandoned, failed } = callee.order.disconnected(peer, processId);
+    for (const record of abandoned) {
+      this.#byOrdinal.delete(record.ordinal);
+      this.#owner.settle();
     }
-    for (const [callerNo, records] of again) {
-      const queue = callee.waiting.get(callerNo) ?? [];
-      callee.waiting.set(callerNo, [...records, ...queue]);
+    const { className, actorId } = callee.info;
+    for (const record of failed) {
+      const ask = { actorId, processId };
+      this.#failWhenKnown(callee, record, { className, ask });
     }
-    if (callee.state?.phase === "alive") this.onState(callee.state);
+    const { news } = callee.order;
+    if (news?.phase === "dead") this.#bury(callee, news);
+    else this.#connect(callee);
   }
 
   /** Fails a lost call by what the head says next: dead for good, or starting again. */
@@ -328,12 +283,10 @@ export class ActorCalls {
 
   /** Rejects all that still waits for a dead actor. */
   async #bury(callee: Callee, state: ActorState): Promise<void> {
-    const waiting = [...callee.waiting.values()].flat();
-    callee.waiting.clear();
+    const waiting = callee.order.buried();
     const error = await this.#deathError(callee, state);
     for (const record of waiting) {
       this.#byOrdinal.delete(record.ordinal);
-      callee.prepared.delete(record);
       this.#owner.outcomes.fail(record, error);
     }
   }
@@ -350,13 +303,5 @@ export class ActorCalls {
     const isFailure = state.error !== undefined || deathCause !== undefined;
     if (!isFailure || deathCause instanceof PeerEndedError) return;
     tellDeath(await this.#deathError(callee, state));
-  }
-
-  #remove(callee: Callee, record: TaskRecord): void {
-    this.#byOrdinal.delete(record.ordinal);
-    callee.prepared.delete(record);
-    const queue = callee.waiting.get(record.callerNo);
-    const at = queue?.indexOf(record) ?? -1;
-    if (at >= 0) queue!.splice(at, 1);
   }
 }

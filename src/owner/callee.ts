@@ -1,10 +1,11 @@
 /**
- * One actor as the calls of one process see it: what waits, what was sent,
- * and over which connection. `actor_calls.ts` moves calls through it.
+ * One actor as the calls of one process see it. What is sent when is decided
+ * by `state/call_order.ts`; `actor_calls.ts` carries it out.
  *
  * @module
  */
-import type { ActorId, ProcessId } from "../base/ids.ts";
+import type { ActorId } from "../base/ids.ts";
+import { CallOrder } from "../state/call_order.ts";
 import type { ActorState } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { TaskRecord } from "./task_record.ts";
@@ -20,18 +21,7 @@ export interface ActorInfo {
 /** One actor as this process's calls see it. */
 export interface Callee {
   readonly info: ActorInfo;
-  state: ActorState | undefined;
-  peer: Peer | undefined;
-  /** To an incarnation that is over: what was sent there comes before what is sent next. */
-  leaving: Peer | undefined;
-  /** Not yet sent, by caller; in order, the first may wait for its arguments. */
-  readonly waiting: Map<number, TaskRecord[]>;
-  readonly prepared: Set<TaskRecord>;
-  /** Sent and unanswered, in order. */
-  readonly sent: Map<number, TaskRecord>;
-  isConnecting: boolean;
-  /** The last incarnation's process: a late word that it lives is not believed. */
-  endedProcessId: ProcessId | undefined;
+  readonly order: CallOrder<TaskRecord, Peer, ActorState>;
   /** Why it could not be created. */
   deathCause: unknown;
   /** Somebody will be told of its death. */
@@ -42,22 +32,8 @@ export interface Callee {
 export function newCallee(info: ActorInfo): Callee {
   return {
     info,
-    state: undefined,
-    peer: undefined,
-    leaving: undefined,
-    waiting: new Map(),
-    prepared: new Set(),
-    sent: new Map(),
-    isConnecting: false,
-    endedProcessId: undefined,
+    order: new CallOrder(info.maxTaskRetries),
     deathCause: undefined,
     isCalled: false,
   };
-}
-
-/** Calls that have no answer. */
-export function pendingCount({ sent, waiting }: Callee): number {
-  let count = sent.size;
-  for (const queue of waiting.values()) count += queue.length;
-  return count;
 }

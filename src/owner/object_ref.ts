@@ -9,6 +9,7 @@
  */
 import { objectIdOf, type ProcessId } from "../base/ids.ts";
 import type { HeldValue } from "../base/stored.ts";
+import type { Referable } from "../state/references.ts";
 
 /** Where an object stands. */
 export const Status = { pending: 0, ready: 1, failed: 2, freed: 3 } as const;
@@ -16,7 +17,7 @@ export const Status = { pending: 0, ready: 1, failed: 2, freed: 3 } as const;
 export type Status = typeof Status[keyof typeof Status];
 
 /** One object as this process knows it. */
-export class ObjectEntry {
+export class ObjectEntry implements Referable {
   readonly ownerId: ProcessId;
   readonly ordinal: number;
   readonly index: number;
@@ -51,6 +52,11 @@ export class ObjectEntry {
   /** Whether it has its outcome. */
   get isSettled(): boolean {
     return this.status !== Status.pending;
+  }
+
+  /** Whether it may be let go without one. */
+  get isOutcomeNeedless(): boolean {
+    return this.onUnreferenced !== undefined;
   }
 
   /** Calls `waiter` once it is settled; at once if it is. */

@@ -287,8 +287,8 @@ export class Objects {
   requests(): RequestHandlers {
     return {
       "object.fetch": (ask, peer) => this.#onFetch(ask, peer),
-      "object.borrow": ({ objects }, peer) => ({
-        missing: this.#references.borrowedBy(peer.remote!.processId, objects),
+      "object.borrow": (word, peer) => ({
+        missing: this.#references.borrowedBy(peer.remote!.processId, word),
       }),
     };
   }
@@ -296,8 +296,8 @@ export class Objects {
   /** What the process hears about its objects. */
   notices(): NoticeHandlers {
     return {
-      "object.release": ({ objects }, peer) =>
-        this.#references.releasedBy(peer.remote!.processId, objects),
+      "object.release": (word, peer) =>
+        this.#references.releasedBy(peer.remote!.processId, word),
       "object.free": ({ objects }) => {
         for (const key of objects) {
           const entry = this.#references.find(key);

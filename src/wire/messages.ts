@@ -187,7 +187,8 @@ export interface Requests {
     answer: FetchedValue;
   };
   "object.borrow": {
-    ask: { objects: ObjectKey[] };
+    /** `turn` numbers a holder's words to one owner, releases too. */
+    ask: { turn: number; objects: ObjectKey[] };
     answer: { missing: ObjectKey[] };
   };
   "object.why": { ask: ObjectKey; answer: { line: string } };
@@ -237,7 +238,7 @@ export interface Notices {
   "collect": { round: number };
   "leave": { reason: string };
   // Between owners, borrowers and workers.
-  "object.release": { objects: ObjectKey[] };
+  "object.release": { turn: number; objects: ObjectKey[] };
   "object.free": { objects: ObjectKey[] };
   "object.freed": { objects: ObjectKey[] };
   "object.cancel": ObjectKey & { isForced: boolean; isRecursive: boolean };

@@ -53,6 +53,8 @@ const key = (ref: ObjectRef<unknown>): ObjectKey => {
   return { ordinal, index };
 };
 
+const word = (turn: number, ...objects: ObjectKey[]) => ({ turn, objects });
+
 const value = { stored: { bytes: new Uint8Array(1) }, refs: [] };
 const holder = "1122334455667788" as ProcessId;
 
@@ -92,19 +94,19 @@ Deno.test("References.borrowedBy() and releasedBy() may come twice", () => {
   const ref = references.create(1, 0);
   entryOfRef(ref).resolve(value);
   references.share(ref);
-  assertEquals(references.borrowedBy(holder, [key(ref)]), []);
-  assertEquals(references.borrowedBy(holder, [key(ref)]), []);
+  assertEquals(references.borrowedBy(holder, word(1, key(ref))), []);
+  assertEquals(references.borrowedBy(holder, word(1, key(ref))), []);
   ref[Symbol.dispose]();
   assertEquals([letGo.length, references.isNeeded], [0, true]);
-  references.releasedBy(holder, [key(ref)]);
-  references.releasedBy(holder, [key(ref)]);
+  references.releasedBy(holder, word(2, key(ref)));
+  references.releasedBy(holder, word(2, key(ref)));
   assertEquals([letGo.length, references.isNeeded], [1, false]);
 });
 
 Deno.test("what was let go is missing for whoever borrows it then", () => {
   const { references } = world();
   const wanted = { ordinal: 9, index: 0 };
-  assertEquals(references.borrowedBy(holder, [wanted]), [wanted]);
+  assertEquals(references.borrowedBy(holder, word(1, wanted)), [wanted]);
   assertEquals(references.isNeeded, false);
 });
 
@@ -113,14 +115,17 @@ Deno.test("a holder that ended holds nothing, also when its word comes late", ()
   const ref = references.create(1, 0);
   entryOfRef(ref).resolve(value);
   references.share(ref);
-  references.borrowedBy(holder, [key(ref)]);
+  references.borrowedBy(holder, word(1, key(ref)));
   ref[Symbol.dispose]();
   references.processEnded(holder);
   references.processEnded(holder);
   assertEquals(letGo.length, 1);
   const other = references.create(2, 0);
   references.share(other);
-  assertEquals(references.borrowedBy(holder, [key(other)]), [key(other)]);
+  assertEquals(references.borrowedBy(holder, word(2, key(other))), [
+    key(other),
+  ]);
+  other[Symbol.dispose]();
   assertEquals(references.isNeeded, false);
 });
 
@@ -216,7 +221,7 @@ Deno.test("a pin keeps its process needed until it is released, twice too", () =
   const { references } = world();
   const peer = {} as Peer;
   const ref = references.create(1, 0);
-  const token = references.pin(peer, [references.hold(ref)]);
+  const token = references.pin(peer, [ref]);
   assertEquals(references.isNeeded, true);
   references.unpin(peer, token);
   references.unpin(peer, token);
@@ -224,6 +229,15 @@ Deno.test("a pin keeps its process needed until it is released, twice too", () =
   references.pin(peer, [ref]);
   references.peerEnded(peer);
   references.peerEnded(peer);
+  assertEquals(references.isNeeded, false);
+});
+
+Deno.test("a handle on what others know keeps its process needed", () => {
+  const { references } = world();
+  const ref = references.create(1, 0);
+  references.share(ref);
+  assertEquals(references.isNeeded, true);
+  ref[Symbol.dispose]();
   assertEquals(references.isNeeded, false);
 });
 
