@@ -16,8 +16,10 @@ export interface LeaseNeeds {
   resources: ResourceAmounts;
   /** How deep the tasks are nested: 0 for the driver's own. */
   depth: number;
-  /** They must not share a worker with strangers. */
+  /** They must not share a worker with others. */
   isAlone: boolean;
+  /** Their owner watches their time, so that they must not compute in its process. */
+  isTimed: boolean;
   /** All are known to be short: they may be guests of a waiting worker. */
   isShort: boolean;
 }

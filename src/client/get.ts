@@ -178,7 +178,8 @@ async function settled(
     : undefined;
   own.owe();
   try {
-    await (context === undefined ? promise : waiting(promise));
+    const isImpatient = timeout !== undefined || signal !== undefined;
+    await (context === undefined ? promise : waiting(promise, isImpatient));
   } finally {
     own.settle();
     clearTimeout(timer);

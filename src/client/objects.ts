@@ -96,7 +96,7 @@ export async function wait<Ref extends ObjectRef<unknown>>(
     signal?.addEventListener("abort", aborted);
     own.owe();
     try {
-      await (currentContext() === undefined ? promise : waiting(promise));
+      await (currentContext() === undefined ? promise : waiting(promise, true));
     } finally {
       own.settle();
       clearTimeout(timer);
@@ -150,7 +150,7 @@ export async function* asCompleted<Ref extends ObjectRef<unknown>>(
         );
         own.owe();
         try {
-          await waiting(next.promise);
+          await waiting(next.promise, true);
         } finally {
           own.settle();
           clearTimeout(timer);

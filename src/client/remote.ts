@@ -4,6 +4,7 @@
  * @module
  */
 import type { AnyFunction } from "../base/functions.ts";
+import type { TaskSettings } from "../base/spec.ts";
 import type { RunStats } from "../state/pipelines.ts";
 import { currentContext } from "../owner/context.ts";
 import type { TaskTemplate } from "../owner/task_record.ts";
@@ -56,7 +57,7 @@ class RemoteTask {
       fn,
       settings,
       stats,
-      classKey: JSON.stringify(settings.resources),
+      classKey: classKeyOf(settings),
     };
   }
 
@@ -207,4 +208,12 @@ function isGenerator(fn: AnyFunction): boolean {
   const kind = Object.prototype.toString.call(fn);
   return kind === "[object GeneratorFunction]" ||
     kind === "[object AsyncGeneratorFunction]";
+}
+
+/** Which tasks may ride the same leases. */
+function classKeyOf(
+  { resources, timeoutMs, maxRetries }: TaskSettings,
+): string {
+  const isTimed = timeoutMs !== undefined;
+  return JSON.stringify([resources, isTimed, maxRetries === 0]);
 }

@@ -75,7 +75,10 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
           if (this.#error === undefined) return;
           throw await openFailure(this.#error, this.#owner.values);
         } else {
-          await waiting(new Promise<void>((resolve) => this.#wake = resolve));
+          await waiting(
+            new Promise<void>((resolve) => this.#wake = resolve),
+            true,
+          );
         }
       }
     } finally {

@@ -24,9 +24,9 @@ export interface TaskContext {
   /** What this task submitted, to be cancelled with it. */
   readonly children: Set<object>;
   /** The task begins to wait inside the runtime: its CPU is free. */
-  suspended(): void;
-  /** The wait is over. */
-  resumed(): void;
+  suspended(isImpatient: boolean): void;
+  /** Such a wait is over. */
+  resumed(isImpatient: boolean): void;
   /** The handle of the actor this runs in. */
   readonly currentActor?: unknown;
   /** Fails the task from outside its own promise chain. */
@@ -45,14 +45,21 @@ export function runInContext<T>(context: TaskContext, body: () => T): T {
   return storage.run(context, body);
 }
 
-/** Waits inside the runtime: meanwhile the task holds no CPU. */
-export async function waiting<T>(promise: Promise<T>): Promise<T> {
+/**
+ * Waits inside the runtime: meanwhile the task holds no CPU. An impatient wait
+ * may end before what it waits for does, by time or by choice: nothing long
+ * may keep its thread busy meanwhile.
+ */
+export async function waiting<T>(
+  promise: Promise<T>,
+  isImpatient = false,
+): Promise<T> {
   const context = storage.getStore();
   if (context === undefined) return await promise;
-  context.suspended();
+  context.suspended(isImpatient);
   try {
     return await promise;
   } finally {
-    context.resumed();
+    context.resumed(isImpatient);
   }
 }

@@ -87,7 +87,8 @@ export class Intake implements IntakePort {
       submittedAtMs: monotonicMs(),
     });
     for (const entry of record.returns) entry.producer = record;
-    record.siblings = context?.children.add(record);
+    record.parent = context;
+    context?.children.add(record);
     this.#open.add(record);
     this.#owner.owe();
     return { record, refs, ready };
@@ -140,7 +141,7 @@ export class Intake implements IntakePort {
   /** A record has its outcome. */
   closed(record: TaskRecord): void {
     this.#open.delete(record);
-    record.siblings?.delete(record);
+    record.parent?.children.delete(record);
     for (const { ref } of record.dependencies) {
       this.#owner.references.letGo(ref);
     }

@@ -93,6 +93,7 @@ export class LeaseHolder {
         resources,
         depth: latest.depth,
         isAlone: wantsNoCompany(latest),
+        isTimed: latest.template.settings.timeoutMs !== undefined,
         isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
       },
     }).then((answer) => {

@@ -99,8 +99,8 @@ export class Outcomes implements SubmitterEvents {
       this.#crashed(record, ending);
       return;
     }
+    if (verdict !== "requeue") record.isAlone = true;
     if (verdict === "retry") {
-      record.isAlone = true;
       this.#owner.lineage.attempted(record, "crashed", {
         error: new WorkerCrashedError(`worker ${ending.pid} ended`),
       });

@@ -163,7 +163,10 @@ export class Submitter {
   }
 
   #classOf(record: TaskRecord): SchedulingClass {
-    const { classKey, settings } = record.template;
+    const { settings } = record.template;
+    const classKey = record.isAlone
+      ? `${record.template.classKey} alone`
+      : record.template.classKey;
     let schedulingClass = this.#classes.get(classKey);
     if (schedulingClass === undefined) {
       schedulingClass = {
@@ -326,6 +329,8 @@ export class Submitter {
         return "unstarted";
       case ClaimState.suspended:
         return "suspended";
+      case ClaimState.hosting:
+        return "hosting";
       case ClaimState.running:
         return "running";
     }

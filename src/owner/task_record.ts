@@ -8,6 +8,7 @@ import type { Timer } from "../base/clock.ts";
 import type { HeldValue } from "../base/stored.ts";
 import type { TaskSettings } from "../base/spec.ts";
 import type { Pipeline, Queueable, RunStats } from "../state/pipelines.ts";
+import type { TaskContext } from "./context.ts";
 import { noSlot } from "../wire/task_frames.ts";
 import type { ObjectEntry, ObjectRef } from "./object_ref.ts";
 
@@ -79,8 +80,8 @@ export class TaskRecord implements Queueable {
   /** The task was settled before its worker answered: cancelled, or over time. */
   isAbandoned = false;
   timer: Timer | undefined;
-  /** The children of the task that submitted it: it is one until it is settled. */
-  siblings: Set<object> | undefined;
+  /** The task that submitted it, in this process: it is its child until it is settled. */
+  parent: TaskContext | undefined;
   /** The worker of the last attempt that ended. */
   workerPid: number | undefined;
 

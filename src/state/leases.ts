@@ -15,6 +15,7 @@ import {
   chooseWorker,
   type Company,
   isIdle,
+  mayHost,
   type WorkerNo,
   type WorkerState,
 } from "./worker_choice.ts";
@@ -300,20 +301,18 @@ export class LeaseTable {
     });
   }
 
-  /** Nested tasks wait for the workers that wait: recursion starts none. */
-  #mayStart({ needs }: Waiting): boolean {
+  /** Nested tasks wait for the workers that would take them: recursion starts none. */
+  #mayStart(request: Waiting): boolean {
     const { workersMax, workersKept } = this.#limits;
-    if (needs.depth > 0 && this.#workers.size >= workersKept) {
-      const isAnyWaiting = this.#granted.values().some((lease) =>
-        lease.isCpuReleased
-      );
-      if (isAnyWaiting) return false;
-    }
+    if (this.#workers.size >= workersMax) return false;
     let blockedCount = 0;
     for (const worker of this.#workers.values()) {
       if (worker.blocked !== undefined) blockedCount++;
     }
-    return this.#workers.size < workersMax && blockedCount <= workersKept * 2;
+    if (request.needs.depth > 0 && this.#workers.size >= workersKept) {
+      return !this.#workers.values().some((worker) => mayHost(worker, request));
+    }
+    return blockedCount <= workersKept * 2;
   }
 
   /** Asks holders of other kinds of work to give way, once each. */

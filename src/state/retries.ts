@@ -8,12 +8,19 @@
  */
 
 /** What a task was doing when its worker ended. */
-export type Progress = "unstarted" | "suspended" | "running";
+export type Progress =
+  | "unstarted"
+  | "suspended"
+  /** It waited while a task that it had submitted computed in its process. */
+  | "hosting"
+  | "running";
 
 /** What to do with it. */
 export type Verdict =
   /** It goes again as if nothing had happened. */
   | "requeue"
+  /** It goes again uncharged, alone in its worker: what it submits must not take it along again. */
+  | "isolate"
   /** It goes again, alone in its worker, one attempt poorer. */
   | "retry"
   /** It has failed. */
@@ -27,6 +34,7 @@ export function afterWorkerEnded(
   if (task.progress === "unstarted") return "requeue";
   // What has started may have had effects: without retries it is over.
   if (task.maxRetries === 0) return "fail";
+  if (task.progress === "hosting") return "isolate";
   if (task.progress === "suspended" || isOwnDoing) return "requeue";
   return mayRetry(task) ? "retry" : "fail";
 }

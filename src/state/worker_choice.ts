@@ -5,9 +5,12 @@
  * 2. A worker whose tasks all wait inside the runtime has given its CPU back
  *    and may take guests: requests of its own tasks, requests as deeply
  *    nested as what waits there, and tasks known to be short; so that a
- *    resumed parent does not sit behind a stranger's computation.
+ *    resumed parent does not sit behind a stranger's computation. Where a wait
+ *    may end before its tasks do, only short ones; where a task must be alone,
+ *    none.
  * 3. Else a worker is started, as long as the resources bound the number; for
- *    strangers of waiting workers a few more, for nested tasks none.
+ *    strangers of waiting workers a few more, for nested tasks only if no
+ *    waiting worker would take them.
  * 4. Where all workers wait and none may start, anybody is a guest anywhere:
  *    progress comes before latency.
  *
@@ -23,8 +26,10 @@ export type WorkerNo = number;
 export interface Company {
   /** Depth of the shallowest. */
   depth: number;
-  /** One of them must not share its worker with strangers. */
+  /** One of them must not share its worker. */
   isAlone: boolean;
+  /** One of them may go on before the tasks that it waits for are done. */
+  isImpatient: boolean;
 }
 
 /** One worker of a node. */
@@ -36,10 +41,16 @@ export interface WorkerState {
   blocked: Company | undefined;
 }
 
+/** What asks for a worker. */
+export interface WorkerRequest {
+  ownerId: ProcessId;
+  needs: LeaseNeeds;
+}
+
 /** The worker for a request; undefined if it must wait. */
 export function chooseWorker(
   workers: ReadonlyMap<WorkerNo, WorkerState>,
-  request: { ownerId: ProcessId; needs: LeaseNeeds },
+  request: WorkerRequest,
   { isCpuFreeAt, mayStart }: {
     /** Whether no lease of the worker holds a CPU. */
     isCpuFreeAt(worker: WorkerState): boolean;
@@ -51,6 +62,8 @@ export function chooseWorker(
   let anyBlocked: WorkerNo | undefined;
   let isAllBlocked = true;
   for (const [workerNo, worker] of workers) {
+    // In its owner's process it would stop the clock that watches it.
+    if (request.needs.isTimed && isOwn(worker, request)) continue;
     if (isIdle(worker)) return workerNo;
     if (worker.blocked === undefined) {
       isAllBlocked = false;
@@ -58,8 +71,9 @@ export function chooseWorker(
     }
     if (!isCpuFreeAt(worker)) continue;
     anyBlocked = workerNo;
-    if (worker.processId === request.ownerId) guest = workerNo;
-    else if (isWelcome(request.needs, worker.blocked)) guest ??= workerNo;
+    if (!isWelcome(worker, request)) continue;
+    if (isOwn(worker, request)) guest = workerNo;
+    else guest ??= workerNo;
   }
   if (guest !== undefined) return guest;
   return isAllBlocked && !mayStart ? anyBlocked : undefined;
@@ -70,7 +84,25 @@ export function isIdle(worker: WorkerState): boolean {
   return worker.processId !== undefined && worker.leases.size === 0;
 }
 
-function isWelcome(needs: LeaseNeeds, company: Company): boolean {
-  if (needs.isAlone || company.isAlone) return false;
-  return needs.isShort || (needs.depth > 0 && needs.depth >= company.depth);
+/** Whether a worker that waits takes such a guest, now or once its CPU is free. */
+function isWelcome(worker: WorkerState, request: WorkerRequest): boolean {
+  const { blocked } = worker;
+  const { needs } = request;
+  if (blocked === undefined || blocked.isAlone) return false;
+  const isOwned = isOwn(worker, request);
+  if (needs.isTimed && isOwned) return false;
+  if (needs.isShort && !needs.isAlone) return true;
+  if (blocked.isImpatient) return false;
+  if (isOwned) return true;
+  return !needs.isAlone && needs.depth > 0 && needs.depth >= blocked.depth;
+}
+
+/** Whether a worker may yet take a request as a guest: it waits, or what computes there made it. */
+export function mayHost(worker: WorkerState, request: WorkerRequest): boolean {
+  if (worker.blocked !== undefined) return isWelcome(worker, request);
+  return isOwn(worker, request) && !request.needs.isTimed;
+}
+
+function isOwn(worker: WorkerState, { ownerId }: WorkerRequest): boolean {
+  return worker.processId === ownerId;
 }

@@ -18,12 +18,16 @@ export const ClaimState = {
   /** Waits inside the runtime, or is done and its answer on the way: not to blame. */
   suspended: 2,
   revoked: 3,
+  /** Waits inside the runtime while a task that it submitted computes in its process. */
+  hosting: 4,
 } as const;
 
 /** One of {@linkcode ClaimState}. */
 export type ClaimState = typeof ClaimState[keyof typeof ClaimState];
 
-const generationMax = (1 << 29) - 1;
+const generationMax = (1 << 28) - 1;
+const stateBits = 3;
+const stateMask = (1 << stateBits) - 1;
 
 /** The words of one owner, as one side sees them. */
 export class ClaimPage {
@@ -40,7 +44,7 @@ export class ClaimPage {
 
   /** Worker: takes the right to start. False: the owner took the task back. */
   claim(slot: number, generation: number): boolean {
-    const pushed = generation << 2;
+    const pushed = generation << stateBits;
     return Atomics.compareExchange(
       this.#words,
       slot,
@@ -51,17 +55,17 @@ export class ClaimPage {
 
   /** Worker: says whether a started task computes or waits inside the runtime. */
   mark(slot: number, generation: number, state: ClaimState): void {
-    Atomics.store(this.#words, slot, generation << 2 | state);
+    Atomics.store(this.#words, slot, generation << stateBits | state);
   }
 
   /** Owner: makes the slot ready for a push. */
   open(slot: number, generation: number): void {
-    Atomics.store(this.#words, slot, generation << 2);
+    Atomics.store(this.#words, slot, generation << stateBits);
   }
 
   /** Owner: takes an unstarted task back. False: the worker has started it. */
   revoke(slot: number, generation: number): boolean {
-    const pushed = generation << 2;
+    const pushed = generation << stateBits;
     return Atomics.compareExchange(
       this.#words,
       slot,
@@ -73,8 +77,11 @@ export class ClaimPage {
   /** Owner: what became of the slot. */
   state(slot: number, generation: number): ClaimState {
     const word = Atomics.load(this.#words, slot);
-    assert(word >>> 2 === generation, "Claim slot holds another generation");
-    return (word & 3) as ClaimState;
+    assert(
+      word >>> stateBits === generation,
+      "Claim slot holds another generation",
+    );
+    return (word & stateMask) as ClaimState;
   }
 }
 

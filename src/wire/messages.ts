@@ -214,7 +214,7 @@ export interface Notices {
   /** Its tasks all wait: it needs no CPU until one goes on. */
   "lease.rest": { leaseId: LeaseId };
   "lease.withdraw": { leaseIds: LeaseId[] };
-  "worker.blocked": { depth: number; isAlone: boolean };
+  "worker.blocked": { depth: number; isAlone: boolean; isImpatient: boolean };
   "worker.unblocked": Record<never, never>;
   "worker.kill": { processId: ProcessId; reason: string };
   "segment.close": { segmentId: SegmentId; mapping: number };

@@ -16,8 +16,8 @@ export interface OpeningRun {
   readonly frame: TaskFrame;
   readonly peer: Peer;
   /** It waits for its owner: meanwhile it holds no CPU. */
-  suspended(): void;
-  resumed(): void;
+  suspended(isImpatient: boolean): void;
+  resumed(isImpatient: boolean): void;
 }
 
 /** All arguments, refs among them replaced by their values; a promise where some must be waited for. */
@@ -76,7 +76,7 @@ async function fetchAnew(
   { position, lost }: { position: number; lost: SegmentId },
 ): Promise<unknown> {
   const { peer, frame } = run;
-  run.suspended();
+  run.suspended(false);
   try {
     const answer = await peer.request("argument.fetch", {
       ordinal: frame.ordinal,
@@ -91,7 +91,7 @@ async function fetchAnew(
     owner.release(peer, pinToken);
     return opened;
   } finally {
-    run.resumed();
+    run.resumed(false);
   }
 }
 

@@ -4,7 +4,7 @@
  * A task whose code waits inside the runtime makes room for others: those it
  * (or a task like it) submitted, and those known to be short; never a stranger
  * that might keep it from going on. When nothing may run, the node is told
- * that this worker's CPU is free.
+ * that this worker's CPU is free, and who may come.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import { limits } from "../base/limits.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { Owner } from "../owner/owner.ts";
 import { openSharedPage } from "../store/segment.ts";
+import type { Company } from "../state/worker_choice.ts";
 import { ClaimPage, ClaimState } from "../wire/claims.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
@@ -60,8 +61,13 @@ export class Executor implements InvocationEvents {
   /** How many of them there are at each depth, and that want no company. */
   readonly #depthCounts: number[] = [];
   #aloneCount = 0;
+  #impatientCount = 0;
   #computingCount = 0;
-  #isBlocked = false;
+  /** What the node was told of who waits here; undefined while something computes. */
+  #toldCompany: Company | undefined;
+  /** Tasks of other processes, and how many of their descendants compute here. */
+  readonly #hosting = new Map<Invocation, number>();
+  readonly #hosts = new WeakMap<Invocation, Invocation>();
   #isLooping = false;
 
   constructor(owner: Owner) {
@@ -116,15 +122,22 @@ export class Executor implements InvocationEvents {
     return true;
   }
 
+  impatient(change: 1 | -1): void {
+    this.#impatientCount += change;
+    if (this.#toldCompany !== undefined) this.#block();
+  }
+
   suspended(invocation: Invocation): void {
-    this.#mark(invocation, ClaimState.suspended);
+    this.#markWaiting(invocation);
     this.#computingCount--;
+    this.#host(invocation, -1);
     this.#wake();
   }
 
   resumed(invocation: Invocation): void {
     this.#mark(invocation, ClaimState.running);
     this.#computingCount++;
+    this.#host(invocation, 1);
     this.#unblock();
   }
 
@@ -135,8 +148,12 @@ export class Executor implements InvocationEvents {
 
   finished(invocation: Invocation): void {
     this.#open.delete(invocation);
+    this.#hosting.delete(invocation);
     this.#count(invocation, -1);
-    if (!invocation.isSuspended) this.#computingCount--;
+    if (!invocation.isSuspended) {
+      this.#computingCount--;
+      this.#host(invocation, -1);
+    }
     this.#wake();
   }
 
@@ -171,20 +188,24 @@ export class Executor implements InvocationEvents {
 
   #next(): Waiting | undefined {
     if (this.#open.size === 0) return this.#queue.shift();
-    const { depth, isAlone } = this.#company();
+    const company = this.#company();
     const at = this.#queue.findIndex(({ frame, peer }) =>
       // The node gave this lease a CPU here; what is behind its task has none.
       !this.#clientOf(peer).openCounts.has(frame.leaseNo) ||
-      isWelcome(frame, { depth, isAlone })
+      isWelcome(frame, company)
     );
     return at < 0 ? undefined : this.#queue.splice(at, 1)[0];
   }
 
-  /** Who waits here: the shallowest depth, and whether one wants no company. */
-  #company(): { depth: number; isAlone: boolean } {
+  /** Who waits here. */
+  #company(): Company {
     let depth = 0;
     while (!this.#depthCounts[depth]) depth++;
-    return { depth, isAlone: this.#aloneCount > 0 };
+    return {
+      depth,
+      isAlone: this.#aloneCount > 0,
+      isImpatient: this.#impatientCount > 0,
+    };
   }
 
   #count({ frame, peer }: Invocation, change: 1 | -1): void {
@@ -221,6 +242,9 @@ export class Executor implements InvocationEvents {
     }, this);
     this.#open.add(invocation);
     this.#count(invocation, 1);
+    const host = this.#hostOf(invocation);
+    if (host !== undefined) this.#hosts.set(invocation, host);
+    this.#host(invocation, 1);
     if (known.fn !== undefined) {
       invocation.start();
       return;
@@ -307,27 +331,59 @@ export class Executor implements InvocationEvents {
     this.#clients.get(invocation.peer)?.page?.mark(slot, generation, state);
   }
 
+  /** One that waits is not to blame for a crash; one whose descendant computes here must not be near the next time. */
+  #markWaiting(invocation: Invocation): void {
+    const isHosting = (this.#hosting.get(invocation) ?? 0) > 0;
+    this.#mark(
+      invocation,
+      isHosting ? ClaimState.hosting : ClaimState.suspended,
+    );
+  }
+
+  /** A run begins or ceases to compute: so does what it was submitted by, from another process. */
+  #host(invocation: Invocation, change: 1 | -1): void {
+    const host = this.#hosts.get(invocation);
+    if (host === undefined || !this.#open.has(host)) return;
+    const count = (this.#hosting.get(host) ?? 0) + change;
+    if (count > 0) this.#hosting.set(host, count);
+    else this.#hosting.delete(host);
+    if (host.isSuspended) this.#markWaiting(host);
+  }
+
+  /** The task of another process from which a run of this process's own stems. */
+  #hostOf(invocation: Invocation): Invocation | undefined {
+    let at: Invocation | undefined = invocation;
+    while (at?.peer.remote?.processId === this.#owner.self) {
+      const parent: unknown = this.#owner.submitter.inFlight(at.frame.ordinal)
+        ?.parent;
+      at = parent instanceof Invocation ? parent : undefined;
+    }
+    return at === invocation ? undefined : at;
+  }
+
   #block(): void {
-    if (this.#isBlocked) return;
-    this.#isBlocked = true;
-    this.#owner.node.notify("worker.blocked", this.#company());
+    const company = this.#company();
+    const told = this.#toldCompany;
+    const isTold = told?.depth === company.depth &&
+      told.isAlone === company.isAlone &&
+      told.isImpatient === company.isImpatient;
+    if (isTold) return;
+    this.#toldCompany = company;
+    this.#owner.node.notify("worker.blocked", company);
   }
 
   #unblock(): void {
-    if (!this.#isBlocked) return;
-    this.#isBlocked = false;
+    if (this.#toldCompany === undefined) return;
+    this.#toldCompany = undefined;
     this.#owner.node.notify("worker.unblocked", {});
   }
 }
 
-function isWelcome(
-  frame: TaskFrame,
-  company: { depth: number; isAlone: boolean },
-): boolean {
-  const isDescendant = frame.depth > 0 && frame.depth > company.depth;
-  if (company.isAlone || (frame.flags & TaskFlag.alone) !== 0) {
-    return isDescendant;
-  }
-  const isSibling = frame.depth > 0 && frame.depth === company.depth;
-  return isDescendant || isSibling || (frame.flags & TaskFlag.short) !== 0;
+function isWelcome(frame: TaskFrame, company: Company): boolean {
+  const { flags, depth } = frame;
+  if (company.isAlone) return false;
+  const isAlone = (flags & TaskFlag.alone) !== 0;
+  if (!isAlone && (flags & TaskFlag.short) !== 0) return true;
+  if (company.isImpatient || depth === 0) return false;
+  return depth > company.depth || (!isAlone && depth === company.depth);
 }

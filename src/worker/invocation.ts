@@ -37,6 +37,8 @@ import { Producer } from "./producer.ts";
 
 /** What an invocation tells whoever started it. */
 export interface InvocationEvents {
+  /** One more of its waits, or one less, may end before what it waits for. */
+  impatient?(change: 1 | -1): void;
   suspended(invocation: Invocation): void;
   resumed(invocation: Invocation): void;
   /** It is about to answer: from here on its end is nobody's fault. */
@@ -70,6 +72,7 @@ export class Invocation implements TaskContext {
   readonly #events: InvocationEvents;
   #controller: AbortController | undefined;
   #waitCount = 0;
+  #impatientCount = 0;
   #producer: Producer | undefined;
   #isAnswered = false;
   #startedAtMs = 0;
@@ -131,13 +134,15 @@ export class Invocation implements TaskContext {
     } else this.#open();
   }
 
-  suspended(): void {
+  suspended(isImpatient: boolean): void {
+    if (isImpatient && !this.#isAnswered) this.#setImpatient(1);
     if (this.#waitCount++ > 0) return;
     this.#runMs += monotonicMs() - this.#resumedAtMs;
     if (!this.#isAnswered) this.#events.suspended(this);
   }
 
-  resumed(): void {
+  resumed(isImpatient: boolean): void {
+    if (isImpatient && !this.#isAnswered) this.#setImpatient(-1);
     if (--this.#waitCount > 0) return;
     this.#resumedAtMs = monotonicMs();
     if (!this.#isAnswered) this.#events.resumed(this);
@@ -213,6 +218,11 @@ export class Invocation implements TaskContext {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  #setImpatient(change: 1 | -1): void {
+    this.#impatientCount += change;
+    this.#events.impatient?.(change);
   }
 
   #produce(result: unknown): void {
@@ -310,6 +320,7 @@ export class Invocation implements TaskContext {
   /** What was borrowed must be known to its owners before the sender may let go. */
   #answer(outcome: number, storing: Storing[]): void {
     if (this.#isAnswered) return;
+    while (this.#impatientCount > 0) this.#setImpatient(-1);
     this.#isAnswered = true;
     if (this.#waitCount === 0) {
       this.#runMs += monotonicMs() - this.#resumedAtMs;

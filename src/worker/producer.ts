@@ -110,12 +110,12 @@ export class Producer {
   /** Waits until the consumer has taken `count` items, holding no CPU. */
   async #room(count: number): Promise<void> {
     if (this.#consumedCount >= count) return;
-    this.#run.suspended();
+    this.#run.suspended(true);
     while (this.#consumedCount < count && !this.#run.isCancelled) {
       await new Promise<void>((resolve) => this.#onChange = resolve);
     }
     this.#onChange = undefined;
-    this.#run.resumed();
+    this.#run.resumed(true);
   }
 }
 

@@ -16,6 +16,7 @@ function needing(more: Partial<LeaseNeeds> = {}): LeaseNeeds {
     depth: 0,
     isShort: false,
     isAlone: false,
+    isTimed: false,
     ...more,
   };
 }
@@ -40,7 +41,7 @@ const grant = (n: number, workerNo: number): LeaseCommand => ({
   leaseId: lease(n),
   workerNo,
 });
-const company = { depth: 0, isAlone: false };
+const company = { depth: 0, isAlone: false, isImpatient: false };
 
 Deno.test("LeaseTable starts its workers in advance, once", () => {
   const table = new LeaseTable({ CPU: 2 }, {
@@ -139,7 +140,7 @@ Deno.test("LeaseTable starts no further worker for nested tasks while one waits"
   const table = started(2);
   table.requested(lease(1), request());
   table.requested(lease(2), request());
-  table.workerBlocked(1, { depth: 2, isAlone: false });
+  table.workerBlocked(1, { depth: 2, isAlone: false, isImpatient: false });
   const commands = table.requested(lease(3), request({ depth: 1 }, process(2)));
   deepStrictEqual(commands.filter(({ kind }) => kind !== "reclaim"), []);
   deepStrictEqual(table.workerBlocked(2, company), [grant(3, 2)]);
@@ -148,7 +149,7 @@ Deno.test("LeaseTable starts no further worker for nested tasks while one waits"
 Deno.test("LeaseTable lets no stranger into the company of a task that wants none", () => {
   const table = started(1);
   table.requested(lease(1), request());
-  table.workerBlocked(1, { depth: 0, isAlone: true });
+  table.workerBlocked(1, { depth: 0, isAlone: true, isImpatient: false });
   const commands = table.requested(lease(2), request({ isShort: true }));
   deepStrictEqual(
     commands.map((command) => command.kind),
@@ -343,7 +344,8 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
         if (table.leasesOf(no).length === 0) return;
         const isAlone = random() < 0.2;
         const depth = Math.floor(random() * 4);
-        carryOut(table.workerBlocked(no, { depth, isAlone }));
+        const isImpatient = random() < 0.2;
+        carryOut(table.workerBlocked(no, { depth, isAlone, isImpatient }));
       } else if (dice < 0.9) carryOut(table.workerUnblocked(no));
       else if (dice < 0.93) carryOut(table.rested(id));
       else if (dice < 0.95) carryOut(table.trimmed());
