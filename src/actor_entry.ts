@@ -11,7 +11,7 @@ import { setCurrentSession } from "./owner/current.ts";
 import { joinSession } from "./owner/session.ts";
 import { ActorRunner } from "./worker/actor_runner.ts";
 import { watchHeap } from "./worker/heap_watch.ts";
-import { listenForUncaught } from "./worker/worker.ts";
+import { listenForUncaught } from "./worker/uncaught.ts";
 
 const { joining, spec, incarnation } = workerData as IsolateData;
 const { folder, nodeProcessId, job } = joining;

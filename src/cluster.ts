@@ -133,6 +133,11 @@ export function endLocal(): Promise<void> {
   return ending;
 }
 
+/** The end of a local runtime that is under way. */
+export function endingLocal(): Promise<void> | undefined {
+  return ending;
+}
+
 /** The local runtime, if there is one. */
 export function localRuntime(): Local | undefined {
   return local;

@@ -5,7 +5,13 @@
  */
 import { MantaError } from "./base/errors.ts";
 import { checkInitOptions, type InitOptions } from "./client/init_options.ts";
-import { endLocal, localRuntime, nodeRows, startLocal } from "./cluster.ts";
+import {
+  endingLocal,
+  endLocal,
+  localRuntime,
+  nodeRows,
+  startLocal,
+} from "./cluster.ts";
 import { currentSession } from "./owner/current.ts";
 import type { Session } from "./owner/session.ts";
 
@@ -59,17 +65,22 @@ export interface Runtime extends AsyncDisposable {
  */
 export async function init(options: InitOptions = {}): Promise<Runtime> {
   checkInitOptions(options);
-  const running = localRuntime();
-  if (running !== undefined || currentSession() !== undefined) {
-    if (options.ignoreReinit !== true) {
+  for (;;) {
+    if (isInitialized()) {
+      if (options.ignoreReinit === true) break;
       throw new MantaError(
         "Cannot init: a runtime is up already; call shutdown() first, or pass ignoreReinit: true",
       );
     }
-    await running?.ready;
-    return runtimeOf(currentSession()!);
+    const ending = endingLocal();
+    if (ending === undefined) return await start(options);
+    await ending; // Meanwhile another init() may have started one.
   }
-  await endLocal(); // One that is still ending.
+  await localRuntime()?.ready;
+  return runtimeOf(currentSession()!);
+}
+
+async function start(options: InitOptions): Promise<Runtime> {
   const { session, ready } = startLocal(options);
   try {
     // Asked at once: what is owed keeps the program alive while the node starts.
@@ -91,13 +102,20 @@ export async function shutdown(): Promise<void> {
 
 /** Whether a runtime is up. */
 export function isInitialized(): boolean {
-  return currentSession() !== undefined;
+  const session = currentSession();
+  return session !== undefined && !session.owner.isEnding;
 }
 
 function runtimeOf(session: Session): Runtime {
+  const nodes = async () => {
+    if (currentSession() === session && isInitialized()) {
+      return await nodeRows(session);
+    }
+    throw new MantaError("Cannot ask this runtime: it was shut down");
+  };
   const sum = async (of: "resources" | "available") => {
     const total: Record<string, number> = {};
-    for (const node of await nodeRows(session)) {
+    for (const node of await nodes()) {
       for (const [name, amount] of Object.entries(node[of])) {
         total[name] = (total[name] ?? 0) + amount;
       }
@@ -106,7 +124,7 @@ function runtimeOf(session: Session): Runtime {
   };
   return {
     address: "local",
-    nodes: () => nodeRows(session),
+    nodes,
     clusterResources: () => sum("resources"),
     availableResources: () => sum("available"),
     [Symbol.asyncDispose]: async () => {

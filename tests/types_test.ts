@@ -24,7 +24,7 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends
 function same<A, B>(_: Same<A, B>): void {}
 
 /** Checked by the compiler, never called. */
-function compileOnly(_: () => unknown): void {}
+function compileOnly(_: (...args: never[]) => unknown): void {}
 
 Deno.test("Types: parameters and results of tasks are inferred", () => {
   const square = remote((x: number) => x * x);
@@ -128,6 +128,13 @@ Deno.test("Types: numReturns makes a tuple of refs, or nothing", () => {
     same<typeof still, [ObjectRef<number>, ObjectRef<string>]>(true);
     // @ts-expect-error There is no such option.
     remote(() => 1, { numReturn: 2 });
+  });
+});
+
+Deno.test("Types: get of one of several kinds of ref gives one of their values", () => {
+  compileOnly((either: ObjectRef<number> | ObjectRef<string>) => {
+    const value = get(either);
+    same<typeof value, Promise<number | string>>(true);
   });
 });
 

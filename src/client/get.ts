@@ -54,6 +54,11 @@ export type Values<Refs> = {
  * ```
  */
 export function get<T>(ref: ObjectRef<T>, options?: GetOptions): Promise<T>;
+/** Waits for the value of a ref that may be one of several types. */
+export function get<Ref extends ObjectRef<unknown>>(
+  ref: Ref,
+  options?: GetOptions,
+): Promise<Ref extends ObjectRef<infer Value> ? Value : never>;
 /** Waits for the values of a list of refs. */
 export function get<const Refs extends readonly ObjectRef<unknown>[]>(
   refs: Refs,

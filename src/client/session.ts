@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { MantaError } from "../base/errors.ts";
 import { currentSession } from "../owner/current.ts";
 import type { Owner } from "../owner/owner.ts";
 import type { Session } from "../owner/session.ts";
@@ -21,6 +22,11 @@ export function owner(): Owner {
   if (session === undefined) {
     throw new TypeError(
       "Cannot start a runtime here: import the module's entry",
+    );
+  }
+  if (session.owner.isEnding) {
+    throw new MantaError(
+      "Cannot submit: the runtime is shutting down; await shutdown() before you start anew",
     );
   }
   return session.owner;

@@ -241,10 +241,7 @@ export class ActorCalls {
   #disconnected(callee: Callee, peer: Peer): void {
     const { processId } = peer.remote!;
     const { abandoned, failed } = callee.order.disconnected(peer, processId);
-    for (const record of abandoned) {
-      this.#byOrdinal.delete(record.ordinal);
-      this.#owner.settle();
-    }
+    for (const record of abandoned) this.#byOrdinal.delete(record.ordinal);
     const { className, actorId } = callee.info;
     for (const record of failed) {
       const ask = { actorId, processId };

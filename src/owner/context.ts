@@ -29,8 +29,8 @@ export interface TaskContext {
   resumed(isImpatient: boolean): void;
   /** The handle of the actor this runs in. */
   readonly currentActor?: unknown;
-  /** Fails the task from outside its own promise chain. */
-  fail(error: unknown): void;
+  /** Fails the task from outside its own promise chain; false if it has its outcome. */
+  fail(error: unknown): boolean;
 }
 
 const storage = new AsyncLocalStorage<TaskContext>();

@@ -54,8 +54,8 @@ export function storeFailure(failure: unknown, values: Values): HeldValue {
 }
 
 interface UnaskedFailure {
-  /** The first of what it should have returned; undefined if that was nothing. */
-  readonly entry: ObjectEntry | undefined;
+  /** What it should have returned. */
+  readonly entries: readonly ObjectEntry[];
   readonly error: unknown;
   readonly functionName: string;
 }
@@ -72,11 +72,11 @@ export class UnaskedFailures {
 
   /** A task failed; unless somebody asks within a while, it is told. */
   add(
-    entry: ObjectEntry | undefined,
+    entries: readonly ObjectEntry[],
     failure: { error: unknown; functionName: string },
   ): void {
-    if (entry?.isAsked) return;
-    this.#failures.push({ ...failure, entry });
+    if (entries.some(({ isAsked }) => isAsked)) return;
+    this.#failures.push({ ...failure, entries });
     this.#timer ??= afterMs(limits.failureUnaskedMs, () => this.tell());
   }
 
@@ -86,8 +86,8 @@ export class UnaskedFailures {
     this.#timer = undefined;
     const failures = this.#failures;
     this.#failures = [];
-    for (const { entry, functionName, error: failure } of failures) {
-      if (entry?.isAsked) continue;
+    for (const { entries, functionName, error: failure } of failures) {
+      if (entries.some(({ isAsked }) => isAsked)) continue;
       const error = await openFailure(failure, this.#values);
       const text = error instanceof Error ? describe(error) : String(error);
       log.error(`task "${functionName}" failed and nobody asked: ${text}`);

@@ -18,6 +18,7 @@ import {
 import { taskIdOf } from "../base/ids.ts";
 import type { TaskOutcome } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
 import type { CodeRef, HeldValue } from "../base/stored.ts";
 import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
 import type { Fate } from "../wire/messages.ts";
@@ -58,7 +59,6 @@ export class Outcomes implements SubmitterEvents {
         this.#owner.values.discard(this.#owner.values.adopt(stored));
       }
       this.#owner.release(from, reply.pinToken);
-      this.#owner.settle();
       return;
     }
     const received: HeldValue[] = [];
@@ -82,10 +82,7 @@ export class Outcomes implements SubmitterEvents {
   workerEnded(record: TaskRecord, ending: WorkerEnding): void {
     clearTimeout(record.timer);
     record.workerPid = ending.pid;
-    if (record.isAbandoned) {
-      this.#owner.settle();
-      return;
-    }
+    if (record.isAbandoned) return;
     const { settings } = record.template;
     const verdict = afterWorkerEnded(
       {
@@ -130,12 +127,11 @@ export class Outcomes implements SubmitterEvents {
     record.sink?.ended(error);
     for (const entry of record.returns) entry.reject(error);
     if (record.sink === undefined) {
-      this.#unasked.add(record.returns[0], {
+      this.#unasked.add(record.returns, {
         error,
         functionName: record.template.settings.name,
       });
     }
-    this.#owner.settle();
   }
 
   /** Settles a record now and stops what runs for it. */
@@ -158,9 +154,10 @@ export class Outcomes implements SubmitterEvents {
       isRecursive: how.isRecursive,
     });
     this.#abandon(record, error);
-    if (how.isForced && worker !== undefined) {
-      submitter.kill(worker, error.message);
-    }
+    if (worker === undefined) return;
+    if (how.isForced) submitter.kill(worker, error.message);
+    // A generator that nobody listens to is not to run on.
+    else if (record.sink !== undefined) this.#endStuck(record, error.message);
   }
 
   /** A timed task has begun: from now on its time counts. */
@@ -169,6 +166,7 @@ export class Outcomes implements SubmitterEvents {
       this.#owner.actors.inFlight(ordinal);
     const timeoutMs = record?.template.settings.timeoutMs;
     if (record === undefined || timeoutMs === undefined) return;
+    clearTimeout(record.timer); // Its time to start in is over.
     record.timer = afterMs(timeoutMs, () => this.#overtime(record, timeoutMs));
   }
 
@@ -224,6 +222,7 @@ export class Outcomes implements SubmitterEvents {
     reply: ReplyFrame,
     received: HeldValue[],
   ): void {
+    if (record.phase === "done") return; // It was stopped meanwhile.
     if (reply.outcome === Outcome.failed) {
       this.#failed(record, received[0]!, reply);
       return;
@@ -236,7 +235,6 @@ export class Outcomes implements SubmitterEvents {
       else entry.resolve(received[index]!);
     });
     record.sink?.ended(undefined);
-    this.#owner.settle();
   }
 
   #failed(record: TaskRecord, held: HeldValue, reply: ReplyFrame): void {
@@ -247,9 +245,9 @@ export class Outcomes implements SubmitterEvents {
       return;
     }
     openFailure(failure, this.#owner.values).then((error) => {
-      const cause = error instanceof Error ? error.cause : error;
       if (record.phase === "done") return;
-      if (!isRetryable(cause)) return this.fail(record, failure, reply);
+      const cause = error instanceof Error ? error.cause : error;
+      if (!judge(isRetryable, cause)) return this.fail(record, failure, reply);
       this.#owner.lineage.attempted(record, "failed", { error, reply });
       record.attempt++;
       this.#owner.submitter.requeue(record);
@@ -298,7 +296,6 @@ export class Outcomes implements SubmitterEvents {
 
   #overtime(record: TaskRecord, timeoutMs: number): void {
     if (record.phase === "done") return;
-    const worker = this.#owner.submitter.workerOf(record);
     const { name } = record.template.settings;
     this.stop(
       record,
@@ -308,14 +305,20 @@ export class Outcomes implements SubmitterEvents {
       ),
       { isForced: false, isRecursive: true },
     );
+    this.#endStuck(record, `"${name}" over time`);
+  }
+
+  /** Ends the worker of a record that does not heed its signal. */
+  #endStuck(record: TaskRecord, reason: string): void {
+    const { submitter } = this.#owner;
+    const worker = submitter.workerOf(record);
     if (worker === undefined) return;
     record.timer = afterMs(limits.abortGraceMs, () => {
-      const isStuck = this.#owner.submitter.workerOf(record) === worker;
-      if (isStuck) this.#owner.submitter.kill(worker, `"${name}" over time`);
+      if (submitter.workerOf(record) === worker) submitter.kill(worker, reason);
     });
   }
 
-  /** Its refs are settled while its worker still runs it. */
+  /** Its refs are settled while its worker may still run it: nothing is owed any more. */
   #abandon(record: TaskRecord, error: Error): void {
     if (record.phase === "done") return;
     this.#owner.recovery.failed(record);
@@ -335,7 +338,29 @@ export class Outcomes implements SubmitterEvents {
     for (const entry of record.returns) entry.producer = undefined;
     this.#owner.lineage.settled(record, outcome, how);
     this.#owner.intake.closed(record);
+    this.#owner.settle();
   }
+}
+
+/** What the program's own predicate says of an error; one that fails says no. */
+function judge(
+  isRetryable: (error: unknown) => boolean,
+  cause: unknown,
+): boolean {
+  let verdict: unknown;
+  try {
+    verdict = isRetryable(cause);
+  } catch (error) {
+    log.error(`a retryExceptions predicate threw, so its task fails: ${error}`);
+    return false;
+  }
+  if (typeof verdict === "boolean") return verdict;
+  log.error(
+    `a retryExceptions predicate returned ${
+      Deno.inspect(verdict)
+    } instead of a boolean, so its task fails`,
+  );
+  return false;
 }
 
 function outcomeOf(error: unknown): TaskOutcome {

@@ -82,6 +82,7 @@ export class Owner implements OwnerPort {
   #nextOrdinal = 1;
   #nextCallerNo = 1;
   #owedCount = 0;
+  #isEnding = false;
   #isClosed = false;
 
   constructor(rooms: OwnerRooms) {
@@ -118,6 +119,11 @@ export class Owner implements OwnerPort {
       this.outcomes,
     );
     this.actors = new ActorCalls(this, network);
+  }
+
+  /** Whether it takes nothing more. */
+  get isEnding(): boolean {
+    return this.#isEnding;
   }
 
   /** The next number for a task or object of this process. */
@@ -304,6 +310,7 @@ export class Owner implements OwnerPort {
   /** Ends the owner's part; what is open fails. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.#isEnding = true;
     this.abort(new MantaError("Cannot finish: the runtime was shut down"));
     await this.#unasked.tell();
     this.lineage.flush();

@@ -8,7 +8,7 @@
  * @module
  */
 import { decode, encode } from "@std/msgpack";
-import { ProtocolError } from "../base/errors.ts";
+import { MantaError, ProtocolError } from "../base/errors.ts";
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
@@ -280,8 +280,11 @@ export class Peer {
 }
 
 /** The other side of a connection is gone; whoever asked decides what that means. */
-export class PeerEndedError extends Error {
-  override readonly name = "PeerEndedError";
+export class PeerEndedError extends MantaError {
+  /** The class's name. */
+  override get name(): string {
+    return "PeerEndedError";
+  }
 }
 
 function decodeMessage(bytes: Uint8Array): unknown {

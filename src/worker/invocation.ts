@@ -127,6 +127,7 @@ export class Invocation implements TaskContext {
 
   /** Runs it; synchronous as far as its code is. */
   start(): void {
+    if (this.isCancelled) return this.refuse(this.signal.reason);
     this.#startedAtMs = wallMs();
     this.#resumedAtMs = monotonicMs();
     if ((this.frame.flags & TaskFlag.timed) !== 0) {
@@ -172,13 +173,16 @@ export class Invocation implements TaskContext {
     this.#producer?.consumed(count);
   }
 
-  /** The task's own code threw. */
-  fail(error: unknown): void {
-    if (this.#isAnswered) return;
-    if (this.#invoked.isOwnEnd?.(error)) return this.refuse(error);
-    mapErrorStack(error).then((mapped) =>
-      this.#answerFailure(this.#wrapped(mapped, "its function threw"))
-    );
+  /** The task's own code threw. False: it had its outcome already. */
+  fail(error: unknown): boolean {
+    if (this.#isAnswered) return false;
+    if (this.#invoked.isOwnEnd?.(error)) this.refuse(error);
+    else {
+      mapErrorStack(error).then((mapped) =>
+        this.#answerFailure(this.#wrapped(mapped, "its function threw"))
+      );
+    }
+    return true;
   }
 
   /** Says that its time begins, before its code can keep the thread busy. */
@@ -205,6 +209,7 @@ export class Invocation implements TaskContext {
   }
 
   #call(args: unknown[]): void {
+    if (this.isCancelled) return this.refuse(this.signal.reason);
     try {
       const result = runInContext(this, () => this.#invoked.call(args));
       if ((this.frame.flags & TaskFlag.stream) !== 0) {

@@ -7,14 +7,17 @@
  *
  * @module
  */
-import { monotonicMs } from "../base/clock.ts";
+import { afterMs, monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
 import type { HeldValue } from "../base/stored.ts";
 import { runInContext, type TaskContext } from "../owner/context.ts";
 import type { Owner } from "../owner/owner.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { Peer } from "../wire/peer.ts";
 import { type TaskFrame, writeItem } from "../wire/task_frames.ts";
+
+type Items = Iterator<unknown> | AsyncIterator<unknown>;
 
 /** The run that a producer belongs to. */
 export interface ProducingRun extends TaskContext {
@@ -55,7 +58,8 @@ export class Producer {
     const limit = run.frame.backpressure;
     let turnEndMs = monotonicMs() + limits.turnMs;
     for (let index = 0;; index++) {
-      const next = await runInContext(run, () => iterator.next());
+      const next = await this.#next(iterator);
+      if (next === undefined) return this.#leave(iterator);
       if (next.done === true) return;
       await this.#send(index, next.value);
       // The next would be number `index + 2`.
@@ -66,11 +70,41 @@ export class Producer {
         await new Promise((resolve) => setImmediate(resolve));
         turnEndMs = monotonicMs() + limits.turnMs;
       }
-      if (run.isCancelled) {
-        await runInContext(run, () => iterator.return?.());
-        return;
-      }
+      if (run.isCancelled) return this.#leave(iterator);
     }
+  }
+
+  /** The next item; undefined once nobody wants any, also while the generator waits. */
+  async #next(
+    iterator: Items,
+  ): Promise<IteratorResult<unknown> | undefined> {
+    const next = runInContext(this.#run, () => iterator.next());
+    if (!(next instanceof Promise)) return next;
+    const cancelled = new Promise<undefined>((resolve) => {
+      this.#onChange = () => {
+        if (this.#run.isCancelled) resolve(undefined);
+      };
+    });
+    try {
+      return await Promise.race([next, cancelled]);
+    } finally {
+      this.#onChange = undefined;
+    }
+  }
+
+  /** Lets the generator's own `finally` run; one that waits for something else may come to it later. */
+  async #leave(iterator: Items): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = afterMs(limits.abortGraceMs, resolve);
+    const returned = runInContext(
+      this.#run,
+      async () => await iterator.return?.(),
+    ).then(() => {}, (error) =>
+      log.error(
+        `generator "${this.#run.functionName}" failed to clean up: ${error}`,
+      ));
+    await Promise.race([returned, late]);
+    clearTimeout(timer);
   }
 
   async #send(index: number, value: unknown): Promise<void> {
@@ -119,10 +153,7 @@ export class Producer {
   }
 }
 
-function iteratorOf(
-  result: unknown,
-  name: string,
-): Iterator<unknown> | AsyncIterator<unknown> {
+function iteratorOf(result: unknown, name: string): Items {
   const iterable = result as Partial<
     AsyncIterable<unknown> & Iterable<unknown>
   >;

@@ -6,7 +6,6 @@
  */
 import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import { log } from "../base/log.ts";
 import { setCurrentSession } from "../owner/current.ts";
 import {
   type JoinArguments,
@@ -16,6 +15,7 @@ import {
 import { dieWithParent } from "../store/segment.ts";
 import { socketPath } from "../wire/network.ts";
 import { Executor } from "./executor.ts";
+import { listenForUncaught } from "./uncaught.ts";
 
 /** How often a worker looks whether its node takes connections. */
 const nodePollMs = 3;
@@ -71,21 +71,4 @@ async function leave({ owner, node }: Session): Promise<void> {
   owner.lineage.flush();
   await node.flush();
   Deno.exit(0);
-}
-
-/** Errors that no promise chain of a task caught: told to `handle`, else to stderr. */
-export function listenForUncaught(handle: (error: unknown) => boolean): void {
-  const heard = (error: unknown) => {
-    if (handle(error)) return;
-    const text = error instanceof Error ? error.stack : Deno.inspect(error);
-    log.error(`uncaught outside any task: ${text}`);
-  };
-  globalThis.addEventListener("error", (event) => {
-    event.preventDefault();
-    heard(event.error);
-  });
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    heard(event.reason);
-  });
 }

@@ -3,8 +3,17 @@ import {
   assertEquals,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
-import { init, isInitialized, MantaError, put, shutdown } from "../../mod.ts";
+import {
+  get,
+  init,
+  isInitialized,
+  MantaError,
+  put,
+  remote,
+  shutdown,
+} from "../../mod.ts";
 import { Program } from "../support/program.ts";
 
 const squares = `
@@ -34,6 +43,72 @@ Deno.test("A second init is refused, unless it says to ignore it; shutdown can b
   put(1);
   assert(isInitialized());
   await shutdown();
+});
+
+Deno.test("While a runtime ends it takes nothing, and init waits for its end", async () => {
+  const runtime = await init({ numCpus: 1 });
+  const one = remote(() => 1);
+  await get(one.remote());
+  const ended = shutdown();
+  assertEquals(isInitialized(), false);
+  assertThrows(() => one.remote(), MantaError, "is shutting down");
+  assertThrows(() => put(1), MantaError, "is shutting down");
+  const [next] = await Promise.allSettled([init({ numCpus: 1 }), ended]);
+  assertEquals(next!.status, "fulfilled");
+  await assertRejects(() => runtime.nodes(), MantaError, "was shut down");
+  assertEquals(await get(one.remote()), 1);
+  const two = await Promise.allSettled([shutdown(), init(), init()]);
+  assertEquals(two.map(({ status }) => status), [
+    "fulfilled",
+    "fulfilled",
+    "rejected",
+  ]);
+  await shutdown();
+});
+
+Deno.test("A program ends although a task of its heeds no cancel", async () => {
+  await using program = new Program();
+  const { code, stderr } = await program.run(`
+    import { cancel, get, init, remote } from "@manta/manta";
+    await init({ numCpus: 3 });
+    const never = remote(() => new Promise<never>(() => {}));
+    const spins = remote(() => { for (;;); });
+    const items = remote(async function* () { yield 1; await new Promise(() => {}); });
+    const refs = [never.remote(), spins.remote()];
+    for await (const _item of items.remote()) break;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (const ref of refs) await cancel(ref);
+    await Promise.allSettled(refs.map((ref) => get(ref)));
+  `);
+  assertEquals([code, stderr], [0, ""]);
+  await program.gone();
+});
+
+Deno.test("A program ends although cancels meet crashes and retries", async () => {
+  await using program = new Program();
+  const { code } = await program.run(`
+    import { cancel, get, init, remote } from "@manta/manta";
+    await init({ numCpus: 2, logToDriver: false });
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    const dies = remote(async () => {
+      await pause(5);
+      Deno.kill(Deno.pid, "SIGKILL");
+    }, { maxRetries: 0 });
+    class Rich extends Error { data = new Float64Array(20_000); }
+    const fails = remote(async () => {
+      await pause(2);
+      throw new Rich("again");
+    }, { retryExceptions: true, maxRetries: 5 });
+    for (let round = 0; round < 12; round++) {
+      const refs = [dies.remote(), fails.remote()];
+      const settled = Promise.allSettled(refs.map((ref) => get(ref)));
+      await pause(4 + round % 8);
+      for (const ref of refs) cancel(ref);
+      await settled;
+    }
+  `);
+  assertEquals(code, 0);
+  await program.gone();
 });
 
 Deno.test("A program that forgets shutdown prints all its workers printed, ends by itself and leaves nothing", async () => {

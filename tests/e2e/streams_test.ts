@@ -110,6 +110,32 @@ Deno.test("Generators stream", async (t) => {
     assertEquals(await get(remote(() => "free").remote()), "free");
   });
 
+  await t.step("also one that waits, or that computes", async () => {
+    using notes = new Notes();
+    const waits = remote(async function* waits(path: string) {
+      try {
+        yield 1;
+        await new Promise(() => {});
+      } finally {
+        note(path, "ended");
+      }
+    });
+    const computes = remote(function* computes(path: string) {
+      yield Deno.pid;
+      note(path, "computes");
+      for (;;);
+    });
+    const whole = { numCpus: 2 };
+    for await (const _ref of waits.options(whole).remote(notes.path)) break;
+    for await (const ref of computes.options(whole).remote(notes.path)) {
+      await notes.reach(1);
+      assertEquals(typeof await get(ref), "number");
+      break;
+    }
+    // All CPUs are free again.
+    assertEquals(await get(remote(() => "free", whole).remote()), "free");
+  });
+
   await t.step("an error comes after the items before it", async () => {
     const failing = remote(async function* failing() {
       yield 1;
