@@ -111,6 +111,7 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
     this.#arrivedCount = index + 1;
     const ref = this.#owner.references.create(this.#record.ordinal, index);
     const entry = entryOfRef(ref);
+    entry.origin = "item";
     if (ready === undefined) entry.resolve(held);
     else {
       ready.then(() => entry.resolve(held), (error) => entry.reject(error));

@@ -86,7 +86,10 @@ export class Intake implements IntakePort {
       callerNo: context?.callerNo ?? 0,
       submittedAtMs: monotonicMs(),
     });
-    for (const entry of record.returns) entry.producer = record;
+    for (const entry of record.returns) {
+      entry.producer = record;
+      if (template.fn === undefined) entry.origin = "call";
+    }
     record.parent = context;
     context?.children.add(record);
     this.#open.add(record);

@@ -16,11 +16,15 @@ export const Status = { pending: 0, ready: 1, failed: 2, freed: 3 } as const;
 /** One of {@linkcode Status}. */
 export type Status = typeof Status[keyof typeof Status];
 
+/** How an object came to be: `call` is an actor's, `item` a generator's. */
+export type Origin = "task" | "put" | "call" | "item";
+
 /** One object as this process knows it. */
 export class ObjectEntry implements Referable {
   readonly ownerId: ProcessId;
   readonly ordinal: number;
   readonly index: number;
+  origin: Origin = "task";
   status: Status = Status.pending;
   value: HeldValue | undefined;
   error: unknown;

@@ -66,6 +66,7 @@ export class Objects {
     const { held, ready } = this.#values.store(value, { label: "value" });
     const ref = this.#references.create(this.#port.nextOrdinal(), 0);
     const entry = entryOfRef(ref);
+    entry.origin = "put";
     if (ready === undefined) {
       entry.resolve(held);
       return ref;

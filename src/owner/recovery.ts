@@ -17,7 +17,7 @@ import {
   type LineageKey,
   LineageTable,
 } from "../state/lineage.ts";
-import { entryOfRef, ObjectEntry } from "./object_ref.ts";
+import { entryOfRef, ObjectEntry, type Origin } from "./object_ref.ts";
 import type { OwnerPort, RecoveryPort } from "./owner_port.ts";
 import { type ArgumentRef, TaskRecord } from "./task_record.ts";
 
@@ -115,7 +115,9 @@ export class Recovery implements RecoveryPort {
   /** The value of an object is gone: it is made again, or fails. */
   lost(entry: ObjectEntry): void {
     const { ordinal, index } = entry;
-    this.#carryOut(this.#table.lost({ ordinal, index }), entry);
+    if (this.#table.has(ordinal)) {
+      this.#carryOut(this.#table.lost({ ordinal, index }), entry);
+    } else this.#lose(entry, unmade[entry.origin]);
   }
 
   #carryOut(commands: LineageCommand[], asked?: ObjectEntry): void {
@@ -128,12 +130,17 @@ export class Recovery implements RecoveryPort {
           this.#rerun(command.ordinal);
           break;
         case "reject":
-          asked?.lose(lostError(asked, command.reason));
+          if (asked !== undefined) this.#lose(asked, command.reason);
           break;
         case "forget":
           this.#kept.delete(command.ordinal);
       }
     }
+  }
+
+  #lose(entry: ObjectEntry, reason: string): void {
+    if (entry.value !== undefined) this.#owner.values.discard(entry.value);
+    entry.lose(lostError(entry, reason));
   }
 
   #reopen({ ordinal, index }: LineageKey): void {
@@ -188,6 +195,15 @@ export class Recovery implements RecoveryPort {
     return { position, ref: references.hold(ref) };
   }
 }
+
+/** Why an object of which no task is remembered can't be made again. */
+const unmade: Record<Origin, string> = {
+  put: "it was stored by put(), and only what a task made can be",
+  call: "an actor made it, and a call is not run again",
+  item: "a generator yielded it, and is not run again for one item",
+  task:
+    "its task took large arrays by value (pass them as refs), or so many ran since that it is forgotten",
+};
 
 function bytesOf(
   args: HeldValue,
