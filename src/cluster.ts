@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
 import { afterMs, type Timer } from "./base/clock.ts";
 import { MantaError, NodeDiedError } from "./base/errors.ts";
 import {
@@ -22,6 +22,7 @@ import {
   storeBytes,
 } from "./client/init_options.ts";
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
+import { startLineage } from "./node/lineage_start.ts";
 import { commandLine } from "./node/command_line.ts";
 import { assertPermitted } from "./node/permissions.ts";
 import { Reaper } from "./node/reaper.ts";
@@ -38,7 +39,10 @@ import type { NodeRow } from "./wire/messages.ts";
 /** A local runtime of this program. */
 interface Local {
   readonly session: Session;
+  /** The node's thread. */
   readonly thread: Worker;
+  /** The thread that writes the lineage file. */
+  readonly lineageThread: Worker;
   readonly folder: string;
   readonly reaper: Reaper;
   readonly ready: Promise<void>;
@@ -72,6 +76,8 @@ export function startLocal(options: InitOptions = {}): Local {
   };
   const nodeProcessId = newProcessId();
   const resources: ResourceAmounts = localResources(options);
+  const lineagePath = options.lineage ?? `${folder}/lineage.db`;
+  const line = new MessageChannel();
   const data: NodeThreadData = {
     folder,
     nodeProcessId,
@@ -80,14 +86,18 @@ export function startLocal(options: InitOptions = {}): Local {
     labels: options.labels ?? {},
     capacityBytes: job.storeBytes,
     workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
-    lineagePath: options.lineage ?? `${folder}/lineage.db`,
+    lineagePath,
+    lineageLine: line.port1,
     logToDriver: options.logToDriver ?? true,
     ...commandLine(),
   };
   const thread = new Worker(new URL("./node_entry.ts", import.meta.url), {
     workerData: data,
+    transferList: [line.port1],
   });
   thread.unref();
+  const lineageThread = startLineage(lineagePath, line.port2);
+  lineageThread.on("error", () => {}); // The node hears of it by the line's end.
   const { ready, failed, ended } = follow(thread);
   // The program lives exactly as long as it is owed something.
   const hold = afterMs(2 ** 31 - 1, () => {});
@@ -102,7 +112,16 @@ export function startLocal(options: InitOptions = {}): Local {
       else Deno.unrefTimer(hold);
     },
   });
-  local = { session, thread, folder, reaper, ready, ended, hold };
+  local = {
+    session,
+    thread,
+    lineageThread,
+    folder,
+    reaper,
+    ready,
+    ended,
+    hold,
+  };
   setCurrentSession(session);
   session.owner.lineage.jobStarted();
   failed.then((error) => session.owner.abort(error));
@@ -148,7 +167,7 @@ setStarter(() => (local ?? startLocal()).session);
 
 async function end(runtime: Local): Promise<void> {
   globalThis.removeEventListener("beforeunload", endBeforeUnload);
-  const { session, thread, folder, reaper } = runtime;
+  const { session, thread, lineageThread, folder, reaper } = runtime;
   session.owner.lineage.jobEnded();
   await session.owner.close();
   const isUp = await runtime.ready.then(() => true, () => false);
@@ -160,6 +179,7 @@ async function end(runtime: Local): Promise<void> {
   await session.close();
   if (currentSession() === session) setCurrentSession(undefined);
   await thread.terminate();
+  await lineageThread.terminate();
   clearTimeout(runtime.hold);
   endAllWaits();
   await (isOrderly ? reaper.end() : reaper.reap());

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { MessagePort } from "node:worker_threads";
 import type { ProcessId } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
@@ -31,6 +32,8 @@ export interface LocalNodeOptions {
   capacityBytes: number;
   workerCount: number;
   lineagePath: string;
+  /** To the thread that writes that file. */
+  lineageLine: MessagePort;
   children: Children;
   printer: LogPrinter;
 }
@@ -51,8 +54,8 @@ export async function runLocalNode(
   events: LocalNodeEvents,
 ): Promise<void> {
   const { folder, job, nodeProcessId, children } = options;
-  // The file opens while workers start: a bad one ends the session.
-  const lineage = LineagePort.open(options.lineagePath);
+  const { lineageLine, lineagePath } = options;
+  const lineage = LineagePort.over(lineageLine, lineagePath);
 
   const hosts: ActorHosts = new ActorHosts(
     { children, pool: () => node.pool },
@@ -104,8 +107,11 @@ export async function runLocalNode(
   );
   network.listen();
   node.start();
-  events.ready();
   lineage.catch(events.failed);
+  // The file opens while workers start. One that the program named must be
+  // known to be good before `init` is through.
+  if (job.isLineageNamed) lineage.then(events.ready, () => {});
+  else events.ready();
   const swept = sweepFolders(folder);
 
   await events.endAsked;

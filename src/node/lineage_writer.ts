@@ -35,7 +35,7 @@ export type LineageReport =
   | { kind: "failing"; message: string }
   | { kind: "recovered"; lostCount: number; reason: string }
   | { kind: "flushed"; flushId: number; lostCount: number }
-  | { kind: "closed" };
+  | { kind: "broken"; reason: string };
 
 /** Where rows go: a `LineageLog`. */
 export interface LineageSink {
@@ -65,6 +65,7 @@ export class LineageWriter {
   #lostTotal = 0;
   /** The file is beyond use: nothing is tried any more. */
   #isBroken = false;
+  #isClosed = false;
 
   constructor(options: LineageWriterOptions) {
     this.#options = options;
@@ -90,12 +91,17 @@ export class LineageWriter {
           lostCount: this.#lostTotal,
         });
       case "close":
-        this.#drain();
-        this.#options.sink.close();
-        return this.#options.report({ kind: "closed" });
+        return this.#close();
       default:
         unreachable(order);
     }
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#drain();
+    this.#isClosed = true;
+    this.#options.sink.close();
   }
 
   #schedule(): void {
