@@ -5,6 +5,7 @@
  * @module
  */
 import { MessageChannel, Worker } from "node:worker_threads";
+import { deadline } from "@std/async";
 import { afterMs, type Timer } from "./base/clock.ts";
 import { MantaError, NodeDiedError } from "./base/errors.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type NodeId,
   randomHex,
 } from "./base/ids.ts";
+import { limits } from "./base/limits.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { endAllWaits } from "./client/long_waits.ts";
 import { setStarter } from "./client/session.ts";
@@ -41,8 +43,8 @@ interface Local {
   readonly session: Session;
   /** The node's thread. */
   readonly thread: Worker;
-  /** The thread that writes the lineage file. */
-  readonly lineageThread: Worker;
+  /** Resolves when the lineage file is written and its thread gone: soon after the node's. */
+  readonly lineageLeft: Promise<void>;
   readonly folder: string;
   readonly reaper: Reaper;
   readonly ready: Promise<void>;
@@ -96,7 +98,11 @@ export function startLocal(options: InitOptions = {}): Local {
     transferList: [line.port1],
   });
   thread.unref();
-  const lineageThread = startLineage(lineagePath, line.port2);
+  const isTemporary = !job.isLineageNamed;
+  const lineageThread = startLineage(lineagePath, line.port2, { isTemporary });
+  const lineageLeft = new Promise<void>((resolve) =>
+    lineageThread.once("exit", () => resolve())
+  );
   lineageThread.on("error", () => {}); // The node hears of it by the line's end.
   const { ready, failed, ended } = follow(thread);
   // The program lives exactly as long as it is owed something.
@@ -115,7 +121,7 @@ export function startLocal(options: InitOptions = {}): Local {
   local = {
     session,
     thread,
-    lineageThread,
+    lineageLeft,
     folder,
     reaper,
     ready,
@@ -167,7 +173,7 @@ setStarter(() => (local ?? startLocal()).session);
 
 async function end(runtime: Local): Promise<void> {
   globalThis.removeEventListener("beforeunload", endBeforeUnload);
-  const { session, thread, lineageThread, folder, reaper } = runtime;
+  const { session, thread, lineageLeft, folder, reaper } = runtime;
   session.owner.lineage.jobEnded();
   await session.owner.close();
   const isUp = await runtime.ready.then(() => true, () => false);
@@ -179,7 +185,8 @@ async function end(runtime: Local): Promise<void> {
   await session.close();
   if (currentSession() === session) setCurrentSession(undefined);
   await thread.terminate();
-  await lineageThread.terminate();
+  // A terminated thread may go on for a moment, and write where a folder is removed.
+  await deadline(lineageLeft, limits.lineageLeaveMs).catch(() => {});
   clearTimeout(runtime.hold);
   endAllWaits();
   await (isOrderly ? reaper.end() : reaper.reap());

@@ -120,10 +120,10 @@ export async function runLocalNode(
   await endChildren(children, network);
   await network.close();
   await swept;
-  // A file that goes with the session is not worth waiting for.
-  if (job.isLineageNamed) {
-    await lineage.then((port) => port.close(), () => {}); // It was reported.
-  }
+  await lineage.then(
+    (port) => job.isLineageNamed ? port.close() : port.abandon(),
+    () => {}, // It was reported.
+  );
 }
 
 /** Asks all to leave, and ends those that don't. */

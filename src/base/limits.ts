@@ -76,4 +76,8 @@ export const limits = {
   lineageRunMsMin: 1,
   /** Oldest a batch of lineage rows may get before it is written. */
   lineageBatchMs: 10,
+  /** How long a write to the lineage file may wait for another program that locks it. */
+  lineageBusyMs: 5000,
+  /** How long the lineage thread of a node that failed may take to write what it has. */
+  lineageLeaveMs: 2000,
 } as const;

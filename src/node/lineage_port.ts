@@ -13,7 +13,8 @@ import { assert, MantaError, unreachable } from "../base/errors.ts";
 import type { LineageBatch } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
-import { type LineageThreadOptions, startLineage } from "./lineage_start.ts";
+import type { LineageLogOptions } from "../store/lineage_log.ts";
+import { startLineage } from "./lineage_start.ts";
 import type { LineageOrder, LineageReport } from "./lineage_writer.ts";
 
 /** How a {@linkcode LineagePort} works. */
@@ -57,7 +58,7 @@ export class LineagePort implements AsyncDisposable {
   /** Starts the thread from this one. Rejects if the file can't be used, with what to do. */
   static async open(
     path: string,
-    options: LineagePortOptions & LineageThreadOptions = {},
+    options: LineagePortOptions & LineageLogOptions = {},
   ): Promise<LineagePort> {
     const { rowsMax, ...rest } = options;
     const { port1, port2 } = new MessageChannel();
@@ -118,10 +119,14 @@ export class LineagePort implements AsyncDisposable {
   async close(): Promise<void> {
     if (!this.#isClosing && !this.#hasEnded) {
       this.#reportDropped();
-      this.#isClosing = true;
-      this.#line.ref();
-      this.#order({ kind: "close" });
+      this.#leave({ kind: "close" });
     }
+    await this.#ended.promise;
+  }
+
+  /** Closes a file that is about to be removed: what waits is not written any more. */
+  async abandon(): Promise<void> {
+    if (!this.#isClosing && !this.#hasEnded) this.#leave({ kind: "abandon" });
     await this.#ended.promise;
   }
 
@@ -135,6 +140,12 @@ export class LineagePort implements AsyncDisposable {
     // Nobody waits for it now: a program that is done may end.
     this.#line.unref();
     return this;
+  }
+
+  #leave(order: LineageOrder): void {
+    this.#isClosing = true;
+    this.#line.ref();
+    this.#order(order);
   }
 
   #order(order: LineageOrder, transferred: ArrayBuffer[] = []): void {

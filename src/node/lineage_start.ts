@@ -7,13 +7,8 @@
  * @module
  */
 import { type MessagePort, Worker } from "node:worker_threads";
+import type { LineageLogOptions } from "../store/lineage_log.ts";
 import type { LineageThreadData } from "./lineage_thread.ts";
-
-/** How the thread treats its file. */
-export interface LineageThreadOptions {
-  /** The file grows no larger. */
-  fileBytesMax?: number;
-}
 
 /**
  * Starts the thread that writes one file; it keeps no program alive.
@@ -24,7 +19,7 @@ export interface LineageThreadOptions {
 export function startLineage(
   path: string,
   line: MessagePort,
-  options: LineageThreadOptions = {},
+  options: LineageLogOptions = {},
 ): Worker {
   const workerData: LineageThreadData = { path, line, ...options };
   const thread = new Worker(new URL("./lineage_thread.ts", import.meta.url), {

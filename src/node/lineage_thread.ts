@@ -47,7 +47,7 @@ function run({ path, line, ...options }: LineageThreadData): void {
     const take = (order: LineageOrder) => {
       guarded("broken", () => writer.take(order));
       // With the line the last that keeps this thread goes.
-      if (order.kind === "close") line.close();
+      if (order.kind === "close" || order.kind === "abandon") line.close();
     };
     line.on("message", take);
     // Whoever had the other end is gone without a word.

@@ -17,7 +17,9 @@ export type LineageOrder =
   | { kind: "rows"; batch: BatchMessage }
   | { kind: "gap"; rowCount: number; reason: string }
   | { kind: "flush"; flushId: number }
-  | { kind: "close" };
+  | { kind: "close" }
+  /** The file is about to be removed. */
+  | { kind: "abandon" };
 
 /**
  * A batch between threads. Its bytes travel as an ArrayBuffer, transferred:
@@ -91,6 +93,10 @@ export class LineageWriter {
           lostCount: this.#lostTotal,
         });
       case "close":
+        this.#drain();
+        return this.#close();
+      case "abandon":
+        this.#waiting = [];
         return this.#close();
       default:
         unreachable(order);
@@ -99,7 +105,6 @@ export class LineageWriter {
 
   #close(): void {
     if (this.#isClosed) return;
-    this.#drain();
     this.#isClosed = true;
     this.#options.sink.close();
   }
@@ -112,6 +117,7 @@ export class LineageWriter {
 
   #drain(): void {
     this.#isScheduled = false;
+    if (this.#isClosed) return;
     const batches = this.#waiting;
     this.#waiting = [];
     const rowCount = batches.reduce((sum, batch) => sum + batch.rowCount, 0);

@@ -69,6 +69,8 @@ const upserts = {
 
 /** Options of a {@linkcode LineageLog}. */
 export interface LineageLogOptions {
+  /** It goes with its program: nothing of it is to survive anything. */
+  isTemporary?: boolean;
   /** The file grows no larger; past it, writing fails as on a full disk. Default: no bound but the disk's. */
   fileBytesMax?: number;
 }
@@ -85,6 +87,7 @@ export class LineageLog implements Disposable {
   /** Opens the file, and makes it if it is not there. */
   constructor(path: string, options: LineageLogOptions = {}) {
     this.#database = openDatabase(path, lineageKind);
+    if (options.isTemporary) this.#database.exec("PRAGMA synchronous = OFF");
     if (options.fileBytesMax !== undefined) {
       const pageCount = Math.floor(options.fileBytesMax / pageBytes);
       this.#database.exec(`PRAGMA max_page_count = ${pageCount}`);

@@ -93,14 +93,23 @@ Deno.test("LineagePort.over() talks to a thread that another started, and says w
 });
 
 Deno.test("LineagePort rejects who waits when its thread ends without a word, and goes on quietly", async () => {
+  const { port1, port2 } = new MessageChannel();
+  port2.postMessage({ kind: "opened" });
+  const port = await LineagePort.over(port1, "a.db");
+  const flushed = assertRejects(() => port.flush(), MantaError, "has ended");
+  port2.close();
+  await flushed;
+  port.send(batchOf(rows(0, 1)));
+  await port.close();
+});
+
+Deno.test("LineagePort.abandon() closes the file at once", async () => {
   await withFile(async (path) => {
-    const { port1, port2 } = new MessageChannel();
-    const thread = startLineage(path, port2);
-    const port = await LineagePort.over(port1, path);
-    await thread.terminate();
-    await assertRejects(() => port.flush(), MantaError, "has ended");
-    port.send(batchOf(rows(0, 1)));
-    await port.close();
+    const port = await LineagePort.open(path, { isTemporary: true });
+    port.send(batchOf(rows(0, 10)));
+    await port.abandon();
+    const files = [...Deno.readDirSync(path.replace(/\/[^/]*$/, ""))];
+    assertEquals(files.map(({ name }) => name), ["lineage.db"]);
   });
 });
 
