@@ -14,6 +14,7 @@ import type { LineageBatch } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { LineageLogOptions } from "../store/lineage_log.ts";
+import { LineageNews } from "./lineage_news.ts";
 import { startLineage } from "./lineage_start.ts";
 import type { LineageOrder, LineageReport } from "./lineage_writer.ts";
 
@@ -33,6 +34,7 @@ export class LineagePort implements AsyncDisposable {
   readonly #path: string;
   readonly #rowsMax: number;
   readonly #line: MessagePort;
+  readonly #news: LineageNews;
   readonly #opened = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #flushes = new Map<number, PromiseWithResolvers<LineageFlush>>();
@@ -51,6 +53,7 @@ export class LineagePort implements AsyncDisposable {
     this.#path = path;
     this.#rowsMax = options.rowsMax ?? limits.lineageRowsMax;
     this.#line = line;
+    this.#news = new LineageNews(path);
     line.on("message", (report: LineageReport) => this.#hear(report));
     line.on("close", () => this.#end(undefined));
   }
@@ -180,11 +183,9 @@ export class LineagePort implements AsyncDisposable {
         this.#waitingCount -= report.rowCount;
         return assert(this.#waitingCount >= 0, "Lineage rows settled twice");
       case "failing":
-        return log.error(report.message);
+        return this.#news.failing(report.message);
       case "recovered":
-        return log.warn(
-          `Lineage file "${this.#path}" is written, but ${report.lostCount} rows are missing: ${report.reason}`,
-        );
+        return this.#news.recovered(report.lostCount, report.reason);
       case "flushed": {
         const { flushId, lostCount } = report;
         this.#flushes.get(flushId)?.resolve({ lostCount });
@@ -201,6 +202,7 @@ export class LineagePort implements AsyncDisposable {
   #end(cause: unknown): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.#news.close();
     const error = this.#endedError(cause);
     if (!this.#isClosing) log.error(error.message);
     this.#opened.reject(error);

@@ -9,6 +9,9 @@
  */
 import { setImmediate } from "node:timers";
 import { type MessagePort, workerData } from "node:worker_threads";
+import { afterMs, wallMs } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
 import { LineageLog, type LineageLogOptions } from "../store/lineage_log.ts";
 import {
   type LineageOrder,
@@ -38,22 +41,43 @@ function run({ path, line, ...options }: LineageThreadData): void {
   };
   guarded("refused", () => {
     const sink = new LineageLog(path, options);
+    const drain = (callback: () => void) => () => guarded("broken", callback);
     const writer = new LineageWriter({
       sink,
       path,
       report,
-      later: (callback) => void setImmediate(() => guarded("broken", callback)),
+      later: (callback) => void setImmediate(drain(callback)),
+      afterPause: (callback) =>
+        void afterMs(limits.lineageRetryMs, drain(callback)),
     });
+    let isClosed = false;
     const take = (order: LineageOrder) => {
       guarded("broken", () => writer.take(order));
+      if (order.kind !== "close" && order.kind !== "abandon") return;
+      isClosed = true;
       // With the line the last that keeps this thread goes.
-      if (order.kind === "close" || order.kind === "abandon") line.close();
+      line.close();
     };
     line.on("message", take);
     // Whoever had the other end is gone without a word.
     line.on("close", () => take({ kind: "close" }));
     report({ kind: "opened" });
+    tidy(() => isClosed ? "closed" : writer.isIdle && sink.prune(wallMs()));
   });
+}
+
+/** Removes what is too old or too much, step by step, whenever the writer has nothing to do. */
+function tidy(step: () => boolean | "closed"): void {
+  let hasMore: boolean | "closed" = false;
+  try {
+    hasMore = step();
+  } catch (error) {
+    // Locked or full: the writer says so, and this has time.
+    log.debug(`lineage was not pruned: ${error}`);
+  }
+  if (hasMore === "closed") return;
+  const pauseMs = hasMore ? limits.lineagePrunePauseMs : limits.lineagePruneMs;
+  afterMs(pauseMs, () => tidy(step));
 }
 
 run(workerData as LineageThreadData);

@@ -109,9 +109,9 @@ export class ActorCalls {
     callee.isCalled = true;
     const { record, refs, ready } = this.#owner.prepare(template, args, sink);
     currentContext()?.children.add(record);
-    const queue = callee.waiting.get(record.callerNo);
-    if (queue === undefined) callee.waiting.set(record.callerNo, [record]);
-    else queue.push(record);
+    const queue = callee.waiting.get(record.callerNo) ?? [];
+    callee.waiting.set(record.callerNo, queue);
+    queue.push(record);
     this.#byOrdinal.set(record.ordinal, { callee, record, handle });
     this.#owner.whenPrepared(record, ready, () => {
       record.phase = "queued";
@@ -184,9 +184,9 @@ export class ActorCalls {
   }
 
   #calleeOf(info: ActorInfo): Callee {
-    let callee = this.#callees.get(info.actorId);
-    if (callee !== undefined) return callee;
-    callee = this.#newCallee(info);
+    const known = this.#callees.get(info.actorId);
+    if (known !== undefined) return known;
+    const callee = this.#newCallee(info);
     this.#watch(callee);
     return callee;
   }
@@ -225,9 +225,7 @@ export class ActorCalls {
       actorId: callee.info.actorId,
       phase: "dead",
       incarnation: 0,
-      reason: error instanceof Error
-        ? error.message
-        : "it could not be created",
+      reason: error instanceof Error ? error.message : String(error),
     });
   }
 
@@ -259,8 +257,7 @@ export class ActorCalls {
     const queue = callee.waiting.get(callerNo);
     if (queue === undefined) return;
     if (callee.state?.phase === "dead") {
-      this.#bury(callee, callee.state);
-      return;
+      return void this.#bury(callee, callee.state);
     }
     let sentCount = 0;
     for (const record of queue) {
@@ -277,6 +274,8 @@ export class ActorCalls {
   #send(callee: Callee, peer: Peer, record: TaskRecord): void {
     const { settings } = record.template;
     record.phase = "pushed";
+    record.workerPid = peer.remote?.pid;
+    this.#owner.outcomes.pushed(record);
     callee.sent.set(record.ordinal, record);
     const out = peer.begin(FrameKind.call);
     writeTask(out, {
@@ -314,6 +313,7 @@ export class ActorCalls {
         this.#byOrdinal.delete(record.ordinal);
         this.#owner.settle();
       } else if (mayRetry({ attempt, maxRetries })) {
+        this.#owner.lineage.attempted(record, "crashed", {});
         record.attempt++;
         record.phase = "queued";
         callee.prepared.add(record);
@@ -343,11 +343,11 @@ export class ActorCalls {
     },
   ): Promise<void> {
     this.#byOrdinal.delete(record.ordinal);
-    const asked = this.#owner.node.request("actor.fate", ask);
-    const state = await asked.catch(() => undefined);
+    const state = await this.#owner.node.request("actor.fate", ask)
+      .catch(() => undefined);
     if (state?.phase === "dead") {
-      this.#owner.outcomes.fail(record, await this.#deathError(callee, state));
-      return;
+      const error = await this.#deathError(callee, state);
+      return this.#owner.outcomes.fail(record, error);
     }
     const { name } = record.template.settings;
     this.#owner.outcomes.fail(
@@ -372,8 +372,7 @@ export class ActorCalls {
   }
 
   #deathError(callee: Callee, state: ActorState): Promise<Error> {
-    const { className } = callee.info;
-    const { deathCause } = callee;
+    const { info: { className }, deathCause } = callee;
     return deathError({ className, state, deathCause }, this.#owner.values);
   }
 

@@ -17,6 +17,7 @@ import {
   type RequestHandlers,
 } from "../wire/peer.ts";
 import { HeldFailure, openFailure, storeFailure } from "./failures.ts";
+import type { StoredObject } from "./lineage_objects.ts";
 import {
   entryOfRef,
   type ObjectEntry,
@@ -32,6 +33,10 @@ export interface ObjectsPort {
   settle(): void;
   nextOrdinal(): number;
   release(from: Peer, pinToken: number): void;
+  readonly lineage: {
+    stored(origin: "put", object: StoredObject): void;
+    freed(entry: ObjectEntry): void;
+  };
 }
 
 /** Keeps the objects of one process. */
@@ -59,6 +64,11 @@ export class Objects {
     const { held, ready } = this.#values.store(value, { label: "value" });
     const ref = this.#references.create(this.#port.nextOrdinal(), 0);
     const entry = entryOfRef(ref);
+    this.#port.lineage.stored("put", {
+      ordinal: entry.ordinal,
+      index: 0,
+      held,
+    });
     if (ready === undefined) {
       entry.resolve(held);
       return ref;
@@ -127,6 +137,7 @@ export class Objects {
   }
 
   #free(entry: ObjectEntry): void {
+    this.#port.lineage.freed(entry);
     if (entry.value !== undefined) this.#values.discard(entry.value);
     entry.free(freedError(entry));
     // A holder has the value, or a mapping of it, and would go on reading.
@@ -209,6 +220,7 @@ export class Objects {
   letGo(entry: ObjectEntry): void {
     entry.onUnreferenced?.();
     if (entry.status !== Status.ready) return;
+    this.#port.lineage.freed(entry);
     this.#values.discard(entry.value!);
     entry.free(freedError(entry));
   }

@@ -48,6 +48,10 @@ export class Outcomes implements SubmitterEvents {
     return this.#owner.values.code.knownRef(record.template.fn!)!;
   }
 
+  pushed(record: TaskRecord): void {
+    if (record.toldState !== undefined) this.#owner.lineage.pushed(record);
+  }
+
   /** A worker answered a task or call. */
   replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void {
     clearTimeout(record.timer);
@@ -105,7 +109,7 @@ export class Outcomes implements SubmitterEvents {
         error: new WorkerCrashedError(`worker ${ending.pid} ended`),
       });
       record.attempt++;
-    }
+    } else this.#owner.lineage.requeued(record);
     this.#owner.submitter.requeue(record);
   }
 
@@ -203,8 +207,14 @@ export class Outcomes implements SubmitterEvents {
     const { sink } = record;
     if (sink === undefined || item.attempt !== record.attempt) return;
     // After a retry, what was delivered before is not delivered again.
-    if (item.index < sink.arrivedCount) sink.repeated();
-    else sink.item(item.index, arrived);
+    if (item.index < sink.arrivedCount) return sink.repeated();
+    const { ordinal } = record;
+    this.#owner.lineage.stored("task", {
+      ...item,
+      ordinal,
+      held: arrived.held,
+    });
+    sink.item(item.index, arrived);
   }
 
   /** The consumer of a generator has taken so many items. */
@@ -227,7 +237,7 @@ export class Outcomes implements SubmitterEvents {
       this.#failed(record, received[0]!, reply);
       return;
     }
-    this.#settle(record, "finished", { reply });
+    this.#settle(record, "finished", { reply, received });
     record.returns.forEach((entry, index) => entry.resolve(received[index]!));
     record.sink?.ended(undefined);
     this.#owner.settle();

@@ -14,7 +14,7 @@ import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
-import type { JobInfo, ObjectKey, Requests } from "../wire/messages.ts";
+import type { JobInfo, Requests } from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
   Outcome,
@@ -96,6 +96,7 @@ export class Owner implements OwnerPort {
     this.segments = new SegmentClient(this.self, {
       node,
       storeBytes: rooms.job.storeBytes,
+      onFreed: (segmentId) => this.lineage.segmentFreed(segmentId),
     });
     const { references, segments } = this;
     const { mainModule } = rooms.job;
@@ -155,8 +156,7 @@ export class Owner implements OwnerPort {
     sink?: StreamSink,
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
     const { record, refs, ready } = this.prepare(template, args, sink);
-    const context = currentContext();
-    context?.children.add(record);
+    currentContext()?.children.add(record);
     this.outcomes.watchScheduling(record);
     this.whenPrepared(record, ready, () => this.submitter.submit(record));
     return { refs, record };
@@ -202,6 +202,7 @@ export class Owner implements OwnerPort {
       submittedAtMs: monotonicMs(),
     });
     for (const entry of record.returns) entry.producer = record;
+    this.lineage.submitted(record);
     this.#open.add(record);
     this.owe();
     return { record, refs, ready };
@@ -261,8 +262,9 @@ export class Owner implements OwnerPort {
       }
       return;
     }
+    const { ordinal, index } = entry;
     this.#network.peer(entry.ownerId).then((peer) =>
-      peer.notify("object.cancel", { ...keyOf(entry), ...how })
+      peer.notify("object.cancel", { ordinal, index, ...how })
     ).catch(() => {}); // Its owner is gone, and the task with it.
   }
 
@@ -274,13 +276,9 @@ export class Owner implements OwnerPort {
     if (record.phase === "done") return;
     const { name } = record.template.settings;
     const taskId = taskIdOf(this.self, record.ordinal);
-    this.outcomes.stop(
-      record,
-      new TaskCancelledError(`Cannot finish task "${name}": it was cancelled`, {
-        taskId,
-      }),
-      how,
-    );
+    const reason = `Cannot finish task "${name}": it was cancelled`;
+    const error = new TaskCancelledError(reason, { taskId });
+    this.outcomes.stop(record, error, how);
   }
 
   /** Whether others would miss this process: tasks and calls are under way, or its objects held. */
@@ -397,8 +395,4 @@ export class Owner implements OwnerPort {
       this.submitter.onReply(reply, peer);
     }
   }
-}
-
-function keyOf({ ordinal, index }: ObjectEntry): ObjectKey {
-  return { ordinal, index };
 }

@@ -49,6 +49,7 @@ export class SegmentClient {
   readonly #self: ProcessId;
   readonly #node: Peer;
   readonly #storeBytes: number;
+  readonly #onFreed: (segmentId: SegmentId) => void;
   readonly #written = new Map<SegmentId, Segment>();
   readonly #recyclable: Recyclable[] = [];
   readonly #open = new Map<SegmentId, OpenSegment>();
@@ -63,11 +64,16 @@ export class SegmentClient {
 
   constructor(
     self: ProcessId,
-    { node, storeBytes }: { node: Peer; storeBytes: number },
+    { node, storeBytes, onFreed = () => {} }: {
+      node: Peer;
+      storeBytes: number;
+      onFreed?: (segmentId: SegmentId) => void;
+    },
   ) {
     this.#self = self;
     this.#node = node;
     this.#storeBytes = storeBytes;
+    this.#onFreed = onFreed;
   }
 
   /**
@@ -135,6 +141,7 @@ export class SegmentClient {
 
   /** This process, which owns the object, needs the segment no more. */
   free(segmentId: SegmentId): void {
+    this.#onFreed(segmentId);
     this.#node.notify("segment.free", { segmentId });
   }
 

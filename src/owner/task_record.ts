@@ -79,8 +79,10 @@ export class TaskRecord implements Queueable {
   /** The task was settled before its worker answered: cancelled, or over time. */
   isAbandoned = false;
   timer: Timer | undefined;
-  /** The worker of the last attempt that ended. */
+  /** The worker that has, or had, the present attempt. */
   workerPid: number | undefined;
+  /** What the lineage file knows of the present attempt, kept by its feed. */
+  toldState: "waiting" | "running" | undefined;
 
   constructor(init: {
     ordinal: number;
