@@ -11,6 +11,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { ProcessId } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
+import { ActorRows } from "./head/actor_rows.ts";
 import { Head } from "./head/head.ts";
 import { ActorHosts } from "./node/actor_hosts.ts";
 import type { Children } from "./node/children.ts";
@@ -64,12 +65,17 @@ export async function runLocalNode(
       resourcesGiven: () => node.resourcesGiven(),
     },
   );
+  const actorRows = new ActorRows({
+    jobId: job.jobId,
+    nodeId: job.nodeId,
+    send: (batch) => lineage.then((port) => port.send(batch), () => {}),
+  });
   const head = new Head({
     start: (spec, incarnation) => hosts.start(spec, incarnation),
     stop: (actorId, how) => hosts.stop(actorId, how),
     refusal: (spec) => hosts.refusal(spec),
     pidOf: (processId) => hosts.pidOf(processId),
-  });
+  }, actorRows);
   const node: Node = new Node({
     ...options,
     lineage,
@@ -115,6 +121,7 @@ export async function runLocalNode(
   const swept = sweepFolders(folder);
 
   await events.endAsked;
+  actorRows.close();
   node.close();
   hosts.close();
   await endChildren(children, network);
