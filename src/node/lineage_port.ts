@@ -184,6 +184,8 @@ export class LineagePort implements AsyncDisposable {
         return assert(this.#waitingCount >= 0, "Lineage rows settled twice");
       case "failing":
         return this.#news.failing(report.message);
+      case "gaveUp":
+        return log.error(report.message);
       case "recovered":
         return this.#news.recovered(report.lostCount, report.reason);
       case "flushed": {

@@ -37,6 +37,7 @@ export type LineageReport =
   | { kind: "refused"; reason: string }
   | { kind: "settled"; rowCount: number }
   | { kind: "failing"; message: string }
+  | { kind: "gaveUp"; message: string }
   | { kind: "recovered"; lostCount: number; reason: string }
   | { kind: "flushed"; flushId: number; lostCount: number }
   | { kind: "broken"; reason: string };
@@ -110,7 +111,7 @@ export class LineageWriter {
         return this.#schedule();
       case "close":
         this.#drain();
-        if (this.#waiting.rowCount > 0) this.#giveUp();
+        this.#giveUp();
         return this.#close();
       case "abandon":
         return this.#close();
@@ -179,17 +180,19 @@ export class LineageWriter {
     return true;
   }
 
-  /** The file is locked to the last. */
+  /** What is not in the file now never will be, and the file can't say it. */
   #giveUp(): void {
     const { path, report } = this.#options;
-    const { rowCount } = this.#waiting;
-    this.#lose(rowCount, "the file was locked");
+    if (this.#failure === "locked") {
+      this.#lose(this.#waiting.rowCount, "another program locks it");
+      this.#settle();
+    }
+    if (this.#lostCount === 0) return;
     report({
-      kind: "failing",
-      message: `Cannot write lineage file "${path}": another program still ` +
-        `locks it. ${rowCount} rows of this program are missing there`,
+      kind: "gaveUp",
+      message: `Cannot finish lineage file "${path}": ${this.#lossReason}. ` +
+        `${this.#lostCount} rows of this program are missing there`,
     });
-    this.#settle();
   }
 
   /** Nothing waits any more: whoever counts on that is told. */

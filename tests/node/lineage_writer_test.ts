@@ -151,7 +151,19 @@ Deno.test("LineageWriter gives rows up that a lock keeps out to the last, and sa
   bench.turn();
   bench.take();
   bench.writer.take({ kind: "close" });
-  const [failing, ...rest] = bench.take();
-  assertStringIncludes(JSON.stringify(failing), "5 rows of this program");
-  assertEquals(rest, [{ kind: "settled", rowCount: 5 }]);
+  const [settled, gaveUp, ...rest] = bench.take();
+  assertEquals([settled, rest], [{ kind: "settled", rowCount: 5 }, []]);
+  assertStringIncludes(JSON.stringify(gaveUp), "5 rows of this program");
+});
+
+Deno.test("LineageWriter says at the end what a full disk cost, as the file can't", () => {
+  const bench = new Bench();
+  bench.failure = "database or disk is full";
+  bench.send(5);
+  bench.turn();
+  bench.take();
+  bench.writer.take({ kind: "close" });
+  const reports = bench.take();
+  assertEquals(reports.map(({ kind }) => kind), ["gaveUp"]);
+  assertStringIncludes(JSON.stringify(reports), "5 rows of this program");
 });
