@@ -76,6 +76,10 @@ export const limits = {
   lineageRunMsMin: 1,
   /** Oldest a batch of lineage rows may get before it is written. */
   lineageBatchMs: 10,
+  /** The same for the session's own file, which tells nobody after a kill: short tasks add up longer. */
+  lineageOwnBatchMs: 100,
+  /** A task that is open for longer has a row in a named lineage file that says so. */
+  lineageOpenMs: 100,
   /** Rows of one batch for tasks that are open still: more follow with the next. */
   lineageOpenRowsMax: 2000,
   /** Longest time between two looks at tasks that were sent and have not started. */

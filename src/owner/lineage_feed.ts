@@ -4,8 +4,8 @@
  * In the session's own file a task that is born and finished within one batch
  * in under a millisecond has no row of its own but counts into its function's:
  * its row would cost more than it did. Failures and retries always have theirs.
- * In a named file a task that is open after a batch has a row that says so, for
- * the case that its owner is killed.
+ * In a named file a task that is open after a moment has a row that says so,
+ * for the case that its owner is killed.
  *
  * @module
  */
@@ -34,6 +34,7 @@ export class LineageFeed {
   readonly #owner: OwnerPort;
   readonly #node: Peer;
   readonly #isNamed: boolean;
+  readonly #batchMs: number;
   readonly #batcher = new LineageBatcher();
   readonly #objects: LineageObjects;
   /** Tasks too short for rows of their own, since the last batch. */
@@ -43,6 +44,7 @@ export class LineageFeed {
   /** Attempts in the file as waiting that were sent since. */
   #sent: TaskRecord[] = [];
   #lookTimer: Timer | undefined;
+  #lookAtMs = 0;
   #lookMs: number = limits.lineageBatchMs;
   #timer: Timer | undefined;
   #batchStartMs = 0;
@@ -53,6 +55,9 @@ export class LineageFeed {
     this.#node = node;
     const { isLineageNamed, jobId } = owner.job;
     this.#isNamed = isLineageNamed;
+    this.#batchMs = isLineageNamed
+      ? limits.lineageBatchMs
+      : limits.lineageOwnBatchMs;
     this.#objects = new LineageObjects(
       { ownerId: owner.self, jobId, isLineageNamed },
       (row) => this.#add(row),
@@ -75,14 +80,13 @@ export class LineageFeed {
   submitted(record: TaskRecord): void {
     if (!this.#isNamed) return;
     this.#fresh.push(record);
-    this.#schedule();
+    if (this.#lookTimer === undefined) this.#lookWithin(limits.lineageOpenMs);
   }
 
   /** A task whose row says that it waits was sent to a worker. */
   pushed(record: TaskRecord): void {
     this.#sent.push(record);
-    this.#lookMs = limits.lineageBatchMs;
-    this.#schedule();
+    this.#lookWithin(limits.lineageBatchMs);
   }
 
   /** An attempt that had not begun lost its worker, and waits again. */
@@ -113,10 +117,12 @@ export class LineageFeed {
       record.submittedAtMs >= this.#batchStartMs;
     if (isShort) this.#countIn(record, runMs);
     else this.#addTask(record, this.#endOf(outcome, how));
+    const { received } = how;
+    if (received === undefined) return;
     const { ordinal } = record;
-    how.received?.forEach((held, index) =>
-      this.#objects.stored("task", { ordinal, index, held })
-    );
+    for (let index = 0; index < received.length; index++) {
+      this.stored("task", { ordinal, index, held: received[index]! });
+    }
   }
 
   /** A value became an object of this process. */
@@ -138,7 +144,6 @@ export class LineageFeed {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#addOpen();
     const { jobId } = this.#owner.job;
     for (const [{ settings }, { count, runMs }] of this.#counts) {
       const { name } = settings;
@@ -163,19 +168,25 @@ export class LineageFeed {
     };
   }
 
-  /** Tasks that are open still, for the case that nobody can tell of their end. */
-  #addOpen(): void {
+  /** Which tasks are open still, for the case that nobody can tell of their end. */
+  #look(): void {
+    this.#lookTimer = undefined;
+    const wasOpenSinceMs = monotonicMs() - limits.lineageOpenMs;
     let room: number = limits.lineageOpenRowsMax;
     let at = 0;
     for (; at < this.#fresh.length && room > 0; at++) {
       const record = this.#fresh[at]!;
       if (record.phase === "done") continue;
+      if (record.submittedAtMs > wasOpenSinceMs) break;
       this.#addOpenTask(record);
       room--;
     }
     this.#fresh = this.#fresh.slice(at);
-    if (this.#fresh.length > 0) this.#schedule();
-    if (this.#sent.length > 0) this.#lookAtSent();
+    this.#lookAtSent();
+    const [next] = this.#fresh;
+    if (next === undefined) return;
+    const untilOpenMs = next.submittedAtMs - wasOpenSinceMs;
+    this.#lookWithin(Math.max(limits.lineageBatchMs, untilOpenMs));
   }
 
   /** Whether what was sent has started; while it has not, it is looked at again. */
@@ -193,8 +204,15 @@ export class LineageFeed {
     this.#lookMs = this.#sent.length < sent.length
       ? limits.lineageBatchMs
       : Math.min(this.#lookMs * 2, limits.lineageLookMsMax);
+    this.#lookWithin(this.#lookMs);
+  }
+
+  #lookWithin(delayMs: number): void {
+    const atMs = monotonicMs() + delayMs;
+    if (this.#lookTimer !== undefined && this.#lookAtMs <= atMs) return;
     clearTimeout(this.#lookTimer);
-    this.#lookTimer = afterMs(this.#lookMs, () => this.flush());
+    this.#lookAtMs = atMs;
+    this.#lookTimer = afterMs(delayMs, () => this.#look());
   }
 
   #addOpenTask(record: TaskRecord): void {
@@ -258,8 +276,8 @@ export class LineageFeed {
 
   #schedule(): void {
     if (this.#timer !== undefined) return;
-    this.#batchStartMs = monotonicMs() - limits.lineageBatchMs;
-    this.#timer = afterMs(limits.lineageBatchMs, () => this.flush());
+    this.#batchStartMs = monotonicMs() - this.#batchMs;
+    this.#timer = afterMs(this.#batchMs, () => this.flush());
   }
 }
 
