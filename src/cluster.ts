@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
+import { deadline } from "@std/async";
 import { afterMs, type Timer } from "./base/clock.ts";
 import { MantaError, NodeDiedError } from "./base/errors.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type NodeId,
   randomHex,
 } from "./base/ids.ts";
+import { limits } from "./base/limits.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { endAllWaits } from "./client/long_waits.ts";
 import { setStarter } from "./client/session.ts";
@@ -22,6 +24,7 @@ import {
   storeBytes,
 } from "./client/init_options.ts";
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
+import { startLineage } from "./node/lineage_start.ts";
 import { commandLine } from "./node/command_line.ts";
 import { assertPermitted } from "./node/permissions.ts";
 import { Reaper } from "./node/reaper.ts";
@@ -38,7 +41,10 @@ import type { NodeRow } from "./wire/messages.ts";
 /** A local runtime of this program. */
 interface Local {
   readonly session: Session;
+  /** The node's thread. */
   readonly thread: Worker;
+  /** Resolves when the lineage file is written and its thread gone: soon after the node's. */
+  readonly lineageLeft: Promise<void>;
   readonly folder: string;
   readonly reaper: Reaper;
   readonly ready: Promise<void>;
@@ -72,6 +78,8 @@ export function startLocal(options: InitOptions = {}): Local {
   };
   const nodeProcessId = newProcessId();
   const resources: ResourceAmounts = localResources(options);
+  const lineagePath = options.lineage ?? `${folder}/lineage.db`;
+  const line = new MessageChannel();
   const data: NodeThreadData = {
     folder,
     nodeProcessId,
@@ -80,14 +88,22 @@ export function startLocal(options: InitOptions = {}): Local {
     labels: options.labels ?? {},
     capacityBytes: job.storeBytes,
     workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
-    lineagePath: options.lineage ?? `${folder}/lineage.db`,
+    lineagePath,
+    lineageLine: line.port1,
     logToDriver: options.logToDriver ?? true,
     ...commandLine(),
   };
   const thread = new Worker(new URL("./node_entry.ts", import.meta.url), {
     workerData: data,
+    transferList: [line.port1],
   });
   thread.unref();
+  const isTemporary = !job.isLineageNamed;
+  const lineageThread = startLineage(lineagePath, line.port2, { isTemporary });
+  const lineageLeft = new Promise<void>((resolve) =>
+    lineageThread.once("exit", () => resolve())
+  );
+  lineageThread.on("error", () => {}); // The node hears of it by the line's end.
   const { ready, failed, ended } = follow(thread);
   // The program lives exactly as long as it is owed something.
   const hold = afterMs(2 ** 31 - 1, () => {});
@@ -102,7 +118,16 @@ export function startLocal(options: InitOptions = {}): Local {
       else Deno.unrefTimer(hold);
     },
   });
-  local = { session, thread, folder, reaper, ready, ended, hold };
+  local = {
+    session,
+    thread,
+    lineageLeft,
+    folder,
+    reaper,
+    ready,
+    ended,
+    hold,
+  };
   setCurrentSession(session);
   session.owner.lineage.jobStarted();
   failed.then((error) => session.owner.abort(error));
@@ -153,7 +178,7 @@ setStarter(() => (local ?? startLocal()).session);
 
 async function end(runtime: Local): Promise<void> {
   globalThis.removeEventListener("beforeunload", endBeforeUnload);
-  const { session, thread, folder, reaper } = runtime;
+  const { session, thread, lineageLeft, folder, reaper } = runtime;
   session.owner.lineage.jobEnded();
   await session.owner.close();
   const isUp = await runtime.ready.then(() => true, () => false);
@@ -165,6 +190,8 @@ async function end(runtime: Local): Promise<void> {
   await session.close();
   if (currentSession() === session) setCurrentSession(undefined);
   await thread.terminate();
+  // A terminated thread may go on for a moment, and write where a folder is removed.
+  await deadline(lineageLeft, limits.lineageLeaveMs).catch(() => {});
   clearTimeout(runtime.hold);
   endAllWaits();
   await (isOrderly ? reaper.end() : reaper.reap());

@@ -7,9 +7,11 @@
  *
  * @module
  */
+import type { MessagePort } from "node:worker_threads";
 import type { ProcessId } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
+import { ActorRows } from "./head/actor_rows.ts";
 import { Head } from "./head/head.ts";
 import { ActorHosts } from "./node/actor_hosts.ts";
 import type { Children } from "./node/children.ts";
@@ -31,6 +33,8 @@ export interface LocalNodeOptions {
   capacityBytes: number;
   workerCount: number;
   lineagePath: string;
+  /** To the thread that writes that file. */
+  lineageLine: MessagePort;
   children: Children;
   printer: LogPrinter;
 }
@@ -51,8 +55,8 @@ export async function runLocalNode(
   events: LocalNodeEvents,
 ): Promise<void> {
   const { folder, job, nodeProcessId, children } = options;
-  // The file opens while workers start: a bad one ends the session.
-  const lineage = LineagePort.open(options.lineagePath);
+  const { lineageLine, lineagePath } = options;
+  const lineage = LineagePort.over(lineageLine, lineagePath);
 
   const hosts: ActorHosts = new ActorHosts(
     { children, pool: () => node.pool },
@@ -61,12 +65,17 @@ export async function runLocalNode(
       resourcesGiven: () => node.resourcesGiven(),
     },
   );
+  const actorRows = new ActorRows({
+    jobId: job.jobId,
+    nodeId: job.nodeId,
+    send: (batch) => lineage.then((port) => port.send(batch), () => {}),
+  });
   const head = new Head({
     start: (spec, incarnation) => hosts.start(spec, incarnation),
     stop: (actorId, how) => hosts.stop(actorId, how),
     refusal: (spec) => hosts.refusal(spec),
     pidOf: (processId) => hosts.pidOf(processId),
-  });
+  }, actorRows);
   const node: Node = new Node({
     ...options,
     lineage,
@@ -104,20 +113,24 @@ export async function runLocalNode(
   );
   network.listen();
   node.start();
-  events.ready();
   lineage.catch(events.failed);
+  // The file opens while workers start. One that the program named must be
+  // known to be good before `init` is through.
+  if (job.isLineageNamed) lineage.then(events.ready, () => {});
+  else events.ready();
   const swept = sweepFolders(folder);
 
   await events.endAsked;
+  actorRows.close();
   node.close();
   hosts.close();
   await endChildren(children, network);
   await network.close();
   await swept;
-  // A file that goes with the session is not worth waiting for.
-  if (job.isLineageNamed) {
-    await lineage.then((port) => port.close(), () => {}); // It was reported.
-  }
+  await lineage.then(
+    (port) => job.isLineageNamed ? port.close() : port.abandon(),
+    () => {}, // It was reported.
+  );
 }
 
 /** Asks all to leave, and ends those that don't. */

@@ -28,11 +28,11 @@ export type NodeThreadReport =
   | { kind: "ended" };
 
 async function run(data: NodeThreadData): Promise<void> {
-  // Heard from the start: the program may end before its node is up.
+  // Heard from the start: the program may end before its node is up. And to
+  // the last: a thread that leaves by itself is gone before its last word came.
   const endAsked = new Promise<void>((resolve) =>
-    parentPort!.once("message", () => resolve())
+    parentPort!.on("message", () => resolve())
   );
-  if (data.job.isLineageNamed) await checkLineage(data.lineagePath);
   const printer = new LogPrinter(data.logToDriver);
   const children = startChildren(data, printer);
   const { runLocalNode } = await import("./local_node.ts");
@@ -63,12 +63,6 @@ function startChildren(
   const children = new Children({ session, flags, entries }, printer);
   children.prestart(workerCount);
   return children;
-}
-
-/** Opens the file once: a bad one is to be told before anything is started. */
-async function checkLineage(path: string): Promise<void> {
-  const { LineageLog } = await import("./store/lineage_log.ts");
-  new LineageLog(path).close();
 }
 
 function granted(

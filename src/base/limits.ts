@@ -82,4 +82,30 @@ export const limits = {
   lineageRunMsMin: 1,
   /** Oldest a batch of lineage rows may get before it is written. */
   lineageBatchMs: 10,
+  /** The same for the session's own file, which tells nobody after a kill: short tasks add up longer. */
+  lineageOwnBatchMs: 100,
+  /** A task that is open for longer has a row in a named lineage file that says so. */
+  lineageOpenMs: 100,
+  /** Rows of one batch for tasks that are open still: more follow with the next. */
+  lineageOpenRowsMax: 2000,
+  /** Longest time between two looks at tasks that were sent and have not started. */
+  lineageLookMsMax: 500,
+  /** How long rows wait before a locked lineage file is tried again. */
+  lineageRetryMs: 200,
+  /** How long a lineage file must be written well before its failure counts as over. */
+  lineageRecoveredMs: 1000,
+  /** Jobs whose end is longer ago go from a named lineage file. */
+  lineageAgeMsMax: 30 * 24 * 3_600_000,
+  /** Jobs go from a named lineage file, the oldest first, while more of it than this is in use. */
+  lineageFileBytesMax: 1 << 30,
+  /** How often a named lineage file is looked through for what may go. */
+  lineagePruneMs: 60_000,
+  /** Time between two steps of removing, for rows to be written. */
+  lineagePrunePauseMs: 5,
+  /** Rows that one step removes. */
+  lineagePruneRows: 2000,
+  /** How long a call to SQLite may wait for another program that locks the file. */
+  databaseBusyMs: 2000,
+  /** How long the lineage thread of a node that failed may take to write what it has. */
+  lineageLeaveMs: 2000,
 } as const;

@@ -66,6 +66,8 @@ export interface JobRow {
   /** The main module, as a URL or path. */
   script: string;
   driverPid: number;
+  /** Names that process for good, so that its end can be told later. */
+  driverMark?: string;
   startedAtMs: number;
   finishedAtMs?: number;
   outcome?: "finished" | "failed" | "crashed";
@@ -81,6 +83,13 @@ export interface ObjectRow {
   sizeBytes: number;
   createdAtMs: number;
   freedAtMs?: number;
+}
+
+/** An object of an earlier row is gone. */
+export interface FreedRow {
+  kind: "freed";
+  objectId: ObjectId;
+  atMs: number;
 }
 
 /** A task that takes an object as an argument. */
@@ -113,12 +122,20 @@ export interface ActorRow {
   reason?: string;
 }
 
+/** Rows that are missing, and why. */
+export interface LineageGap {
+  atMs: number;
+  rowCount: number;
+  reason: string;
+}
+
 /** One fact for the lineage file. */
 export type LineageRow =
   | TaskRow
   | CountRow
   | JobRow
   | ObjectRow
+  | FreedRow
   | DependencyRow
   | ActorRow;
 
@@ -129,10 +146,10 @@ export type LineageRow =
 export interface LineageBatch {
   /** Rows inside, of every kind; counted short tasks are one row a function. */
   rowCount: number;
-  /** Attempts by columns: six float64 each. */
+  /** Attempts, then objects, by columns: so many float64 each. */
   numbers: Uint8Array;
-  /** Attempts by columns: two texts each, separated by NUL. */
+  /** The same by their texts, separated by NUL. */
   texts: string;
-  /** All other rows, and what many attempts share, as JSON. */
+  /** All other rows, and what many of these share, as JSON. */
   rest: string;
 }

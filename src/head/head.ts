@@ -10,7 +10,11 @@ import { unreachable } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { StoredValue } from "../base/stored.ts";
-import { type ActorCommand, ActorTable } from "../state/actors.ts";
+import {
+  type ActorCommand,
+  ActorTable,
+  type ActorView,
+} from "../state/actors.ts";
 import type { ActorHandleFields, ActorState } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 
@@ -29,6 +33,11 @@ export interface ActorPlaces {
   pidOf(processId: ProcessId): number | undefined;
 }
 
+/** What hears of every change of an actor. */
+export interface ActorListener {
+  told(view: ActorView, pid: number | undefined): void;
+}
+
 interface Watcher {
   readonly peer: Peer;
   /** The id it asked by. */
@@ -39,6 +48,7 @@ interface Watcher {
 export class Head {
   readonly #table = new ActorTable();
   readonly #places: ActorPlaces;
+  readonly #listener: ActorListener;
   readonly #watchers = new Map<ActorId, Watcher[]>();
   /** Who waits for the end of an actor's present incarnation. */
   readonly #fates = new Map<ActorId, PromiseWithResolvers<void>>();
@@ -47,8 +57,9 @@ export class Head {
   /** What constructors threw. */
   readonly #errors = new Map<ActorId, StoredValue>();
 
-  constructor(places: ActorPlaces) {
+  constructor(places: ActorPlaces, listener: ActorListener) {
     this.#places = places;
+    this.#listener = listener;
   }
 
   /** What it answers. */
@@ -200,8 +211,9 @@ export class Head {
     for (const command of commands) {
       switch (command.kind) {
         case "start": {
-          const { spec } = this.#table.view(command.actorId)!;
-          this.#places.start(spec, command.incarnation);
+          const view = this.#table.view(command.actorId)!;
+          this.#listener.told(view, undefined);
+          this.#places.start(view.spec, command.incarnation);
           break;
         }
         case "stop":
@@ -218,6 +230,8 @@ export class Head {
 
   #announce(actorId: ActorId): void {
     const state = this.#state(actorId);
+    const view = this.#table.view(actorId);
+    if (view !== undefined) this.#listener.told(view, state.pid);
     for (const { peer, as } of this.#watchers.get(actorId) ?? []) {
       peer.notify("actor.state", { ...state, actorId: as });
     }

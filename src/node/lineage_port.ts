@@ -1,26 +1,27 @@
 /**
- * A node's end of the lineage thread: starts it, hands rows over without ever
- * waiting, and knows when they are in the file.
+ * A node's end of the lineage thread: hands rows over without ever waiting,
+ * and knows when they are in the file.
  *
  * The queue is bounded: rows that come while too many wait are counted, said
- * once, and noted in the file as missing. Writing is in `lineage_writer.ts`.
+ * once, and noted in the file as missing. Writing is in `lineage_writer.ts`;
+ * who starts the thread is in `lineage_start.ts`.
  *
  * @module
  */
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { assert, MantaError, unreachable } from "../base/errors.ts";
 import type { LineageBatch } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
-import type { LineageThreadData } from "./lineage_thread.ts";
+import type { LineageLogOptions } from "../store/lineage_log.ts";
+import { LineageNews } from "./lineage_news.ts";
+import { startLineage } from "./lineage_start.ts";
 import type { LineageOrder, LineageReport } from "./lineage_writer.ts";
 
-/** Options of {@linkcode LineagePort.open}. */
+/** How a {@linkcode LineagePort} works. */
 export interface LineagePortOptions {
   /** Rows that may wait for the file. */
   rowsMax?: number;
-  /** The file grows no larger. */
-  fileBytesMax?: number;
 }
 
 /** How many rows found no place in the file so far. */
@@ -32,7 +33,8 @@ export interface LineageFlush {
 export class LineagePort implements AsyncDisposable {
   readonly #path: string;
   readonly #rowsMax: number;
-  readonly #thread: Worker;
+  readonly #line: MessagePort;
+  readonly #news: LineageNews;
   readonly #opened = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #flushes = new Map<number, PromiseWithResolvers<LineageFlush>>();
@@ -43,29 +45,43 @@ export class LineagePort implements AsyncDisposable {
   #isClosing = false;
   #hasEnded = false;
 
-  private constructor(path: string, options: LineagePortOptions) {
-    const { rowsMax = limits.lineageRowsMax, ...rest } = options;
+  private constructor(
+    line: MessagePort,
+    path: string,
+    options: LineagePortOptions,
+  ) {
     this.#path = path;
-    this.#rowsMax = rowsMax;
-    const workerData: LineageThreadData = { path, ...rest };
-    this.#thread = new Worker(new URL("./lineage_thread.ts", import.meta.url), {
-      workerData,
-    });
-    this.#thread.on("message", (report: LineageReport) => this.#hear(report));
-    this.#thread.on("error", (error: unknown) => this.#end(error));
-    this.#thread.on("exit", () => this.#end(undefined));
+    this.#rowsMax = options.rowsMax ?? limits.lineageRowsMax;
+    this.#line = line;
+    this.#news = new LineageNews(path);
+    line.on("message", (report: LineageReport) => this.#hear(report));
+    line.on("close", () => this.#end(undefined));
   }
 
-  /** Starts the thread. Rejects if the file can't be used, with what to do. */
+  /** Starts the thread from this one. Rejects if the file can't be used, with what to do. */
   static async open(
+    path: string,
+    options: LineagePortOptions & LineageLogOptions = {},
+  ): Promise<LineagePort> {
+    const { rowsMax, ...rest } = options;
+    const { port1, port2 } = new MessageChannel();
+    const port = new LineagePort(
+      port1,
+      path,
+      rowsMax === undefined ? {} : { rowsMax },
+    );
+    const thread = startLineage(path, port2, rest);
+    thread.on("error", (error: unknown) => port.#end(error));
+    return await port.#whenOpened();
+  }
+
+  /** Talks to a thread that was started elsewhere. Rejects as {@linkcode open} does. */
+  static over(
+    line: MessagePort,
     path: string,
     options: LineagePortOptions = {},
   ): Promise<LineagePort> {
-    const port = new LineagePort(path, options);
-    await port.#opened.promise;
-    // Nobody waits for it now: a program that is done may end.
-    port.#thread.unref();
-    return port;
+    return new LineagePort(line, path, options).#whenOpened();
   }
 
   /** Rows that are on their way to the file. */
@@ -93,12 +109,12 @@ export class LineagePort implements AsyncDisposable {
     const flushId = this.#nextFlushId++;
     const answer = Promise.withResolvers<LineageFlush>();
     this.#flushes.set(flushId, answer);
-    this.#thread.ref();
+    this.#line.ref();
     this.#order({ kind: "flush", flushId });
     try {
       return await answer.promise;
     } finally {
-      if (this.#flushes.size === 0) this.#thread.unref();
+      if (this.#flushes.size === 0) this.#line.unref();
     }
   }
 
@@ -106,10 +122,14 @@ export class LineagePort implements AsyncDisposable {
   async close(): Promise<void> {
     if (!this.#isClosing && !this.#hasEnded) {
       this.#reportDropped();
-      this.#isClosing = true;
-      this.#thread.ref();
-      this.#order({ kind: "close" });
+      this.#leave({ kind: "close" });
     }
+    await this.#ended.promise;
+  }
+
+  /** Closes a file that is about to be removed: what waits is not written any more. */
+  async abandon(): Promise<void> {
+    if (!this.#isClosing && !this.#hasEnded) this.#leave({ kind: "abandon" });
     await this.#ended.promise;
   }
 
@@ -118,8 +138,21 @@ export class LineagePort implements AsyncDisposable {
     await this.close();
   }
 
+  async #whenOpened(): Promise<LineagePort> {
+    await this.#opened.promise;
+    // Nobody waits for it now: a program that is done may end.
+    this.#line.unref();
+    return this;
+  }
+
+  #leave(order: LineageOrder): void {
+    this.#isClosing = true;
+    this.#line.ref();
+    this.#order(order);
+  }
+
   #order(order: LineageOrder, transferred: ArrayBuffer[] = []): void {
-    this.#thread.postMessage(order, transferred);
+    this.#line.postMessage(order, transferred);
   }
 
   #drop(rowCount: number): void {
@@ -144,41 +177,36 @@ export class LineagePort implements AsyncDisposable {
       case "opened":
         return this.#opened.resolve();
       case "refused":
-        this.#opened.reject(new MantaError(report.reason));
-        return void this.#leave();
+        this.#isClosing = true;
+        return this.#opened.reject(new MantaError(report.reason));
       case "settled":
         this.#waitingCount -= report.rowCount;
         return assert(this.#waitingCount >= 0, "Lineage rows settled twice");
       case "failing":
+        return this.#news.failing(report.message);
+      case "gaveUp":
         return log.error(report.message);
       case "recovered":
-        return log.warn(
-          `Lineage file "${this.#path}" is written, but ${report.lostCount} rows are missing: ${report.reason}`,
-        );
+        return this.#news.recovered(report.lostCount, report.reason);
       case "flushed": {
         const { flushId, lostCount } = report;
         this.#flushes.get(flushId)?.resolve({ lostCount });
         this.#flushes.delete(flushId);
         return;
       }
-      case "closed":
-        return void this.#leave();
+      case "broken":
+        return this.#end(report.reason);
       default:
         unreachable(report);
     }
   }
 
-  /** The thread can't leave by itself: Deno's `parentPort` has no `close`. */
-  async #leave(): Promise<void> {
-    await this.#thread.terminate();
-    this.#end(undefined);
-  }
-
   #end(cause: unknown): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.#news.close();
     const error = this.#endedError(cause);
-    if (!this.#isClosing && cause !== undefined) log.error(error.message);
+    if (!this.#isClosing) log.error(error.message);
     this.#opened.reject(error);
     for (const flush of this.#flushes.values()) flush.reject(error);
     this.#flushes.clear();
@@ -186,7 +214,9 @@ export class LineagePort implements AsyncDisposable {
   }
 
   #endedError(cause: unknown): MantaError {
-    const why = cause instanceof Error ? `: ${cause.message}` : "";
+    const why = cause === undefined
+      ? ""
+      : `: ${cause instanceof Error ? cause.message : cause}`;
     return new MantaError(
       `Cannot write lineage file "${this.#path}": its thread has ended${why}`,
       { cause },

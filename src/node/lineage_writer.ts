@@ -1,23 +1,27 @@
 /**
- * Takes lineage orders as they come and writes them in batches: all that has
- * come in since the last write is one transaction.
+ * Takes lineage orders as they come and carries them out together: all that
+ * has come in since the last write is one transaction, and who awaits an
+ * answer has it after the commit.
  *
- * Runs on the lineage thread. A write that fails loses its rows, and the file
- * says so itself as soon as it can be written again; tasks never notice.
+ * Runs on the lineage thread. While another program locks the file, orders
+ * wait. A write that fails otherwise loses its rows, and the file says so
+ * itself as soon as it can be written again; tasks never notice.
  *
  * @module
  */
 import { wallMs } from "../base/clock.ts";
 import { unreachable } from "../base/errors.ts";
-import type { LineageBatch } from "../base/lineage.ts";
-import { failureOf } from "../store/database.ts";
+import type { LineageBatch, LineageGap } from "../base/lineage.ts";
+import { failureOf, type WriteFailure } from "../store/database.ts";
 
 /** What the thread is told. */
 export type LineageOrder =
   | { kind: "rows"; batch: BatchMessage }
   | { kind: "gap"; rowCount: number; reason: string }
   | { kind: "flush"; flushId: number }
-  | { kind: "close" };
+  | { kind: "close" }
+  /** The file is about to be removed. */
+  | { kind: "abandon" };
 
 /**
  * A batch between threads. Its bytes travel as an ArrayBuffer, transferred:
@@ -33,14 +37,15 @@ export type LineageReport =
   | { kind: "refused"; reason: string }
   | { kind: "settled"; rowCount: number }
   | { kind: "failing"; message: string }
+  | { kind: "gaveUp"; message: string }
   | { kind: "recovered"; lostCount: number; reason: string }
   | { kind: "flushed"; flushId: number; lostCount: number }
-  | { kind: "closed" };
+  | { kind: "broken"; reason: string };
 
 /** Where rows go: a `LineageLog`. */
 export interface LineageSink {
-  write(batches: readonly LineageBatch[]): void;
-  writeGap(rowCount: number, options: { atMs: number; reason: string }): void;
+  /** All of it, or nothing. */
+  write(batches: readonly LineageBatch[], gap?: LineageGap): void;
   close(): void;
 }
 
@@ -51,51 +56,73 @@ export interface LineageWriterOptions {
   report(report: LineageReport): void;
   /** Calls back after all orders that are there already were taken. */
   later(callback: () => void): void;
+  /** Calls back when a locked file is worth another try. */
+  afterPause(callback: () => void): void;
+}
+
+/** What waits for the next transaction. */
+interface Waiting {
+  batches: LineageBatch[];
+  /** Rows in them. */
+  rowCount: number;
+  /** Flushes to be answered after the commit. */
+  flushIds: number[];
 }
 
 /** Writes what it is told to, and reports. */
 export class LineageWriter {
   readonly #options: LineageWriterOptions;
-  #waiting: LineageBatch[] = [];
+  #waiting: Waiting = { batches: [], rowCount: 0, flushIds: [] };
   #isScheduled = false;
   /** Rows lost since the last write that went well, and why. */
   #lostCount = 0;
   #lossReason = "";
   /** Rows lost in all. */
   #lostTotal = 0;
-  /** The file is beyond use: nothing is tried any more. */
-  #isBroken = false;
+  /** How the last write failed; undefined if it went well. */
+  #failure: WriteFailure | undefined;
+  #isClosed = false;
 
   constructor(options: LineageWriterOptions) {
     this.#options = options;
   }
 
+  /** Whether nothing waits and the last write went well. */
+  get isIdle(): boolean {
+    return !this.#isScheduled && this.#failure === undefined;
+  }
+
   /** Carries out one order. */
   take(order: LineageOrder): void {
+    if (this.#isClosed) return;
     switch (order.kind) {
-      case "rows":
-        this.#waiting.push({
-          ...order.batch,
-          numbers: new Uint8Array(order.batch.numbers),
-        });
+      case "rows": {
+        const { batch } = order;
+        const numbers = new Uint8Array(batch.numbers);
+        this.#waiting.batches.push({ ...batch, numbers });
+        this.#waiting.rowCount += batch.rowCount;
         return this.#schedule();
+      }
       case "gap":
         this.#lose(order.rowCount, order.reason);
         return this.#schedule();
       case "flush":
-        this.#drain();
-        return this.#options.report({
-          kind: "flushed",
-          flushId: order.flushId,
-          lostCount: this.#lostTotal,
-        });
+        this.#waiting.flushIds.push(order.flushId);
+        return this.#schedule();
       case "close":
         this.#drain();
-        this.#options.sink.close();
-        return this.#options.report({ kind: "closed" });
+        this.#giveUp();
+        return this.#close();
+      case "abandon":
+        return this.#close();
       default:
         unreachable(order);
     }
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    this.#options.sink.close();
   }
 
   #schedule(): void {
@@ -106,36 +133,77 @@ export class LineageWriter {
 
   #drain(): void {
     this.#isScheduled = false;
-    const batches = this.#waiting;
-    this.#waiting = [];
-    const rowCount = batches.reduce((sum, batch) => sum + batch.rowCount, 0);
-    if (this.#isBroken) this.#lose(rowCount, this.#lossReason);
-    else if (batches.length > 0 || this.#lostCount > 0) {
-      this.#write(batches, rowCount);
-    }
-    if (rowCount > 0) this.#options.report({ kind: "settled", rowCount });
+    if (this.#isClosed) return;
+    const hasWork = this.#waiting.batches.length > 0 || this.#lostCount > 0;
+    // A broken file is left as it is.
+    if (this.#failure === "broken") {
+      this.#lose(this.#waiting.rowCount, this.#lossReason);
+    } else if (hasWork && !this.#write()) return;
+    this.#settle();
   }
 
-  #write(batches: LineageBatch[], rowCount: number): void {
-    const { sink, path, report } = this.#options;
-    let unwrittenCount = rowCount;
+  /** Whether all that waits is done with: written, or lost. */
+  #write(): boolean {
+    const { sink, report } = this.#options;
+    const lostCount = this.#lostCount;
+    const reason = this.#lossReason;
+    const gap = lostCount === 0
+      ? undefined
+      : { atMs: wallMs(), rowCount: lostCount, reason };
     try {
-      if (batches.length > 0) sink.write(batches);
-      unwrittenCount = 0;
-      if (this.#lostCount === 0) return;
-      const reason = this.#lossReason;
-      sink.writeGap(this.#lostCount, { atMs: wallMs(), reason });
-      report({ kind: "recovered", lostCount: this.#lostCount, reason });
-      this.#lostCount = 0;
+      sink.write(this.#waiting.batches, gap);
     } catch (error) {
-      const isFirst = this.#lostCount === 0;
-      const reason = error instanceof Error ? error.message : String(error);
-      const failure = failureOf(error);
-      this.#isBroken = failure === "broken";
-      this.#lose(unwrittenCount, reason);
-      if (isFirst || this.#isBroken) {
-        report({ kind: "failing", message: explain(path, failure, reason) });
-      }
+      return this.#failed(error);
+    }
+    const hadFailed = this.#failure !== undefined || lostCount > 0;
+    this.#failure = undefined;
+    this.#lostCount = 0;
+    if (hadFailed) report({ kind: "recovered", lostCount, reason });
+    return true;
+  }
+
+  /** Whether what was to be written is lost; if not, it is tried again. */
+  #failed(error: unknown): boolean {
+    const { path, report } = this.#options;
+    const reason = error instanceof Error ? error.message : String(error);
+    const failure = failureOf(error);
+    if (failure !== this.#failure) {
+      report({ kind: "failing", message: explain(path, failure, reason) });
+    }
+    this.#failure = failure;
+    if (failure === "locked") {
+      this.#isScheduled = true;
+      this.#options.afterPause(() => this.#drain());
+      return false;
+    }
+    this.#lose(this.#waiting.rowCount, reason);
+    return true;
+  }
+
+  /** What is not in the file now never will be, and the file can't say it. */
+  #giveUp(): void {
+    const { path, report } = this.#options;
+    if (this.#failure === "locked") {
+      this.#lose(this.#waiting.rowCount, "another program locks it");
+      this.#settle();
+    }
+    if (this.#lostCount === 0) return;
+    report({
+      kind: "gaveUp",
+      message: `Cannot finish lineage file "${path}": ${this.#lossReason}. ` +
+        `${this.#lostCount} rows of this program are missing there`,
+    });
+  }
+
+  /** Nothing waits any more: whoever counts on that is told. */
+  #settle(): void {
+    const { report } = this.#options;
+    const { rowCount, flushIds } = this.#waiting;
+    this.#waiting = { batches: [], rowCount: 0, flushIds: [] };
+    if (rowCount > 0) report({ kind: "settled", rowCount });
+    const lostCount = this.#lostTotal;
+    for (const flushId of flushIds) {
+      report({ kind: "flushed", flushId, lostCount });
     }
   }
 
@@ -148,9 +216,14 @@ export class LineageWriter {
 
 function explain(
   path: string,
-  failure: ReturnType<typeof failureOf>,
+  failure: WriteFailure,
   reason: string,
 ): string {
+  const failed = `Cannot write lineage file "${path}": ${reason}`;
+  if (failure === "locked") {
+    return `${failed} by another program. Rows wait for it; when there are ` +
+      "too many, further ones are counted there, but missing";
+  }
   const consequence = "Tasks go on, but those of this time are missing from " +
     "listings, and can't be resumed or made again from it";
   const remedy = failure === "full"
@@ -158,5 +231,5 @@ function explain(
     : failure === "broken"
     ? "It stays as it is; move it away, and start again with another one"
     : "Writing is tried again with the next rows";
-  return `Cannot write lineage file "${path}": ${reason}. ${consequence}. ${remedy}`;
+  return `${failed}. ${consequence}. ${remedy}`;
 }

@@ -148,9 +148,9 @@ export class ActorCalls {
   }
 
   #calleeOf(info: ActorInfo): Callee {
-    let callee = this.#callees.get(info.actorId);
-    if (callee !== undefined) return callee;
-    callee = this.#newCallee(info);
+    const known = this.#callees.get(info.actorId);
+    if (known !== undefined) return known;
+    const callee = this.#newCallee(info);
     this.#watch(callee);
     return callee;
   }
@@ -177,9 +177,7 @@ export class ActorCalls {
       actorId: callee.info.actorId,
       phase: "dead",
       incarnation: 0,
-      reason: error instanceof Error
-        ? error.message
-        : "it could not be created",
+      reason: error instanceof Error ? error.message : String(error),
     });
   }
 
@@ -216,6 +214,8 @@ export class ActorCalls {
 
   #send(peer: Peer, record: TaskRecord): void {
     const { settings } = record.template;
+    record.workerPid = peer.remote?.pid;
+    this.#owner.outcomes.pushed(record);
     const out = peer.begin(FrameKind.call);
     writeTask(out, {
       ordinal: record.ordinal,
@@ -240,8 +240,14 @@ export class ActorCalls {
   /** The connection ended with calls unanswered: each may have run. */
   #disconnected(callee: Callee, peer: Peer): void {
     const { processId } = peer.remote!;
-    const { abandoned, failed } = callee.order.disconnected(peer, processId);
+    const { abandoned, failed, again } = callee.order.disconnected(
+      peer,
+      processId,
+    );
     for (const record of abandoned) this.#byOrdinal.delete(record.ordinal);
+    for (const record of again) {
+      this.#owner.lineage.attempted(record, "crashed", {});
+    }
     const { className, actorId } = callee.info;
     for (const record of failed) {
       const ask = { actorId, processId };
@@ -262,11 +268,11 @@ export class ActorCalls {
     },
   ): Promise<void> {
     this.#byOrdinal.delete(record.ordinal);
-    const asked = this.#owner.node.request("actor.fate", ask);
-    const state = await asked.catch(() => undefined);
+    const state = await this.#owner.node.request("actor.fate", ask)
+      .catch(() => undefined);
     if (state?.phase === "dead") {
-      this.#owner.outcomes.fail(record, await this.#deathError(callee, state));
-      return;
+      const error = await this.#deathError(callee, state);
+      return this.#owner.outcomes.fail(record, error);
     }
     const { name } = record.template.settings;
     this.#owner.outcomes.fail(
@@ -289,8 +295,7 @@ export class ActorCalls {
   }
 
   #deathError(callee: Callee, state: ActorState): Promise<Error> {
-    const { className } = callee.info;
-    const { deathCause } = callee;
+    const { info: { className }, deathCause } = callee;
     return deathError({ className, state, deathCause }, this.#owner.values);
   }
 

@@ -90,6 +90,7 @@ export class Intake implements IntakePort {
       entry.producer = record;
       if (template.fn === undefined) entry.origin = "call";
     }
+    this.#owner.lineage.submitted(record);
     record.parent = context;
     context?.children.add(record);
     this.#open.add(record);

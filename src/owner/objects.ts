@@ -19,6 +19,7 @@ import {
   type RequestHandlers,
 } from "../wire/peer.ts";
 import { HeldFailure, openFailure, storeFailure } from "./failures.ts";
+import type { StoredObject } from "./lineage_objects.ts";
 import {
   entryOfRef,
   type ObjectEntry,
@@ -39,6 +40,10 @@ export interface ObjectsPort {
   /** Nobody holds an object of this process's own; or the program gave it back. */
   dropped(entry: ObjectEntry): void;
   freed(entry: ObjectEntry): void;
+  readonly lineage: {
+    stored(origin: "put", object: StoredObject): void;
+    freed(entry: ObjectEntry): void;
+  };
 }
 
 /** Keeps the objects of one process. */
@@ -67,6 +72,11 @@ export class Objects {
     const ref = this.#references.create(this.#port.nextOrdinal(), 0);
     const entry = entryOfRef(ref);
     entry.origin = "put";
+    this.#port.lineage.stored("put", {
+      ordinal: entry.ordinal,
+      index: 0,
+      held,
+    });
     if (ready === undefined) {
       entry.resolve(held);
       return ref;
@@ -129,6 +139,7 @@ export class Objects {
   }
 
   #free(entry: ObjectEntry): void {
+    this.#port.lineage.freed(entry);
     if (entry.value !== undefined) this.#values.discard(entry.value);
     entry.free(freedError(entry));
     this.#port.freed(entry);
@@ -248,6 +259,7 @@ export class Objects {
   letGo(entry: ObjectEntry): void {
     entry.onUnreferenced?.();
     if (entry.status !== Status.ready) return;
+    this.#port.lineage.freed(entry);
     this.#values.discard(entry.value!);
     entry.free(freedError(entry));
     this.#port.dropped(entry);

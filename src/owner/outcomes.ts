@@ -49,6 +49,10 @@ export class Outcomes implements SubmitterEvents {
     return this.#owner.values.code.knownRef(record.template.fn!)!;
   }
 
+  pushed(record: TaskRecord): void {
+    if (record.toldState !== undefined) this.#owner.lineage.pushed(record);
+  }
+
   /** A worker answered a task or call. */
   replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void {
     clearTimeout(record.timer);
@@ -98,11 +102,11 @@ export class Outcomes implements SubmitterEvents {
     }
     if (verdict !== "requeue") record.isAlone = true;
     if (verdict === "retry") {
+      record.attempt++;
       this.#owner.lineage.attempted(record, "crashed", {
         error: new WorkerCrashedError(`worker ${ending.pid} ended`),
       });
-      record.attempt++;
-    }
+    } else this.#owner.lineage.requeued(record);
     this.#owner.submitter.requeue(record);
   }
 
@@ -202,8 +206,14 @@ export class Outcomes implements SubmitterEvents {
     const { sink } = record;
     if (sink === undefined || item.attempt !== record.attempt) return;
     // After a retry, what was delivered before is not delivered again.
-    if (item.index < sink.arrivedCount) sink.repeated();
-    else sink.item(item.index, arrived);
+    if (item.index < sink.arrivedCount) return sink.repeated();
+    const { ordinal } = record;
+    this.#owner.lineage.stored("task", {
+      ...item,
+      ordinal,
+      held: arrived.held,
+    });
+    sink.item(item.index, arrived);
   }
 
   /** The consumer of a generator has taken so many items. */
@@ -228,7 +238,7 @@ export class Outcomes implements SubmitterEvents {
       return;
     }
     this.#owner.recovery.finished(record, received);
-    this.#settle(record, "finished", { reply });
+    this.#settle(record, "finished", { reply, received });
     record.returns.forEach((entry, index) => {
       // One of a task that ran again may still have its value.
       if (entry.isSettled) this.#owner.values.discard(received[index]!);
@@ -248,8 +258,8 @@ export class Outcomes implements SubmitterEvents {
       if (record.phase === "done") return;
       const cause = error instanceof Error ? error.cause : error;
       if (!judge(isRetryable, cause)) return this.fail(record, failure, reply);
-      this.#owner.lineage.attempted(record, "failed", { error, reply });
       record.attempt++;
+      this.#owner.lineage.attempted(record, "failed", { error, reply });
       this.#owner.submitter.requeue(record);
     }).catch((error) => this.fail(record, error));
   }

@@ -17,12 +17,7 @@ import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
-import type {
-  FetchedValue,
-  JobInfo,
-  ObjectKey,
-  Requests,
-} from "../wire/messages.ts";
+import type { FetchedValue, JobInfo, Requests } from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
   Outcome,
@@ -100,6 +95,7 @@ export class Owner implements OwnerPort {
     this.segments = new SegmentClient(this.self, {
       node,
       storeBytes: rooms.job.storeBytes,
+      onFreed: (segmentId) => this.lineage.segmentFreed(segmentId),
     });
     const { references, segments } = this;
     const { mainModule } = rooms.job;
@@ -193,7 +189,7 @@ export class Owner implements OwnerPort {
 
   /** Nobody holds an object of this process's own. */
   dropped(entry: ObjectEntry): void {
-    this.recovery.dropped(keyOf(entry));
+    this.recovery.dropped(entry);
   }
 
   /** The program gave an object of this process's own back. */
@@ -213,8 +209,9 @@ export class Owner implements OwnerPort {
       }
       return;
     }
+    const { ordinal, index } = entry;
     this.#network.peer(entry.ownerId).then((peer) =>
-      peer.notify("object.cancel", { ...keyOf(entry), ...how })
+      peer.notify("object.cancel", { ordinal, index, ...how })
     ).catch(() => {}); // Its owner is gone, and the task with it.
   }
 
@@ -226,13 +223,9 @@ export class Owner implements OwnerPort {
     if (record.phase === "done") return;
     const { name } = record.template.settings;
     const taskId = taskIdOf(this.self, record.ordinal);
-    this.outcomes.stop(
-      record,
-      new TaskCancelledError(`Cannot finish task "${name}": it was cancelled`, {
-        taskId,
-      }),
-      how,
-    );
+    const reason = `Cannot finish task "${name}": it was cancelled`;
+    const error = new TaskCancelledError(reason, { taskId });
+    this.outcomes.stop(record, error, how);
   }
 
   /** Whether others would miss this process: tasks and calls are under way, or its objects held. */
@@ -368,8 +361,4 @@ export class Owner implements OwnerPort {
       this.submitter.onReply(reply, peer);
     }
   }
-}
-
-function keyOf({ ordinal, index }: ObjectEntry): ObjectKey {
-  return { ordinal, index };
 }

@@ -9,6 +9,7 @@ import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { JobInfo, Requests } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { ReplyFrame } from "../wire/task_frames.ts";
+import type { StoredObject } from "./lineage_objects.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { Objects } from "./objects.ts";
 import type { References } from "./references.ts";
@@ -45,6 +46,7 @@ export interface CallPort {
 
 /** Outcomes, as far as calls need them. */
 export interface OutcomePort {
+  pushed(record: TaskRecord): void;
   replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void;
   fail(record: TaskRecord, error: unknown): void;
 }
@@ -53,10 +55,16 @@ export interface OutcomePort {
 export interface AttemptEnd {
   readonly reply?: ReplyFrame | undefined;
   readonly error?: unknown;
+  /** What it returned. */
+  readonly received?: readonly HeldValue[];
 }
 
-/** Lineage, as far as outcomes need it. */
+/** Lineage, as far as other rooms need it. */
 export interface LineagePort {
+  submitted(record: TaskRecord): void;
+  pushed(record: TaskRecord): void;
+  requeued(record: TaskRecord): void;
+  stored(origin: "task" | "put", object: StoredObject): void;
   attempted(
     record: TaskRecord,
     outcome: "failed" | "crashed",

@@ -50,6 +50,7 @@ export class SegmentClient {
   readonly #self: ProcessId;
   readonly #node: Peer;
   readonly #storeBytes: number;
+  readonly #onFreed: (segmentId: SegmentId) => void;
   readonly #written = new Map<SegmentId, Segment>();
   readonly #recyclable: Recyclable[] = [];
   readonly #open = new Map<SegmentId, OpenSegment>();
@@ -64,11 +65,16 @@ export class SegmentClient {
 
   constructor(
     self: ProcessId,
-    { node, storeBytes }: { node: Peer; storeBytes: number },
+    { node, storeBytes, onFreed = () => {} }: {
+      node: Peer;
+      storeBytes: number;
+      onFreed?: (segmentId: SegmentId) => void;
+    },
   ) {
     this.#self = self;
     this.#node = node;
     this.#storeBytes = storeBytes;
+    this.#onFreed = onFreed;
   }
 
   /**
@@ -136,6 +142,7 @@ export class SegmentClient {
 
   /** This process, which owns the object, needs the segment no more. */
   free(segmentId: SegmentId): void {
+    this.#onFreed(segmentId);
     this.#node.notify("segment.free", { segmentId });
   }
 

@@ -28,6 +28,8 @@ export interface SubmitterEvents {
   replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void;
   /** The worker ended with the task in flight. */
   workerEnded(record: TaskRecord, ending: WorkerEnding): void;
+  /** It was sent to a worker, which will start it. */
+  pushed(record: TaskRecord): void;
   /** No node will ever run it. */
   unschedulable(record: TaskRecord, reason: string): void;
   /** Which code a pushed task runs; known by then. */
@@ -92,6 +94,7 @@ export class Submitter {
   /** A task goes again, before those never pushed. */
   requeue(record: TaskRecord): void {
     record.phase = "queued";
+    record.workerPid = undefined;
     const schedulingClass = this.#classOf(record);
     schedulingClass.queue.requeued(record);
     this.#wake(schedulingClass);
@@ -103,6 +106,11 @@ export class Submitter {
       return this.#classOf(record).queue.withdrawn(record);
     }
     return record.phase === "pushed" && this.#takeBack(record);
+  }
+
+  /** Whether a worker has begun a pushed task; without claims it is taken to have. */
+  hasStarted(record: TaskRecord): boolean {
+    return record.phase === "pushed" && !this.#isUnstarted(record);
   }
 
   /** The connection to the worker that has a pushed task. */
@@ -229,6 +237,8 @@ export class Submitter {
     this.#inFlight.set(record.ordinal, record);
     this.#leases.busy(link);
     writeTaskTo(link, record, this.#events.codeOf(record));
+    record.workerPid = link.worker.pid;
+    this.#events.pushed(record);
   }
 
   /** Without claims nobody knows, and nothing can be taken back. */
@@ -258,6 +268,7 @@ export class Submitter {
     if (!this.#claims.page.revoke(slot, generation)) return false;
     this.workerOf(record)?.revokedSlots.add(slot);
     this.#leave(record);
+    record.workerPid = undefined;
     return true;
   }
 

@@ -82,8 +82,10 @@ export class TaskRecord implements Queueable {
   timer: Timer | undefined;
   /** The task that submitted it, in this process: it is its child until it is settled. */
   parent: TaskContext | undefined;
-  /** The worker of the last attempt that ended. */
+  /** The worker that has, or had, the present attempt. */
   workerPid: number | undefined;
+  /** What the lineage file knows of the present attempt, kept by its feed. */
+  toldState: "waiting" | "running" | undefined;
 
   constructor(init: {
     ordinal: number;

@@ -43,6 +43,8 @@ export interface Lost<Call> {
   readonly abandoned: readonly Call[];
   /** They may have run, and may not run again. */
   readonly failed: readonly Call[];
+  /** They go again, one attempt poorer. */
+  readonly again: readonly Call[];
 }
 
 /** What one caller made and was not sent yet. */
@@ -226,7 +228,7 @@ export class CallOrder<
       const behind = queue === undefined ? [] : queue.calls.slice(queue.head);
       this.#waiting.set(callerNo, { calls: [...calls, ...behind], head: 0 });
     }
-    return { abandoned, failed };
+    return { abandoned, failed, again: [...again.values()].flat() };
   }
 
   /** It is dead for good: takes out all that was never sent. */

@@ -9,6 +9,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { MantaError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 
 /** What a file must be, and how one is made. */
 export interface DatabaseKind {
@@ -25,15 +26,18 @@ export interface DatabaseKind {
   synchronous?: "NORMAL" | "FULL";
 }
 
-const busyTimeoutMs = 5000;
 const walBytesMax = 64 * 1024 * 1024;
 const headerBytes = 100;
 const magic = "SQLite format 3\0";
 
 /** Opens the file for writing, and makes it if it is not there. */
-export function openDatabase(path: string, kind: DatabaseKind): DatabaseSync {
+export function openDatabase(
+  path: string,
+  kind: DatabaseKind,
+  { busyMs = limits.databaseBusyMs }: { busyMs?: number } = {},
+): DatabaseSync {
   const isNew = checkHeader(path, kind);
-  const database = connect(path, kind, { isReadOnly: false });
+  const database = connect(path, kind, { isReadOnly: false, busyMs });
   try {
     if (!isNew) checkPages(database, path, kind);
     migrate(database, kind);
@@ -57,20 +61,23 @@ export function openForReading(
   if (checkHeader(path, kind)) {
     throw refusal(path, kind, "there is no such file, or it is empty");
   }
-  return connect(path, kind, { isReadOnly: true });
+  const busyMs = limits.databaseBusyMs;
+  return connect(path, kind, { isReadOnly: true, busyMs });
 }
 
 /** What a failed write means for those that follow. */
-export type WriteFailure = "full" | "broken" | "other";
+export type WriteFailure = "full" | "broken" | "locked" | "other";
 
 /**
- * Tells a full disk from a file that can't be used any more. Deno's errors
- * carry no SQLite code, so it goes by SQLite's own fixed messages.
+ * Tells a full disk from a file that another program locks, and from one that
+ * can't be used any more. Deno's errors carry no SQLite code, so it goes by
+ * SQLite's own fixed messages.
  */
 export function failureOf(error: unknown): WriteFailure {
   const message = messageOf(error);
   if (/disk is full|No space left/i.test(message)) return "full";
   if (/malformed|not a database/.test(message)) return "broken";
+  if (/database (table )?is locked/.test(message)) return "locked";
   return "other";
 }
 
@@ -115,12 +122,12 @@ function readStart(path: string): Uint8Array<ArrayBuffer> {
 function connect(
   path: string,
   kind: DatabaseKind,
-  options: { isReadOnly: boolean },
+  options: { isReadOnly: boolean; busyMs: number },
 ): DatabaseSync {
   try {
     return new DatabaseSync(path, {
       readOnly: options.isReadOnly,
-      timeout: busyTimeoutMs,
+      timeout: options.busyMs,
       enableForeignKeyConstraints: false,
     });
   } catch (error) {
@@ -170,6 +177,9 @@ function explain(error: unknown): string {
   const message = messageOf(error);
   if (/--allow-(read|write)/.test(message)) return message;
   if (failureOf(error) === "full") return "the disk is full: make room";
+  if (failureOf(error) === "locked") {
+    return "another program locks it: wait until that is done, or name another file";
+  }
   const isUnwritable = error instanceof Deno.errors.PermissionDenied ||
     error instanceof Deno.errors.NotADirectory ||
     /unable to open|readonly|not authorized/i.test(message);

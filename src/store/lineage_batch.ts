@@ -2,8 +2,9 @@
  * Lineage rows packed by columns, to cross threads and sockets for a fraction
  * of what a row costs as an object.
  *
- * What many attempts share (job, function, node, worker) is a lane: it travels
- * once a batch, and is one row in the file. No clock and no thread are here.
+ * What many attempts share (job, function, node, worker) is a lane, and what
+ * many objects share is their owner: both travel once a batch, and are one row
+ * in the file. No clock and no thread are here.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import type {
   CountRow,
   LineageBatch,
   LineageRow,
+  ObjectRow,
   TaskRow,
   TaskState,
 } from "../base/lineage.ts";
@@ -33,7 +35,13 @@ export interface ErrorEntry {
 }
 
 /** The rows that travel as they are. */
-export type PlainRow = Exclude<LineageRow, TaskRow>;
+export type PlainRow = Exclude<LineageRow, TaskRow | ObjectRow>;
+
+/** A process that submits tasks and owns objects. */
+export interface Owner {
+  ownerId: string;
+  jobId: string;
+}
 
 /** An attempt as it lies in a batch, and in the file. */
 export interface AttemptEntry {
@@ -48,14 +56,30 @@ export interface AttemptEntry {
   args: string | null;
 }
 
+/** An object as it lies in a batch. */
+export interface ObjectEntry {
+  objectId: string;
+  /** Which of the batch's owners. */
+  owner: number;
+  origin: ObjectRow["origin"];
+  sizeBytes: number;
+  createdAtMs: number;
+  freedAtMs: number | null;
+}
+
 interface Rest {
+  attemptCount: number;
+  owners: Owner[];
   lanes: Lane[];
   errors: ErrorEntry[];
   rows: PlainRow[];
 }
 
-const numbersEach = 6;
-const textsEach = 2;
+const attemptNumbers = 6;
+const attemptTexts = 2;
+const objectNumbers = 5;
+/** Of a task's id, the part that names its owner. */
+const ownerDigits = 16;
 const states: readonly TaskState[] = [
   "waiting",
   "running",
@@ -64,61 +88,93 @@ const states: readonly TaskState[] = [
   "cancelled",
   "crashed",
 ];
+const origins: readonly ObjectRow["origin"][] = ["task", "put"];
 const separator = "\0";
+
+function newRest(): Rest {
+  return { attemptCount: 0, owners: [], lanes: [], errors: [], rows: [] };
+}
+
+/** Numbers that follow one another, in memory that grows. */
+class Numbers {
+  #values = new Float64Array(1024);
+  length = 0;
+
+  /** The memory, with room for `count` more behind `length`. */
+  reserve(count: number): Float64Array {
+    if (this.length + count > this.#values.length) {
+      const grown = new Float64Array(this.#values.length * 2);
+      grown.set(this.#values);
+      this.#values = grown;
+    }
+    return this.#values;
+  }
+
+  /** What is there. */
+  get used(): Float64Array {
+    return this.#values.subarray(0, this.length);
+  }
+}
 
 /** Gathers rows until someone takes them all as one batch. */
 export class LineageBatcher {
-  #numbers = new Float64Array(numbersEach * 64);
-  #texts: string[] = [];
-  #attemptCount = 0;
-  #rest: Rest = { lanes: [], errors: [], rows: [] };
+  readonly #attempts = new Numbers();
+  readonly #objects = new Numbers();
+  #attemptTexts: string[] = [];
+  #objectIds: string[] = [];
+  #rest = newRest();
   #lanesByName = new Map<string, number[]>();
   #countsByName = new Map<string, CountRow[]>();
 
   /** Rows gathered so far. */
   get rowCount(): number {
-    return this.#attemptCount + this.#rest.rows.length;
+    const { attemptCount, rows } = this.#rest;
+    return attemptCount + this.#objectIds.length + rows.length;
   }
 
   /** Adds a row. Counts of the same function become one. */
   add(row: LineageRow): void {
     if (row.kind === "task") this.#addAttempt(row);
+    else if (row.kind === "object") this.#addObject(row);
     else if (row.kind === "count") this.#addCount(row);
     else this.#rest.rows.push(row);
   }
 
   /** Gives what was gathered, and begins anew. */
   take(): LineageBatch {
-    const used = this.#numbers.subarray(0, this.#attemptCount * numbersEach);
+    const attempts = this.#attempts.used;
+    const numbers = new Float64Array(attempts.length + this.#objects.length);
+    numbers.set(attempts);
+    numbers.set(this.#objects.used, attempts.length);
     const batch: LineageBatch = {
       rowCount: this.rowCount,
-      numbers: new Uint8Array(used.buffer, 0, used.byteLength).slice(),
-      texts: this.#texts.join(separator),
+      numbers: new Uint8Array(numbers.buffer),
+      texts: [...this.#attemptTexts, ...this.#objectIds].join(separator),
       rest: JSON.stringify(this.#rest),
     };
-    this.#texts = [];
-    this.#attemptCount = 0;
-    this.#rest = { lanes: [], errors: [], rows: [] };
+    this.#attempts.length = 0;
+    this.#objects.length = 0;
+    this.#attemptTexts = [];
+    this.#objectIds = [];
+    this.#rest = newRest();
     this.#lanesByName.clear();
     this.#countsByName.clear();
     return batch;
   }
 
   #addAttempt(row: TaskRow): void {
-    let at = this.#attemptCount++ * numbersEach;
-    if (at === this.#numbers.length) {
-      const grown = new Float64Array(at * 2);
-      grown.set(this.#numbers);
-      this.#numbers = grown;
-    }
-    const numbers = this.#numbers;
+    const numbers = this.#attempts.reserve(attemptNumbers);
+    let at = this.#attempts.length;
     numbers[at++] = row.attempt;
     numbers[at++] = this.#laneOf(row);
     numbers[at++] = states.indexOf(row.state);
     numbers[at++] = row.submittedAtMs;
     numbers[at++] = row.startedAtMs ?? NaN;
-    numbers[at] = row.finishedAtMs ?? NaN;
-    this.#texts.push(row.taskId, clean(row.args ?? ""));
+    numbers[at++] = row.finishedAtMs ?? NaN;
+    this.#attempts.length = at;
+    this.#attemptTexts.push(row.taskId, clean(row.args ?? ""));
+    this.#rest.attemptCount++;
+    this.#ownerOf(row.taskId, row.jobId);
     if (row.errorName === undefined) return;
     this.#rest.errors.push({
       taskId: row.taskId,
@@ -126,6 +182,26 @@ export class LineageBatcher {
       name: row.errorName,
       message: row.errorMessage ?? "",
     });
+  }
+
+  #addObject(row: ObjectRow): void {
+    const numbers = this.#objects.reserve(objectNumbers);
+    let at = this.#objects.length;
+    numbers[at++] = this.#ownerOf(row.ownerId, row.jobId);
+    numbers[at++] = origins.indexOf(row.origin);
+    numbers[at++] = row.sizeBytes;
+    numbers[at++] = row.createdAtMs;
+    numbers[at++] = row.freedAtMs ?? NaN;
+    this.#objects.length = at;
+    this.#objectIds.push(row.objectId);
+  }
+
+  /** Which owner an id begins with: nearly always the only one there is. */
+  #ownerOf(id: string, jobId: string): number {
+    const { owners } = this.#rest;
+    const known = owners.findIndex(({ ownerId }) => id.startsWith(ownerId));
+    if (known >= 0) return known;
+    return owners.push({ ownerId: id.slice(0, ownerDigits), jobId }) - 1;
   }
 
   #laneOf(row: TaskRow): number {
@@ -164,23 +240,29 @@ export class LineageBatcher {
 }
 
 /** A batch, unpacked. */
-export interface OpenBatch extends Rest {
+export interface OpenBatch extends Omit<Rest, "attemptCount"> {
   attempts: AttemptEntry[];
+  objects: ObjectEntry[];
 }
 
 /** Unpacks a batch. One that was cut or mixed up is a bug, and throws. */
 export function openBatch(batch: LineageBatch): OpenBatch {
   // Aligned anew: what came out of a frame may lie at any offset.
   const numbers = new Float64Array(batch.numbers.slice().buffer);
-  const count = numbers.length / numbersEach;
-  const texts = count === 0 ? [] : batch.texts.split(separator);
-  assert(texts.length === count * textsEach, "Lineage batch is cut");
+  const { attemptCount, ...rest } = JSON.parse(batch.rest) as Rest;
+  const objectsStart = attemptCount * attemptNumbers;
+  const objectCount = (numbers.length - objectsStart) / objectNumbers;
+  const texts = batch.texts === "" ? [] : batch.texts.split(separator);
+  assert(
+    texts.length === attemptCount * attemptTexts + objectCount,
+    "Lineage batch is cut",
+  );
   const attempts: AttemptEntry[] = [];
-  for (let index = 0; index < count; index++) {
-    const at = index * numbersEach;
+  for (let index = 0; index < attemptCount; index++) {
+    const at = index * attemptNumbers;
     attempts.push({
-      taskId: texts[index * textsEach]!,
-      args: texts[index * textsEach + 1]! || null,
+      taskId: texts[index * attemptTexts]!,
+      args: texts[index * attemptTexts + 1]! || null,
       attempt: numbers[at]!,
       lane: numbers[at + 1]!,
       state: states[numbers[at + 2]!]!,
@@ -189,7 +271,19 @@ export function openBatch(batch: LineageBatch): OpenBatch {
       finishedAtMs: nullIfNaN(numbers[at + 5]!),
     });
   }
-  return { attempts, ...JSON.parse(batch.rest) as Rest };
+  const objects: ObjectEntry[] = [];
+  for (let index = 0; index < objectCount; index++) {
+    const at = objectsStart + index * objectNumbers;
+    objects.push({
+      objectId: texts[attemptCount * attemptTexts + index]!,
+      owner: numbers[at]!,
+      origin: origins[numbers[at + 1]!]!,
+      sizeBytes: numbers[at + 2]!,
+      createdAtMs: numbers[at + 3]!,
+      freedAtMs: nullIfNaN(numbers[at + 4]!),
+    });
+  }
+  return { attempts, objects, ...rest };
 }
 
 /** The start of the minute that `atMs` lies in. */

@@ -15,36 +15,38 @@ import type {
   DependencyRow,
   JobRow,
   LineageBatch,
-  ObjectRow,
+  LineageGap,
 } from "../base/lineage.ts";
 import { unreachable } from "../base/errors.ts";
+import { type Bound, BulkInsert } from "./bulk_insert.ts";
 import { type DatabaseKind, openDatabase } from "./database.ts";
 import {
-  type AttemptEntry,
-  type ErrorEntry,
   type Lane,
   minuteOf,
   openBatch,
+  type Owner,
   type PlainRow,
 } from "./lineage_batch.ts";
-import { lineageSchema } from "./lineage_schema.ts";
+import { settleJobs } from "./lineage_jobs.ts";
+import { LineagePruner, type PruneBounds } from "./lineage_pruner.ts";
+import { lineageSchema, lineageSchema2 } from "./lineage_schema.ts";
 
 /** What makes a SQLite file a lineage file. */
 export const lineageKind: DatabaseKind = {
   label: "lineage file",
   applicationId: 0x6d616e74, // "mant"
-  migrations: [lineageSchema],
+  migrations: [lineageSchema, lineageSchema2],
 };
 
-/** What SQLite binds. */
-type Bound = string | number | null;
-
-const attemptColumns = 8;
-/** Attempts a statement: more are no faster, fewer are slower. */
-const attemptsEach = 50;
 const pageBytes = 4096;
-/** Lanes whose numbers are remembered; past it, they are looked up anew. */
-const lanesKnownMax = 10_000;
+/** Lanes and owners that are remembered; past it, they are looked up anew. */
+const knownMax = 10_000;
+
+/** A worker that crashed can't say when it began: what was seen before stays. */
+const keepStart = `ON CONFLICT DO UPDATE SET lane = excluded.lane,
+  state = excluded.state, finished_at_ms = excluded.finished_at_ms,
+  started_at_ms = CASE excluded.state WHEN 'waiting' THEN NULL
+    ELSE coalesce(excluded.started_at_ms, started_at_ms) END`;
 
 const upserts = {
   lane: `INSERT INTO lanes (job_id, name, node_id, worker_pid)
@@ -56,11 +58,12 @@ const upserts = {
     ON CONFLICT DO UPDATE SET count = count + excluded.count,
       failed_count = failed_count + excluded.failed_count,
       run_ms = run_ms + excluded.run_ms`,
-  job: `INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?)
+  job: `INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET
       finished_at_ms = coalesce(excluded.finished_at_ms, finished_at_ms),
       outcome = coalesce(excluded.outcome, outcome)`,
-  object: `INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  owner: `INSERT OR IGNORE INTO owners VALUES (?, ?)`,
+  freed: `UPDATE objects SET freed_at_ms = ? WHERE object_id = ?`,
   dependency: `INSERT OR REPLACE INTO dependencies VALUES (?, ?, ?)`,
   actor:
     `INSERT OR REPLACE INTO actors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -69,49 +72,71 @@ const upserts = {
 
 /** Options of a {@linkcode LineageLog}. */
 export interface LineageLogOptions {
+  /** It goes with its program: nothing of it is to survive anything. */
+  isTemporary?: boolean;
   /** The file grows no larger; past it, writing fails as on a full disk. Default: no bound but the disk's. */
   fileBytesMax?: number;
+  /** How long a write waits for another program that locks the file. */
+  busyMs?: number;
+  /** How much is kept of jobs that are over. */
+  prune?: PruneBounds;
 }
 
 /** Writes batches of rows to one lineage file. */
 export class LineageLog implements Disposable {
   readonly #database: DatabaseSync;
-  readonly #attempts: StatementSync;
-  readonly #attempt: StatementSync;
+  readonly #attempts: BulkInsert;
+  readonly #objects: BulkInsert;
+  readonly #pruner: LineagePruner | undefined;
   readonly #statements = new Map<string, StatementSync>();
   readonly #laneNumbers = new Map<string, number>();
-  readonly #bound: Bound[] = new Array(attemptsEach * attemptColumns).fill(0);
+  readonly #owners = new Set<string>();
+  /** Jobs that are written here: the running one, and whatever else is told. */
+  readonly #ownJobs = new Set<string>();
 
   /** Opens the file, and makes it if it is not there. */
   constructor(path: string, options: LineageLogOptions = {}) {
-    this.#database = openDatabase(path, lineageKind);
-    if (options.fileBytesMax !== undefined) {
-      const pageCount = Math.floor(options.fileBytesMax / pageBytes);
+    const { isTemporary = false, fileBytesMax, busyMs } = options;
+    this.#database = openDatabase(path, lineageKind, {
+      ...(busyMs === undefined ? {} : { busyMs }),
+    });
+    if (isTemporary) this.#database.exec("PRAGMA synchronous = OFF");
+    else settleJobs(this.#database);
+    if (fileBytesMax !== undefined) {
+      const pageCount = Math.floor(fileBytesMax / pageBytes);
       this.#database.exec(`PRAGMA max_page_count = ${pageCount}`);
     }
-    const values = `(${Array(attemptColumns).fill("?").join(", ")})`;
-    const insert = "INSERT OR REPLACE INTO attempts VALUES ";
-    this.#attempt = this.#database.prepare(insert + values);
-    this.#attempts = this.#database.prepare(
-      insert + Array(attemptsEach).fill(values).join(", "),
-    );
+    this.#attempts = new BulkInsert(this.#database, {
+      table: "attempts",
+      columnCount: 8,
+      onConflict: keepStart,
+    });
+    this.#objects = new BulkInsert(this.#database, {
+      table: "objects",
+      columnCount: 7,
+    });
+    this.#pruner = isTemporary
+      ? undefined
+      : new LineagePruner(this.#database, options.prune);
   }
 
-  /** Writes all rows of all batches in one transaction, or none. */
-  write(batches: readonly LineageBatch[]): void {
+  /** Writes all rows of all batches, and what is missing, in one transaction, or nothing. */
+  write(batches: readonly LineageBatch[], gap?: LineageGap): void {
     this.#transact(() => {
-      for (const batch of batches) {
-        const { attempts, lanes, errors, rows } = openBatch(batch);
-        this.#writeAttempts(attempts, lanes.map((lane) => this.#number(lane)));
-        for (const error of errors) this.#writeError(error);
-        for (const row of rows) this.#writePlain(row);
-      }
+      for (const batch of batches) this.#writeBatch(batch);
+      if (gap === undefined) return;
+      this.#run("gap", [gap.atMs, gap.rowCount, gap.reason]);
     });
   }
 
-  /** Notes that `rowCount` rows are missing, and why. */
-  writeGap(rowCount: number, options: { atMs: number; reason: string }): void {
-    this.#run("gap", [options.atMs, rowCount, options.reason]);
+  /** Removes some of what is too old or too much; false if there was nothing to remove. */
+  prune(nowMs: number): boolean {
+    let hasMore = false;
+    if (this.#pruner === undefined) return hasMore;
+    this.#transact(() => {
+      hasMore = this.#pruner!.step(nowMs, this.#ownJobs);
+    });
+    return hasMore;
   }
 
   /** Brings the log back into the file, and closes it. */
@@ -131,37 +156,56 @@ export class LineageLog implements Disposable {
       this.#database.exec("COMMIT");
     } catch (error) {
       this.#laneNumbers.clear();
+      this.#owners.clear();
+      this.#attempts.clear();
+      this.#objects.clear();
       // SQLite has rolled back by itself where the disk was full.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
     }
   }
 
-  #writeAttempts(entries: AttemptEntry[], lanes: number[]): void {
-    const whole = entries.length - entries.length % attemptsEach;
-    const bound = this.#bound;
-    for (let start = 0; start < whole; start += attemptsEach) {
-      let at = 0;
-      for (let index = start; index < start + attemptsEach; index++) {
-        const entry = entries[index]!;
-        bound[at++] = entry.taskId;
-        bound[at++] = entry.attempt;
-        bound[at++] = lanes[entry.lane]!;
-        bound[at++] = entry.state;
-        bound[at++] = entry.submittedAtMs;
-        bound[at++] = entry.startedAtMs;
-        bound[at++] = entry.finishedAtMs;
-        bound[at++] = entry.args;
-      }
-      this.#attempts.run(...bound);
+  #writeBatch(batch: LineageBatch): void {
+    const { attempts, objects, ...rest } = openBatch(batch);
+    for (const owner of rest.owners) this.#writeOwner(owner);
+    const lanes = rest.lanes.map((lane) => this.#number(lane));
+    for (const entry of attempts) {
+      this.#attempts.add([
+        entry.taskId,
+        entry.attempt,
+        lanes[entry.lane]!,
+        entry.state,
+        entry.submittedAtMs,
+        entry.startedAtMs,
+        entry.finishedAtMs,
+        entry.args,
+      ]);
     }
-    for (const entry of entries.slice(whole)) {
-      const { taskId, attempt, lane, state, args } = entry;
-      const { submittedAtMs, startedAtMs, finishedAtMs } = entry;
-      const head = [taskId, attempt, lanes[lane]!, state];
-      const times = [submittedAtMs, startedAtMs, finishedAtMs];
-      this.#attempt.run(...head, ...times, args);
+    this.#attempts.flush();
+    for (const entry of objects) {
+      const { ownerId, jobId } = rest.owners[entry.owner]!;
+      this.#objects.add([
+        entry.objectId,
+        jobId,
+        ownerId,
+        entry.origin,
+        entry.sizeBytes,
+        entry.createdAtMs,
+        entry.freedAtMs,
+      ]);
     }
+    this.#objects.flush();
+    for (const { taskId, attempt, name, message } of rest.errors) {
+      this.#run("error", [taskId, attempt, name, message]);
+    }
+    for (const row of rest.rows) this.#writePlain(row);
+  }
+
+  #writeOwner({ ownerId, jobId }: Owner): void {
+    if (this.#owners.has(ownerId)) return;
+    this.#run("owner", [ownerId, jobId]);
+    if (this.#owners.size >= knownMax) this.#owners.clear();
+    this.#owners.add(ownerId);
   }
 
   /** The file's own number of a lane. */
@@ -172,14 +216,10 @@ export class LineageLog implements Disposable {
       const row = this.#statement("findLane").get(...lane) ??
         this.#statement("lane").get(...lane);
       known = Number(row?.lane);
-      if (this.#laneNumbers.size >= lanesKnownMax) this.#laneNumbers.clear();
+      if (this.#laneNumbers.size >= knownMax) this.#laneNumbers.clear();
       this.#laneNumbers.set(key, known);
     }
     return known;
-  }
-
-  #writeError({ taskId, attempt, name, message }: ErrorEntry): void {
-    this.#run("error", [taskId, attempt, name, message]);
   }
 
   #writePlain(row: PlainRow): void {
@@ -187,9 +227,10 @@ export class LineageLog implements Disposable {
       case "count":
         return this.#run(row.kind, countValues(row));
       case "job":
+        this.#ownJobs.add(row.jobId);
         return this.#run(row.kind, jobValues(row));
-      case "object":
-        return this.#run(row.kind, objectValues(row));
+      case "freed":
+        return this.#run(row.kind, [row.atMs, row.objectId]);
       case "dependency":
         return this.#run(row.kind, dependencyValues(row));
       case "actor":
@@ -219,15 +260,9 @@ function countValues(row: CountRow): Bound[] {
 }
 
 function jobValues(row: JobRow): Bound[] {
-  const { finishedAtMs = null, outcome = null } = row;
+  const { finishedAtMs = null, outcome = null, driverMark = null } = row;
   const start = [row.jobId, row.script, row.driverPid, row.startedAtMs];
-  return [...start, finishedAtMs, outcome];
-}
-
-function objectValues(row: ObjectRow): Bound[] {
-  const { objectId, jobId, ownerId, origin, freedAtMs = null } = row;
-  const ids = [objectId, jobId, ownerId];
-  return [...ids, origin, row.sizeBytes, row.createdAtMs, freedAtMs];
+  return [...start, finishedAtMs, outcome, driverMark];
 }
 
 function dependencyValues(row: DependencyRow): Bound[] {

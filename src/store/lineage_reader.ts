@@ -12,6 +12,7 @@ import type {
   CountRow,
   DependencyRow,
   JobRow,
+  LineageGap,
   ObjectRow,
   TaskRow,
 } from "../base/lineage.ts";
@@ -28,11 +29,13 @@ export interface TaskQuery {
   limit?: number;
 }
 
-/** Rows that the file lacks. */
-export interface Gap {
-  atMs: number;
-  rowCount: number;
-  reason: string;
+/** A job whose rows were removed to bound the file. */
+export interface Pruned {
+  jobId: string;
+  script: string;
+  startedAtMs: number;
+  prunedAtMs: number;
+  reason: "age" | "size";
 }
 
 /** A lineage file, open for reading. */
@@ -52,7 +55,9 @@ export interface LineageReader extends Disposable {
   /** The actors. */
   actors(): ActorRow[];
   /** What is missing. */
-  gaps(): Gap[];
+  gaps(): LineageGap[];
+  /** What was removed on purpose. */
+  pruned(): Pruned[];
 }
 
 /** Opens a lineage file for reading. */
@@ -118,12 +123,23 @@ class Reader implements LineageReader {
     return this.#rows("actor", "SELECT * FROM actors ORDER BY created_at_ms");
   }
 
-  gaps(): Gap[] {
+  gaps(): LineageGap[] {
     const rows = this.#database.prepare("SELECT * FROM gaps ORDER BY at_ms");
     return rows.all().map((row) => ({
       atMs: Number(row.at_ms),
       rowCount: Number(row.row_count),
       reason: String(row.reason),
+    }));
+  }
+
+  pruned(): Pruned[] {
+    const sql = "SELECT * FROM pruned ORDER BY pruned_at_ms, started_at_ms";
+    return this.#database.prepare(sql).all().map((row) => ({
+      jobId: String(row.job_id),
+      script: String(row.script),
+      startedAtMs: Number(row.started_at_ms),
+      prunedAtMs: Number(row.pruned_at_ms),
+      reason: row.reason === "age" ? "age" : "size",
     }));
   }
 

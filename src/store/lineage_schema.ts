@@ -121,3 +121,40 @@ CREATE VIEW tasks AS
     WHERE later.task_id = a.task_id AND later.attempt > a.attempt
   );
 `;
+
+/** Takes a file of version 1 to version 2. */
+export const lineageSchema2 = `
+CREATE TABLE jobs_2 (
+  -- One program that ran once.
+  job_id TEXT PRIMARY KEY,
+  script TEXT NOT NULL,           -- its main module
+  driver_pid INTEGER NOT NULL,
+  started_at_ms REAL NOT NULL,    -- all times: ms since 1970, UTC
+  finished_at_ms REAL,            -- NULL: runs, or was killed
+  outcome TEXT,                   -- finished, crashed; NULL: runs, or nobody knows
+  driver_mark TEXT                -- machine, boot, pid namespace, start of its process
+) WITHOUT ROWID;
+INSERT INTO jobs_2 SELECT job_id, script, driver_pid, started_at_ms,
+  finished_at_ms, outcome, NULL FROM jobs;
+DROP TABLE jobs;
+ALTER TABLE jobs_2 RENAME TO jobs;
+
+CREATE TABLE owners (
+  -- A process that submitted tasks or stored objects: their ids begin with its.
+  owner_id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL            -- jobs.job_id
+) WITHOUT ROWID;
+CREATE INDEX owners_by_job ON owners (job_id);
+INSERT OR IGNORE INTO owners SELECT DISTINCT substr(a.task_id, 1, 16), l.job_id
+  FROM attempts a JOIN lanes l USING (lane);
+INSERT OR IGNORE INTO owners SELECT DISTINCT owner_id, job_id FROM objects;
+
+CREATE TABLE pruned (
+  -- A job whose rows were removed to bound the file, or are being removed.
+  job_id TEXT PRIMARY KEY,
+  script TEXT NOT NULL,
+  started_at_ms REAL NOT NULL,
+  pruned_at_ms REAL NOT NULL,
+  reason TEXT NOT NULL            -- age, size
+) WITHOUT ROWID;
+`;

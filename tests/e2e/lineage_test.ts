@@ -6,9 +6,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   cancel,
+  free,
   get,
   init,
+  kill,
   MantaError,
+  put,
   remote,
   runtimeContext,
 } from "../../mod.ts";
@@ -34,6 +37,20 @@ const dies = remote(function dies() {
   if (runtimeContext().attempt === 1) Deno.exit(3);
   return Deno.pid;
 });
+const large = remote(function large(byteLength: number, _?: Uint8Array) {
+  return new Uint8Array(byteLength);
+});
+const Keeper = remote(
+  class Keeper {
+    pid() {
+      return Deno.pid;
+    }
+    fall() {
+      Deno.exit(1);
+    }
+  },
+  { maxRestarts: 1, name: "keeper" },
+);
 const endless = remote(async function endless(path: string) {
   note(path, "begun");
   await new Promise(() => {});
@@ -120,6 +137,80 @@ Deno.test("A named lineage file keeps every task of the program", async (t) => {
   Deno.removeSync(folder, { recursive: true });
 });
 
+Deno.test("A named lineage file keeps objects, what tasks take, and the lives of actors", async (t) => {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/lineage.db`;
+  const pids: number[] = [];
+  const ids: Record<string, string> = {};
+  {
+    await using _runtime = await init({ numCpus: 2, lineage: path });
+    const shared = put(new Uint8Array(1 << 20));
+    const small = put("small");
+    const taking = large.remote(70_000, shared);
+    await get([small, taking]);
+    free([small, shared]);
+    for (const [name, ref] of Object.entries({ shared, small, taking })) {
+      ids[name] = ref.id;
+    }
+    const keeper = Keeper.remote();
+    pids.push(await get(keeper.pid.remote()));
+    await rejection(get(keeper.fall.remote()));
+    pids.push(await get(keeper.pid.remote()));
+    kill(keeper);
+    const fallen = Keeper.options({ maxRestarts: 0, name: "other" }).remote();
+    await get(fallen.pid.remote());
+    Keeper.options({ name: "last" }).remote();
+    await rejection(get(fallen.fall.remote()));
+  }
+  using lineage = openLineage(path);
+  const objects = new Map(
+    lineage.objects().map((row) => [row.objectId as string, row]),
+  );
+
+  await t.step("objects of both origins, with size, birth and end", () => {
+    const { shared, small, taking } = ids;
+    const row = objects.get(shared!)!;
+    assertEquals(row.origin, "put");
+    assert(row.sizeBytes >= 1 << 20 && row.sizeBytes < (1 << 20) + 4096);
+    assert(row.freedAtMs! >= row.createdAtMs);
+    assert(objects.get(small!)!.sizeBytes < 100);
+    assert(objects.get(small!)!.freedAtMs !== undefined);
+    assertEquals(objects.get(taking!)!.origin, "task");
+    assert(objects.get(taking!)!.sizeBytes >= 70_000);
+  });
+  await t.step("what a task takes, by position", () => {
+    const [task] = lineage.tasks({ name: "large" });
+    assertEquals(
+      lineage.dependencies(task!.taskId).map((row) => [
+        row.position,
+        row.objectId as string,
+      ]),
+      [[1, ids.shared]],
+    );
+  });
+  await t.step("actors with their incarnations, processes and ends", () => {
+    const rows = new Map(lineage.actors().map((row) => [row.name!, row]));
+    const keeper = rows.get("keeper")!;
+    assertEquals(keeper.className, "Keeper");
+    assertEquals([keeper.incarnation, keeper.workerPid], [1, pids[1]]);
+    assertEquals([keeper.state, keeper.reason], [
+      "dead",
+      "it was killed by kill()",
+    ]);
+    assert(keeper.endedAtMs! > keeper.createdAtMs);
+    assertStringIncludes(rows.get("other")!.reason!, "exit code 1");
+    assertEquals(rows.get("last")!.state, "dead");
+    assertStringIncludes(rows.get("last")!.reason!, "its program ended");
+  });
+  await t.step("calls, with the process that ran them", () => {
+    const calls = lineage.tasks({ name: "Keeper.pid" }).toReversed();
+    assertEquals(calls.slice(0, 2).map(({ workerPid }) => workerPid), pids);
+    const [fallen] = lineage.tasks({ name: "Keeper.fall" });
+    assertEquals(fallen!.state, "failed");
+  });
+  Deno.removeSync(folder, { recursive: true });
+});
+
 /** Whether the node has made the file by now. */
 function isThere(path: string): boolean {
   try {
@@ -138,6 +229,31 @@ function sessionFolders(): string[] {
     .filter(({ name }) => name.startsWith(`manta-${Deno.pid}-`))
     .map(({ name }) => `${root}/${name}`);
 }
+
+Deno.test("The session's own file keeps the objects that lie in shared memory, and no others", async () => {
+  const before = sessionFolders();
+  await using _runtime = await init({ numCpus: 1 });
+  const folder = sessionFolders().find((path) => !before.includes(path));
+  const shared = put(new Uint8Array(1 << 20));
+  const small = put("small");
+  const made = large.remote(1 << 20, shared);
+  await get([small, made, quick.remote(1)]);
+  const file = `${folder}/lineage.db`;
+  await until(() => isThere(file), "a file with tables");
+  await until(() => {
+    using lineage = openLineage(file);
+    const found = lineage.objects().map(({ objectId }) => objectId as string);
+    return found.join() === [shared.id, made.id].toSorted().join();
+  }, "the two large objects");
+  free([shared]);
+  await until(() => {
+    using lineage = openLineage(file);
+    const row = lineage.objects().find(({ objectId }) =>
+      objectId as string === shared.id
+    );
+    return row!.freedAtMs !== undefined;
+  }, "the end of one");
+});
 
 Deno.test("The session's own file counts the shortest tasks", async () => {
   const before = sessionFolders();

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { MessageChannel } from "node:worker_threads";
 import { MantaError } from "../../src/base/errors.ts";
 import { LineagePort } from "../../src/node/lineage_port.ts";
+import { startLineage } from "../../src/node/lineage_start.ts";
 import { openLineage } from "../../src/store/lineage_reader.ts";
 import { batchOf, taskRow } from "../support/lineage.ts";
 
@@ -71,6 +73,60 @@ Deno.test("LineagePort.open() rejects with the file's name and what to do", asyn
       error.message.includes(path) && error.message.includes("another file"),
     );
     assertEquals(await Deno.readTextFile(path), "my notes");
+  });
+});
+
+Deno.test("LineagePort.over() talks to a thread that another started, and says why the file is refused", async () => {
+  await withFile(async (path) => {
+    const { port1, port2 } = new MessageChannel();
+    startLineage(path, port2);
+    const port = await LineagePort.over(port1, path);
+    port.send(batchOf(rows(0, 10)));
+    await port.close();
+    using reader = openLineage(path);
+    assertEquals(reader.tasks().length, 10);
+    const other = new MessageChannel();
+    startLineage(`${path}/none`, other.port2);
+    const opening = LineagePort.over(other.port1, `${path}/none`);
+    await assertRejects(() => opening, MantaError, "can't be written");
+  });
+});
+
+Deno.test("LineagePort rejects who waits when its thread ends without a word, and goes on quietly", async () => {
+  const { port1, port2 } = new MessageChannel();
+  port2.postMessage({ kind: "opened" });
+  const port = await LineagePort.over(port1, "a.db");
+  const flushed = assertRejects(() => port.flush(), MantaError, "has ended");
+  port2.close();
+  await flushed;
+  port.send(batchOf(rows(0, 1)));
+  await port.close();
+});
+
+Deno.test("LineagePort.abandon() closes the file at once", async () => {
+  await withFile(async (path) => {
+    const port = await LineagePort.open(path, { isTemporary: true });
+    port.send(batchOf(rows(0, 10)));
+    await port.abandon();
+    const files = [...Deno.readDirSync(path.replace(/\/[^/]*$/, ""))];
+    assertEquals(files.map(({ name }) => name), ["lineage.db"]);
+  });
+});
+
+Deno.test("The lineage thread writes what it has and leaves when the other end of its line is gone", async () => {
+  await withFile(async (path) => {
+    const { port1, port2 } = new MessageChannel();
+    const thread = startLineage(path, port2);
+    const left = new Promise((resolve) => thread.once("exit", resolve));
+    thread.ref();
+    const port = await LineagePort.over(port1, path);
+    port.send(batchOf(rows(0, 10)));
+    port1.close();
+    await left;
+    const files = [...Deno.readDirSync(path.replace(/\/[^/]*$/, ""))];
+    assertEquals(files.map(({ name }) => name), ["lineage.db"]);
+    using reader = openLineage(path);
+    assertEquals(reader.tasks().length, 10);
   });
 });
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { LineageBatch } from "../../src/base/lineage.ts";
+import type { LineageBatch, LineageGap } from "../../src/base/lineage.ts";
 import {
   type LineageReport,
   LineageWriter,
@@ -19,12 +19,12 @@ class Bench {
     this.writer = new LineageWriter({
       path: "a.db",
       sink: {
-        write: (batches) => this.#write(batches),
-        writeGap: (rowCount) => void this.gaps.push(rowCount),
+        write: (batches, gap) => this.#write(batches, gap),
         close: () => {},
       },
       report: (report) => void this.reports.push(report),
       later: (callback) => void this.#later.push(callback),
+      afterPause: (callback) => void this.#later.push(callback),
     });
   }
 
@@ -43,8 +43,9 @@ class Bench {
     return this.reports.splice(0);
   }
 
-  #write(batches: readonly LineageBatch[]): void {
+  #write(batches: readonly LineageBatch[], gap?: LineageGap): void {
     if (this.failure !== undefined) throw new Error(this.failure);
+    if (gap !== undefined) this.gaps.push(gap.rowCount);
     this.written.push(...batches.map((batch) => batch.rowCount));
   }
 }
@@ -59,10 +60,12 @@ Deno.test("LineageWriter writes all that has come in as one", () => {
   assertEquals(bench.take(), [{ kind: "settled", rowCount: 5 }]);
 });
 
-Deno.test("LineageWriter answers a flush after what came before it", () => {
+Deno.test("LineageWriter answers a flush after the commit of what came before it", () => {
   const bench = new Bench();
   bench.send(1);
   bench.writer.take({ kind: "flush", flushId: 7 });
+  assertEquals(bench.take(), []);
+  bench.turn();
   assertEquals(bench.written, [1]);
   assertEquals(bench.take(), [
     { kind: "settled", rowCount: 1 },
@@ -104,6 +107,7 @@ Deno.test("LineageWriter leaves a broken file alone, and still settles every row
   bench.failure = undefined;
   bench.send(2);
   bench.writer.take({ kind: "flush", flushId: 1 });
+  bench.turn();
   assertEquals(bench.written, []);
   assertEquals(bench.take(), [
     { kind: "settled", rowCount: 2 },
@@ -116,4 +120,50 @@ Deno.test("LineageWriter notes rows that never came to it", () => {
   bench.writer.take({ kind: "gap", rowCount: 11, reason: "too many" });
   bench.turn();
   assertEquals(bench.gaps, [11]);
+});
+
+Deno.test("LineageWriter keeps rows and answers while another program locks the file, and says so once", () => {
+  const bench = new Bench();
+  bench.failure = "database is locked";
+  bench.send(1);
+  bench.turn();
+  bench.send(2);
+  bench.writer.take({ kind: "flush", flushId: 1 });
+  bench.turn();
+  bench.turn();
+  const said = bench.take();
+  assertEquals(said.map((report) => report.kind), ["failing"]);
+  assertStringIncludes(JSON.stringify(said), "by another program");
+  bench.failure = undefined;
+  bench.turn();
+  assertEquals([bench.written, bench.gaps], [[1, 2], []]);
+  assertEquals(bench.take(), [
+    { kind: "recovered", lostCount: 0, reason: "" },
+    { kind: "settled", rowCount: 3 },
+    { kind: "flushed", flushId: 1, lostCount: 0 },
+  ]);
+});
+
+Deno.test("LineageWriter gives rows up that a lock keeps out to the last, and says how many", () => {
+  const bench = new Bench();
+  bench.failure = "database is locked";
+  bench.send(5);
+  bench.turn();
+  bench.take();
+  bench.writer.take({ kind: "close" });
+  const [settled, gaveUp, ...rest] = bench.take();
+  assertEquals([settled, rest], [{ kind: "settled", rowCount: 5 }, []]);
+  assertStringIncludes(JSON.stringify(gaveUp), "5 rows of this program");
+});
+
+Deno.test("LineageWriter says at the end what a full disk cost, as the file can't", () => {
+  const bench = new Bench();
+  bench.failure = "database or disk is full";
+  bench.send(5);
+  bench.turn();
+  bench.take();
+  bench.writer.take({ kind: "close" });
+  const reports = bench.take();
+  assertEquals(reports.map(({ kind }) => kind), ["gaveUp"]);
+  assertStringIncludes(JSON.stringify(reports), "5 rows of this program");
 });

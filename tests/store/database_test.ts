@@ -143,9 +143,10 @@ Deno.test("openForReading() refuses a file that is not there, and makes none", (
   });
 });
 
-Deno.test("failureOf() tells a full disk from a broken file", () => {
+Deno.test("failureOf() tells a full disk from a locked and from a broken file", () => {
   assertEquals(failureOf(new Error("database or disk is full")), "full");
   const malformed = new Error("database disk image is malformed");
   assertEquals(failureOf(malformed), "broken");
-  assertEquals(failureOf(new Error("database is locked")), "other");
+  assertEquals(failureOf(new Error("database is locked")), "locked");
+  assertEquals(failureOf(new Error("disk I/O error")), "other");
 });

@@ -108,7 +108,9 @@ export class Running {
   readonly ended: Promise<Ended>;
   readonly #process: Deno.ChildProcess;
   readonly #said = new Map<string, PromiseWithResolvers<void>>();
+  readonly #complained = new Map<string, PromiseWithResolvers<void>>();
   #stdout = "";
+  #stderr = "";
 
   constructor(
     program: Program,
@@ -138,6 +140,14 @@ export class Running {
     return waiting.promise;
   }
 
+  /** Resolves once it has printed this text on stderr. */
+  complained(text: string): Promise<void> {
+    const waiting = Promise.withResolvers<void>();
+    if (this.#stderr.includes(text)) waiting.resolve();
+    else this.#complained.set(text, waiting);
+    return waiting.promise;
+  }
+
   /** Ends it by a signal. */
   kill(signal: Deno.Signal): void {
     this.#process.kill(signal);
@@ -149,26 +159,32 @@ export class Running {
       await writer.write(new TextEncoder().encode(stdin));
       await writer.close();
     }
-    const [status, , stderr] = await Promise.all([
+    const { stdout, stderr } = this.#process;
+    const [status] = await Promise.all([
       this.#process.status,
-      this.#listen(),
-      new Response(this.#process.stderr).text(),
+      this.#listen(stdout, this.#said, (text) => this.#stdout += text),
+      this.#listen(stderr, this.#complained, (text) => this.#stderr += text),
     ]);
     const { code, signal } = status;
-    for (const waiting of this.#said.values()) {
-      waiting.reject(new Error(`The program ended: ${this.#stdout}${stderr}`));
+    const all = this.#stdout + this.#stderr;
+    const never = [...this.#said.values(), ...this.#complained.values()];
+    for (const waiting of never) {
+      waiting.reject(new Error(`The program ended: ${all}`));
     }
-    return { code, signal, stdout: this.#stdout, stderr };
+    return { code, signal, stdout: this.#stdout, stderr: this.#stderr };
   }
 
-  async #listen(): Promise<void> {
-    const text = this.#process.stdout.pipeThrough(new TextDecoderStream());
-    for await (const chunk of text) {
-      this.#stdout += chunk;
-      for (const [awaited, waiting] of this.#said) {
-        if (!this.#stdout.includes(awaited)) continue;
+  async #listen(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    awaited: Map<string, PromiseWithResolvers<void>>,
+    append: (chunk: string) => string,
+  ): Promise<void> {
+    for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+      const all = append(chunk);
+      for (const [text, waiting] of awaited) {
+        if (!all.includes(text)) continue;
         waiting.resolve();
-        this.#said.delete(awaited);
+        awaited.delete(text);
       }
     }
   }
