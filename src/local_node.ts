@@ -109,10 +109,11 @@ export async function runLocalNode(
   const swept = sweepFolders(folder);
 
   await events.endAsked;
-  node.close();
+  const closed = node.close();
   hosts.close();
   await endChildren(children, network);
   await network.close();
+  await closed;
   await swept;
   // A file that goes with the session is not worth waiting for.
   if (job.isLineageNamed) {

@@ -44,6 +44,12 @@ export const limits = {
   rememberedMax: 4096,
   /** How long all processes may take to collect their garbage. */
   collectDeadlineMs: 1000,
+  /** The same, where cold objects can go to disk instead. */
+  collectBriefMs: 50,
+  /** Segments that a node copies to disk or back at once. */
+  spillCopiesMax: 3,
+  /** What is copied in one piece: so long at most is the node's thread held up. */
+  spillChunkBytes: 2 << 20,
   /** Actors that get a host process each; further ones share. */
   dedicatedHostsMax: 32,
   /** Workers of one node, whatever waits. */

@@ -23,6 +23,8 @@ import { ObjectManager } from "./object_manager.ts";
 
 /** What a node is made of and told. */
 export interface NodeOptions {
+  /** The session's. */
+  folder: string;
   job: JobInfo;
   resources: ResourceAmounts;
   labels: Record<string, string>;
@@ -73,13 +75,14 @@ export class Node {
       workersMax: limits.workersMax,
       workersKept: workerCount,
     });
-    this.#objects = new ObjectManager(
+    this.#objects = new ObjectManager({
       capacityBytes,
-      (processId) => {
+      spillFolder: `${options.folder}/spill`,
+      describe: (processId) => {
         const known = this.#roles.get(processId);
         return known === undefined ? "a process" : `${known.role} ${known.pid}`;
       },
-    );
+    });
   }
 
   /** The machine's resources. */
@@ -163,10 +166,10 @@ export class Node {
   }
 
   /** Starts no more and lets go of what it keeps; the children are ended by the session. */
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#trimTimer);
-    this.#objects.close();
+    await this.#objects.close();
   }
 
   #registered(ask: Registration, peer: Peer): void {

@@ -20,6 +20,19 @@ const symbols = {
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  // In a thread of their own: giving much memory back takes a while.
+  fallocateAside: {
+    name: "fallocate",
+    parameters: ["i32", "i32", "i64", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
+  closeAside: {
+    name: "close",
+    parameters: ["i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   mmap: {
     parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"],
     result: "isize",
@@ -45,6 +58,8 @@ const flags = {
   O_NOCTTY: 0o400,
   O_CLOEXEC: 0o2000000,
   SEEK_END: 2,
+  FALLOC_FL_KEEP_SIZE: 1,
+  FALLOC_FL_PUNCH_HOLE: 2,
   PROT_READ_WRITE: 3,
   MAP_SHARED: 1,
   MAP_PRIVATE: 2,
@@ -207,6 +222,21 @@ export function openMemoryFile(path: string, options: OpenOptions): number {
 /** Closes a descriptor; its mappings and other descriptors stay. */
 export function closeFile(fd: number): void {
   if (libc().close(fd) < 0) throw lastError(`close descriptor ${fd}`, "close");
+}
+
+/**
+ * Gives a file's memory back now, whoever else holds a descriptor of it, and
+ * closes this one. Nobody may read it any more: it is all zeros.
+ */
+export async function emptyAndClose(
+  fd: number,
+  byteLength: number,
+): Promise<void> {
+  const c = libc();
+  const mode = flags.FALLOC_FL_PUNCH_HOLE | flags.FALLOC_FL_KEEP_SIZE;
+  // Where it fails the memory goes a little later, with its last descriptor.
+  await c.fallocateAside(fd, mode, 0n, BigInt(byteLength));
+  await c.closeAside(fd);
 }
 
 function closing<E extends Error>(fd: number, error: E): E {

@@ -15,6 +15,7 @@ import {
   closeFile,
   copyBytes,
   createMemoryFile,
+  emptyAndClose,
   mapFile,
   mapFileForAtomics,
   openMemoryFile,
@@ -156,6 +157,31 @@ export function openDescriptor(path: string, byteLength: number): number {
 /** Gives up a descriptor of {@linkcode openDescriptor}; readers' mappings stay. */
 export function closeDescriptor(fd: number): void {
   closeFile(fd);
+}
+
+/** Gives up a descriptor and the memory behind it, which nobody may read any more. */
+export function discardDescriptor(
+  fd: number,
+  byteLength: number,
+): Promise<void> {
+  return emptyAndClose(fd, byteLength);
+}
+
+/** The node's side: fresh memory of its own for a segment that comes back. */
+export function createDescriptor(byteLength: number): number {
+  return createMemoryFile(byteLength);
+}
+
+/** Copies a part of a segment, out of it or into it. */
+export function copyPart(
+  fd: number,
+  part: {
+    call: "pread" | "pwrite";
+    bytes: Uint8Array<ArrayBuffer>;
+    offset: number;
+  },
+): void {
+  copyBytes(fd, part);
 }
 
 /** Where other processes of this user find a descriptor of this process. */

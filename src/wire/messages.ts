@@ -103,6 +103,13 @@ export interface Registration {
   actorId?: ActorId;
 }
 
+/** Where a segment lies on disk, and what its bytes must add up to. */
+export interface SpillFile {
+  path: string;
+  byteLength: number;
+  checksum: number;
+}
+
 /** Requests by kind. */
 export interface Requests {
   // To a node.
@@ -139,12 +146,18 @@ export interface Requests {
         usedBytes: number;
         capacityBytes: number;
         holders: string;
+        /** What the disk lacks, if that is why nothing could go there. */
+        fault?: string;
       };
   };
   "segment.open": {
     /** `mapping` numbers the reader's openings. */
     ask: { segmentId: SegmentId; mapping: number };
-    answer: { path: string } | { lost: true };
+    answer:
+      | { path: string }
+      /** It is on disk, and the store has no room for it: the reader copies. */
+      | { file: SpillFile }
+      | { lost: true; reason?: string };
   };
   "actor.create": {
     ask: { spec: ActorSpec };
