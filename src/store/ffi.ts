@@ -20,7 +20,19 @@ const symbols = {
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
-  // In a thread of their own: giving much memory back takes a while.
+  // The same in threads of their own, for what takes a while.
+  pwriteAside: {
+    name: "pwrite",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "isize",
+    nonblocking: true,
+  },
+  preadAside: {
+    name: "pread",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "isize",
+    nonblocking: true,
+  },
   fallocateAside: {
     name: "fallocate",
     parameters: ["i32", "i32", "i64", "i64"],
@@ -58,8 +70,6 @@ const flags = {
   O_NOCTTY: 0o400,
   O_CLOEXEC: 0o2000000,
   SEEK_END: 2,
-  FALLOC_FL_KEEP_SIZE: 1,
-  FALLOC_FL_PUNCH_HOLE: 2,
   PROT_READ_WRITE: 3,
   MAP_SHARED: 1,
   MAP_PRIVATE: 2,
@@ -75,12 +85,14 @@ const flags = {
 const errnoTable: Readonly<Record<number, readonly [string, string]>> = {
   1: ["EPERM", "the system does not permit it"],
   2: ["ENOENT", "it does not exist: its process has ended or closed it"],
+  5: ["EIO", "the disk gave an error"],
   12: ["ENOMEM", "there is no memory, or no room for mappings, left"],
   13: ["EACCES", "it belongs to another user"],
   22: ["EINVAL", "it is of the wrong kind"],
   23: ["ENFILE", "the machine has too many open files"],
   24: ["EMFILE", "this process has too many open files"],
   28: ["ENOSPC", "there is no room left"],
+  122: ["EDQUOT", "this user's share of the disk is used up"],
 };
 
 /** A system call failed; `code` is its name for why, like `"EMFILE"`. */
@@ -128,7 +140,7 @@ export function lastError(to: string, call: keyof Libc): SystemCallError {
 }
 
 /** A path as the C library takes it. */
-function cString(text: string): Uint8Array<ArrayBuffer> {
+export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
@@ -224,21 +236,6 @@ export function closeFile(fd: number): void {
   if (libc().close(fd) < 0) throw lastError(`close descriptor ${fd}`, "close");
 }
 
-/**
- * Gives a file's memory back now, whoever else holds a descriptor of it, and
- * closes this one. Nobody may read it any more: it is all zeros.
- */
-export async function emptyAndClose(
-  fd: number,
-  byteLength: number,
-): Promise<void> {
-  const c = libc();
-  const mode = flags.FALLOC_FL_PUNCH_HOLE | flags.FALLOC_FL_KEEP_SIZE;
-  // Where it fails the memory goes a little later, with its last descriptor.
-  await c.fallocateAside(fd, mode, 0n, BigInt(byteLength));
-  await c.closeAside(fd);
-}
-
 function closing<E extends Error>(fd: number, error: E): E {
   libc().close(fd);
   return error;
@@ -323,6 +320,11 @@ export function unmapEarly(buffer: ArrayBuffer): void {
     0n,
   );
   if (result === -1n) throw lastError("unmap a shared segment", "mmap");
+}
+
+/** A buffer whose pages are whole, as reading and writing past the system's cache wants them. */
+export function alignedBytes(byteLength: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(wasmMemory(byteLength).buffer as ArrayBuffer);
 }
 
 function wasmMemory(

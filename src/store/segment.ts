@@ -11,11 +11,11 @@
  */
 import { assert } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { emptyAndClose } from "./aside.ts";
 import {
   closeFile,
   copyBytes,
   createMemoryFile,
-  emptyAndClose,
   mapFile,
   mapFileForAtomics,
   openMemoryFile,
@@ -170,18 +170,6 @@ export function discardDescriptor(
 /** The node's side: fresh memory of its own for a segment that comes back. */
 export function createDescriptor(byteLength: number): number {
   return createMemoryFile(byteLength);
-}
-
-/** Copies a part of a segment, out of it or into it. */
-export function copyPart(
-  fd: number,
-  part: {
-    call: "pread" | "pwrite";
-    bytes: Uint8Array<ArrayBuffer>;
-    offset: number;
-  },
-): void {
-  copyBytes(fd, part);
 }
 
 /** Where other processes of this user find a descriptor of this process. */

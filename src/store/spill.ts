@@ -1,14 +1,21 @@
 /**
  * Segments on disk: one file each, in a folder of the session's own.
  *
- * Copied in pieces, so that the thread is never held up for long, and with a
- * checksum, which is kept in memory: the files are of no use to a later run.
+ * Copied in pieces and in other threads, so that this one is never held up,
+ * and with a checksum, which is kept in memory: the files are of no use to a
+ * later run. Past the system's cache, which would only take the memory again.
  * What is spilled and when is decided in `state/segment_flow.ts`.
  *
  * @module
  */
 import { limits } from "../base/limits.ts";
-import { copyPart } from "./segment.ts";
+import {
+  closeFile,
+  copyAside,
+  openDiskFile,
+  SystemCallError,
+} from "./aside.ts";
+import { alignedBytes } from "./ffi.ts";
 
 /** A segment on disk. */
 export interface SpillFile {
@@ -55,20 +62,7 @@ export class SpillFolder {
     const path = `${this.#path}/${name}`;
     try {
       await this.#make();
-      using file = await Deno.open(path, {
-        write: true,
-        createNew: true,
-        mode: 0o600,
-      });
-      const buffer = new Uint8Array(chunkBytes(byteLength));
-      let checksum = 0;
-      for (let offset = 0; offset < byteLength; offset += buffer.length) {
-        signal.throwIfAborted();
-        const bytes = buffer.subarray(0, byteLength - offset);
-        copyPart(fd, { call: "pread", bytes, offset });
-        checksum = crc32(bytes, checksum);
-        await writeAll(file, bytes);
-      }
+      const checksum = await writeWhole(path, { fd, byteLength, signal });
       return { path, byteLength, checksum };
     } catch (cause) {
       await this.remove(path);
@@ -108,19 +102,20 @@ export class SpillFolder {
  *
  * @throws {SpillLostError} if its bytes are not what they were.
  */
-export function readSpillFile(
+export async function readSpillFile(
   file: SpillFile,
   fd: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const buffer = new Uint8Array(chunkBytes(file.byteLength));
-  return readThrough(file, {
-    chunkAt: (_, length) => buffer.subarray(0, length),
-    read: (bytes, offset) => {
+  const from = opened(file.path);
+  try {
+    await readThrough(file, from, async (bytes, offset) => {
       signal.throwIfAborted();
-      copyPart(fd, { call: "pwrite", bytes, offset });
-    },
-  });
+      await copyAside(fd, { call: "pwrite", bytes, offset });
+    });
+  } finally {
+    closeFile(from);
+  }
 }
 
 /**
@@ -133,69 +128,100 @@ export async function copySpillFile(
   file: SpillFile,
   byteLength: number,
 ): Promise<ArrayBuffer> {
-  const buffer = new ArrayBuffer(file.byteLength);
-  await readThrough(file, {
-    chunkAt: (offset, length) => new Uint8Array(buffer, offset, length),
-    read: () => {},
-  });
-  return byteLength === buffer.byteLength
-    ? buffer
-    : buffer.slice(0, byteLength);
+  const copy = new Uint8Array(byteLength);
+  const from = opened(file.path);
+  try {
+    await readThrough(file, from, (bytes, offset) => {
+      const wanted = bytes.subarray(0, Math.max(0, byteLength - offset));
+      copy.set(wanted, Math.min(offset, byteLength));
+      return Promise.resolve();
+    });
+  } finally {
+    closeFile(from);
+  }
+  return copy.buffer;
+}
+
+async function writeWhole(
+  path: string,
+  { fd, byteLength, signal }: {
+    fd: number;
+    byteLength: number;
+    signal: AbortSignal;
+  },
+): Promise<number> {
+  const to = openDiskFile(path, true);
+  const buffer = takeBuffer();
+  try {
+    let checksum = 0;
+    for (let offset = 0; offset < byteLength; offset += buffer.length) {
+      signal.throwIfAborted();
+      const bytes = buffer.subarray(0, byteLength - offset);
+      await copyAside(fd, { call: "pread", bytes, offset });
+      checksum = crc32(bytes, checksum);
+      await copyAside(to, { call: "pwrite", bytes, offset });
+    }
+    return checksum;
+  } finally {
+    closeFile(to);
+    buffers.push(buffer);
+  }
 }
 
 async function readThrough(
   { path, byteLength, checksum }: SpillFile,
-  { chunkAt, read }: {
-    chunkAt(offset: number, length: number): Uint8Array<ArrayBuffer>;
-    read(bytes: Uint8Array<ArrayBuffer>, offset: number): void;
-  },
+  fd: number,
+  use: (bytes: Uint8Array<ArrayBuffer>, offset: number) => Promise<void>,
 ): Promise<void> {
-  using file = await opened(path);
-  let sum = 0;
-  for (let offset = 0; offset < byteLength;) {
-    const chunk = chunkAt(
-      offset,
-      Math.min(chunkBytes(byteLength), byteLength - offset),
-    );
-    const count = await file.read(chunk).catch((cause) => {
-      throw lostOf(path, cause);
-    });
-    if (count === null) {
+  const buffer = takeBuffer();
+  try {
+    let sum = 0;
+    for (let offset = 0; offset < byteLength; offset += buffer.length) {
+      const bytes = buffer.subarray(0, byteLength - offset);
+      const part = { call: "pread", bytes, offset } as const;
+      const count = await copyAside(fd, part).catch((cause) => {
+        throw lostOf(path, cause);
+      });
+      if (count < bytes.length) {
+        throw new SpillLostError(
+          `its spill file "${path}" has ${
+            offset + count
+          } of ${byteLength} bytes`,
+        );
+      }
+      sum = crc32(bytes, sum);
+      await use(bytes, offset);
+    }
+    if (sum !== checksum) {
       throw new SpillLostError(
-        `its spill file "${path}" has ${offset} of ${byteLength} bytes`,
+        `the checksum of its spill file "${path}" does not match: the file was changed, or its disk is bad`,
       );
     }
-    const bytes = chunk.subarray(0, count);
-    sum = crc32(bytes, sum);
-    read(bytes, offset);
-    offset += count;
-  }
-  if (sum !== checksum) {
-    throw new SpillLostError(
-      `the checksum of its spill file "${path}" does not match: the file was changed, or its disk is bad`,
-    );
+  } finally {
+    buffers.push(buffer);
   }
 }
 
-async function opened(path: string): Promise<Deno.FsFile> {
+function opened(path: string): number {
   try {
-    return await Deno.open(path);
+    return openDiskFile(path, false);
   } catch (cause) {
     throw passingCodes.has(codeOf(cause) ?? "") ? cause : lostOf(path, cause);
   }
 }
 
 function lostOf(path: string, cause: unknown): SpillLostError {
-  const why = cause instanceof Deno.errors.NotFound
+  const why = codeOf(cause) === "ENOENT"
     ? "is gone"
     : `can't be read: ${cause instanceof Error ? cause.message : cause}`;
   return new SpillLostError(`its spill file "${path}" ${why}`, { cause });
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += await file.write(bytes.subarray(done));
-  }
+/** Not in use; as many as copyings went on at once. */
+const buffers: Uint8Array<ArrayBuffer>[] = [];
+
+function takeBuffer(): Uint8Array<ArrayBuffer> {
+  return buffers.pop() ?? alignedBytes(limits.spillChunkBytes);
 }
 
 let zlib: typeof import("node:zlib") | undefined;
@@ -207,12 +233,8 @@ function crc32(bytes: Uint8Array, sum: number): number {
   return zlib.crc32(bytes, sum);
 }
 
-function chunkBytes(byteLength: number): number {
-  return Math.min(limits.spillChunkBytes, byteLength);
-}
-
 function codeOf(error: unknown): string | undefined {
-  return error instanceof Error
-    ? (error as Error & { code?: string }).code
-    : undefined;
+  return error instanceof SystemCallError
+    ? error.code
+    : (error as { code?: string } | undefined)?.code;
 }
