@@ -42,6 +42,8 @@ export class ObjectManager {
   readonly #table: SegmentTable;
   readonly #capacityBytes: number;
   readonly #descriptors = new Map<SegmentId, number>();
+  /** Their memory is nobody's but the node's, and their readers'. */
+  readonly #restored = new Set<SegmentId>();
   readonly #adopting = new Map<SegmentId, Adopting>();
   readonly #opening = new Map<string, PromiseWithResolvers<OpenAnswer>>();
   readonly #peers = new Map<ProcessId, Peer>();
@@ -63,6 +65,7 @@ export class ObjectManager {
         this.#carryOut(this.#table.spillFailed(copy, fault)),
       restored: (copy, fd) => {
         this.#descriptors.set(copy.segmentId, fd);
+        this.#restored.add(copy.segmentId);
         this.#carryOut(this.#table.restored(copy));
       },
       restoreFailed: (copy, lostReason) =>
@@ -242,8 +245,11 @@ export class ObjectManager {
     if (fd === undefined) return;
     this.#descriptors.delete(segmentId);
     const file = this.#spiller.fileOf(segmentId);
-    // One on disk is to leave memory now, also where its writer computes.
+    const isLast = this.#restored.delete(segmentId);
+    // One on disk is to leave memory now, also where its writer computes; and
+    // the last descriptor is better not closed in this thread.
     if (file !== undefined) discardDescriptor(fd, file.byteLength);
+    else if (isLast) discardDescriptor(fd);
     else closeDescriptor(fd);
   }
 

@@ -88,7 +88,7 @@ export class Spiller {
       this.#files.set(segmentId, file);
     } catch (error) {
       const fault = signal.aborted ? undefined : messageOf(error);
-      if (fault !== undefined) log.warn(`cannot spill an object: ${fault}`);
+      if (fault !== undefined) log.info(`cannot spill an object: ${fault}`);
       this.#tell(() => this.#events.spillFailed(copy, fault), segmentId);
       return;
     }

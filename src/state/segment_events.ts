@@ -195,6 +195,8 @@ export interface Segment {
   /** Why it is lost. */
   lostReason: string | undefined;
   readonly readers: Map<string, ProcessId>;
+  /** Those of them that copy the file, and let go soon. */
+  readonly fileReaders: Set<string>;
 }
 
 /** A segment that waits to be admitted. */
@@ -212,6 +214,7 @@ export function waitingSegment(
     isOrphan: false,
     lostReason: undefined,
     readers: new Map(),
+    fileReaders: new Set(),
   };
 }
 

@@ -39,13 +39,15 @@ export class SegmentFlow {
         else return commands;
         continue;
       }
-      if (this.#records.queue.isCollecting) return commands;
-      if (this.#records.room.isCollectionDue) {
+      const { isCollecting, isCollectingBriefly } = this.#records.queue;
+      if (isCollectingBriefly) return commands;
+      if (this.#records.room.isCollectionDue && !isCollecting) {
         this.#collect(commands);
         continue;
       }
+      // Also while garbage is collected because nothing could: now it may.
       if (this.#depart(commands)) continue;
-      if (this.#records.room.copyCount > 0) return commands;
+      if (isCollecting || this.#records.room.copyCount > 0) return commands;
       if (!this.#records.queue.hasRound) {
         this.#collect(commands);
         continue;

@@ -71,6 +71,11 @@ export class SegmentQueue {
     return this.#round !== undefined && this.#round.outstanding.size > 0;
   }
 
+  /** Whether that is a round which is not waited for long. */
+  get isCollectingBriefly(): boolean {
+    return this.isCollecting && this.#round?.isBrief === true;
+  }
+
   /** Whether a round runs, or was answered and not judged yet. */
   get hasRound(): boolean {
     return this.#round !== undefined;

@@ -88,6 +88,7 @@ export class SegmentRecords {
     const kind = segment.isResident ? "serve" : "serve_file";
     for (const read of this.early.take(segmentId)) {
       segment.readers.set(keyOf(read), read.reader);
+      if (!segment.isResident) segment.fileReaders.add(keyOf(read));
       commands.push({ kind, read });
     }
     if (segment.isResident) this.room.used(segmentId);
@@ -149,14 +150,16 @@ export class SegmentRecords {
   /** A freed segment that nobody reads or copies is filled again by its writer, or ends. */
   settle(segmentId: SegmentId, commands: SegmentCommand[]): void {
     const segment = this.segments.get(segmentId);
-    if (segment?.state !== "freed" || segment.readers.size > 0) return;
-    if (segment.copy !== undefined) return;
+    if (segment?.state !== "freed" || segment.copy !== undefined) return;
+    // Who has mapped it needs no file.
+    const isFileNeeded = !segment.isResident || segment.fileReaders.size > 0;
+    if (!isFileNeeded) this.deleteFile(segmentId, commands);
+    if (segment.readers.size > 0) return;
     const to = writerOf(segmentId);
     const isWanted = this.processes.has(to) && this.queue.size === 0 &&
       segment.isResident && segment.isWriterHeld &&
       segment.byteLength <= this.#limits.recyclableBytesMax;
     if (!isWanted) return this.end(segmentId, commands);
-    this.deleteFile(segmentId, commands);
     segment.state = "recyclable";
     this.recyclable.add(segmentId);
     commands.push({ kind: "recycle", segmentId, to });

@@ -140,7 +140,9 @@ export class SegmentTable {
     const commands: SegmentCommand[] = [];
     this.#endedReads.add(key);
     this.#records.early.delete(read);
-    this.#records.segments.get(read.segmentId)?.readers.delete(key);
+    const segment = this.#records.segments.get(read.segmentId);
+    segment?.readers.delete(key);
+    segment?.fileReaders.delete(key);
     this.#records.unawaited(read.segmentId);
     this.#records.settle(read.segmentId, commands);
     return this.#flow.advance(commands);
@@ -234,7 +236,9 @@ export class SegmentTable {
     }
     for (const [segmentId, segment] of this.#records.segments) {
       for (const [key, reader] of segment.readers) {
-        if (reader === processId) segment.readers.delete(key);
+        if (reader !== processId) continue;
+        segment.readers.delete(key);
+        segment.fileReaders.delete(key);
       }
       this.#records.unawaited(segmentId);
       const isOwner = segment.owner === processId;

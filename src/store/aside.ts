@@ -67,8 +67,8 @@ export async function copyAside(
 }
 
 /**
- * Gives a memory file's memory back now, whoever else holds a descriptor of
- * it, and closes this one. Nobody may read it any more: it is all zeros.
+ * Gives so much of a memory file's memory back now, whoever else holds a
+ * descriptor of it, and closes this one. Nobody may read it any more.
  */
 export async function emptyAndClose(
   fd: number,
@@ -77,7 +77,9 @@ export async function emptyAndClose(
   const c = libc();
   const mode = flags.FALLOC_FL_PUNCH_HOLE | flags.FALLOC_FL_KEEP_SIZE;
   // Where it fails the memory goes a little later, with its last descriptor.
-  await c.fallocateAside(fd, mode, 0n, BigInt(byteLength));
+  if (byteLength > 0) {
+    await c.fallocateAside(fd, mode, 0n, BigInt(byteLength));
+  }
   const result = await c.closeAside(fd);
   assert(result === 0, "Descriptor closed twice");
 }

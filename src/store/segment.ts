@@ -159,10 +159,13 @@ export function closeDescriptor(fd: number): void {
   closeFile(fd);
 }
 
-/** Gives up a descriptor and the memory behind it, which nobody may read any more. */
+/**
+ * Gives up a descriptor in a thread of its own; with `byteLength` also the
+ * memory behind it, which nobody may read any more.
+ */
 export function discardDescriptor(
   fd: number,
-  byteLength: number,
+  byteLength = 0,
 ): Promise<void> {
   return emptyAndClose(fd, byteLength);
 }
