@@ -29,6 +29,7 @@ export interface LocalNodeOptions {
   resources: ResourceAmounts;
   labels: Record<string, string>;
   capacityBytes: number;
+  memoryLimitBytes: number | undefined;
   workerCount: number;
   lineagePath: string;
   children: Children;

@@ -139,10 +139,14 @@ export class ObjectStoreFullError extends MantaError {
 
 /** The task or actor was stopped because it took more memory than there was. */
 export class OutOfMemoryError extends MantaError {
-  /** Bytes its process held. */
+  /** Bytes its process held, shared objects left out, where the runtime ended it. */
   declare readonly rssBytes?: number;
-  /** Bytes it was allowed. */
+  /** Bytes that may be used in all, where the runtime ended it. */
   declare readonly limitBytes?: number;
+  /** The task. */
+  declare readonly taskId?: string;
+  /** The function that ran. */
+  declare readonly functionName?: string;
   /** The class's name. */
   override get name(): string {
     return "OutOfMemoryError";

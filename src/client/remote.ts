@@ -56,7 +56,10 @@ class RemoteTask {
       fn,
       settings,
       stats,
-      classKey: JSON.stringify(settings.resources),
+      // What may not run again shares no lease with what may: where memory is
+      // short, a node ends workers by that.
+      classKey: JSON.stringify(settings.resources) +
+        (settings.maxRetries === 0 ? " once" : ""),
     };
   }
 

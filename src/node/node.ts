@@ -19,6 +19,7 @@ import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
 import type { LineagePort } from "./lineage_port.ts";
 import type { LogPrinter } from "./log_printer.ts";
+import { MemoryMonitor } from "./memory_monitor.ts";
 import { ObjectManager } from "./object_manager.ts";
 
 /** What a node is made of and told. */
@@ -29,6 +30,8 @@ export interface NodeOptions {
   resources: ResourceAmounts;
   labels: Record<string, string>;
   capacityBytes: number;
+  /** What the program may use of the memory, if it is told. */
+  memoryLimitBytes: number | undefined;
   /** Workers started in advance and kept. */
   workerCount: number;
   children: Children;
@@ -48,14 +51,19 @@ export interface NodeEvents {
 
 type LeaseAnswer = Requests["lease.request"]["answer"];
 
+interface Asking extends PromiseWithResolvers<LeaseAnswer> {
+  readonly isRetryable: boolean;
+}
+
 /** Runs one machine. */
 export class Node {
   readonly #options: NodeOptions;
   readonly #leases: LeaseTable;
   readonly #objects: ObjectManager;
+  readonly #memory: MemoryMonitor;
   readonly #workers = new Map<number, Kept>();
   readonly #numbers = new Map<ProcessId, number>();
-  readonly #asking = new Map<LeaseId, PromiseWithResolvers<LeaseAnswer>>();
+  readonly #asking = new Map<LeaseId, Asking>();
   readonly #holders = new Map<LeaseId, Peer>();
   readonly #roles = new Map<
     ProcessId,
@@ -83,6 +91,12 @@ export class Node {
         return known === undefined ? "a process" : `${known.role} ${known.pid}`;
       },
     });
+    this.#memory = new MemoryMonitor({
+      children: options.children,
+      limitBytes: options.memoryLimitBytes,
+      storeBytes: () => this.#objects.usedBytes,
+      worker: (workerNo) => this.#workers.get(workerNo),
+    });
   }
 
   /** The machine's resources. */
@@ -103,7 +117,8 @@ export class Node {
       "node.rows": () => ({ nodes: [this.#row()] }),
       "lease.request": ({ leaseId, needs }, peer) => {
         const answer = Promise.withResolvers<LeaseAnswer>();
-        this.#asking.set(leaseId, answer);
+        const { isRetryable } = needs;
+        this.#asking.set(leaseId, { ...answer, isRetryable });
         this.#holders.set(leaseId, peer);
         const ownerId = peer.remote!.processId;
         this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
@@ -169,6 +184,7 @@ export class Node {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#trimTimer);
+    this.#memory.close();
     await this.#objects.close();
   }
 
@@ -199,6 +215,7 @@ export class Node {
     this.#asking.get(leaseId)?.resolve({ kind: "withdrawn" });
     this.#asking.delete(leaseId);
     this.#holders.delete(leaseId);
+    this.#memory.returned(leaseId);
     this.#carryOut(this.#leases.returned(leaseId));
     this.#options.events.resourcesGiven();
     this.#trimDelayMs = limits.workerIdleMs;
@@ -225,6 +242,9 @@ export class Node {
     switch (command.kind) {
       case "grant": {
         const kept = this.#workers.get(command.workerNo)!;
+        const { leaseId, workerNo } = command;
+        const { isRetryable = false } = this.#asking.get(leaseId) ?? {};
+        this.#memory.granted(leaseId, { workerNo, isRetryable });
         return this.#answer(command.leaseId, {
           kind: "granted",
           processId: kept.processId!,
@@ -267,6 +287,7 @@ export class Node {
   #startWorker(workerNo: number): void {
     const kept = this.#options.children.start("worker", (kept, fate) => {
       this.#workers.delete(workerNo);
+      this.#memory.workerEnded(workerNo);
       if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
       else if (!this.#isClosed) {
         this.#startFailures++;

@@ -23,12 +23,23 @@ import type { CodeBundle, StoredValue } from "../base/stored.ts";
 /** What a process is. */
 export type Role = "driver" | "worker" | "host" | "actor" | "node";
 
+/** Why a process was ended before memory ran out. */
+export interface OutOfMemory {
+  /** What it held for itself. */
+  rssBytes: number;
+  limitBytes: number;
+  /** Whose limit that is. */
+  bound: string;
+}
+
 /** How a process ended. */
 export interface Fate {
   exitCode?: number;
   exitSignal?: string;
   /** Why the runtime ended it, if it did. */
   reason?: string;
+  /** It was ended because memory was short. */
+  outOfMemory?: OutOfMemory;
   /** The last lines it wrote to stderr. */
   stderrTail?: string;
 }
