@@ -102,7 +102,7 @@ export interface SegmentLimits {
   recyclablesMax: number;
   /** Segments that are copied to disk or back at once. */
   copiesMax: number;
-  /** Bytes that must have come into memory since the last round of collecting before another is worth more than the disk. */
+  /** Bytes that must have come into memory since the last round of collecting before another is worth more than the disk; more, where rounds give nothing. */
   collectAfterBytes: number;
   /** How many ended segments, reads and processes are remembered, each, for late messages. */
   rememberedMax: number;

@@ -5,7 +5,7 @@
  * 1. What its writer keeps to fill again is given up.
  * 2. Garbage is collected, if enough came into memory since that was last
  *    done: it stops every process for 10 ms, but costs no disk. Where all is
- *    live it gives nothing, so it is not done each time.
+ *    live it gives nothing, so it is not done each time, and ever less often.
  * 3. The coldest that nobody reads goes to disk.
  * 4. Where nothing can go, garbage is collected until there is no hope: then a
  *    writer is refused, and a reader is told the file, to have its own copy.

@@ -33,6 +33,9 @@ export class SegmentRoom {
   #enteredBytes = 0;
   /** Came into memory since the last round of collecting. */
   #freshBytes = 0;
+  /** Was given up since then, instead of going to disk. */
+  #freedBytes = 0;
+  #collectAfterBytes: number;
   #nextCopyNo = 1;
   readonly #copies = new Set<SegmentId>();
   #spillingBytes = 0;
@@ -45,6 +48,7 @@ export class SegmentRoom {
     segments: ReadonlyMap<SegmentId, Segment>,
   ) {
     this.#limits = limits;
+    this.#collectAfterBytes = limits.collectAfterBytes;
     this.#segments = segments;
   }
 
@@ -70,7 +74,7 @@ export class SegmentRoom {
 
   /** Whether so much came into memory that some of it may be garbage by now. */
   get isCollectionDue(): boolean {
-    return this.#freshBytes >= this.#limits.collectAfterBytes;
+    return this.#freshBytes >= this.#collectAfterBytes;
   }
 
   /** Whether a segment of so many bytes fits now. */
@@ -96,6 +100,7 @@ export class SegmentRoom {
     segment.isResident = false;
     this.#usedBytes -= segment.byteLength;
     this.#endedBytes += segment.byteLength;
+    if (segment.state !== "live") this.#freedBytes += segment.byteLength;
     this.#usedCount--;
     this.unused(segmentId);
   }
@@ -111,9 +116,15 @@ export class SegmentRoom {
     this.#byUse.delete(segmentId);
   }
 
-  /** A round of collecting begins. */
+  /** A round of collecting begins; the less there is to collect, the rarer they get. */
   collecting(): void {
+    const { collectAfterBytes, capacityBytes } = this.#limits;
+    const rarerBytes = Math.min(this.#collectAfterBytes * 2, capacityBytes);
+    this.#collectAfterBytes = this.#freedBytes > 0
+      ? collectAfterBytes
+      : Math.max(collectAfterBytes, rarerBytes);
     this.#freshBytes = 0;
+    this.#freedBytes = 0;
   }
 
   /** A segment is to be copied. */

@@ -251,6 +251,28 @@ Deno.test("SegmentTable collects briefly before it spills, once enough has come 
   table.validate();
 });
 
+Deno.test("SegmentTable collects less often where that gives nothing, and as before once it gives something", () => {
+  const table = filled({ collectAfterBytes: 20 });
+  let roundCount = 0;
+  /** Adopts one more, for which the oldest goes to disk; whether garbage was collected before. */
+  function collectsFor(n: number): boolean {
+    const commands = table.adopted(adoption(n));
+    const isCollecting = commands[0]?.kind === "collect_garbage";
+    if (isCollecting) roundCount++;
+    const last = isCollecting ? answer(table, commands) : commands;
+    const spill = last.find((command) => command.kind === "spill");
+    if (spill?.kind === "spill") table.spilled(spill.copy);
+    table.validate();
+    return isCollecting;
+  }
+  const vain = [3, 4, 5, 6, 7, 8, 9].map(collectsFor);
+  deepStrictEqual(vain, [true, true, false, true, false, false, true]);
+  table.freed(segment(9));
+  const further = [10, 11, 12, 13, 14].map(collectsFor);
+  deepStrictEqual(further, [false, false, true, true, true]);
+  strictEqual(roundCount, 7);
+});
+
 Deno.test("SegmentTable copies few segments at once", () => {
   const table = filled({ copiesMax: 1 });
   deepStrictEqual(table.adopted(adoption(3, 80)), [
