@@ -27,7 +27,7 @@ export interface InitOptions {
   resources?: Record<string, number>;
   /** Labels of this node. */
   labels?: Record<string, string>;
-  /** Bytes of shared memory for large objects. Default: 30 % of the memory. */
+  /** Bytes of shared memory for large objects; what does not fit goes to disk. Default: 30 % of the memory. */
   objectStoreMemory?: number;
   /** Where actors' names count. Default: "default". */
   namespace?: string;

@@ -80,11 +80,12 @@ export class Objects {
         return this.#values.open(entry.value!);
       }
       const isBorrowed = entry.ownerId !== this.#self;
-      return this.#owing(
-        isBorrowed
-          ? this.#readBorrowed(entry)
-          : this.#values.open(entry.value!) as Promise<unknown>,
-      );
+      const opened = isBorrowed
+        ? this.#readBorrowed(entry)
+        : this.#values.open(entry.value!) as Promise<unknown>;
+      return this.#owing(opened.catch((error) => {
+        throw namingObject(error, entry);
+      }));
     }
     return this.#owing(openFailure(entry.error, this.#values)).then((error) => {
       throw error;
@@ -281,6 +282,15 @@ function isGone(error: unknown): boolean {
 
 function keyOf({ ordinal, index }: ObjectEntry): ObjectKey {
   return { ordinal, index };
+}
+
+/** A lost segment is known by a name of its own; whoever reads knows the object's. */
+function namingObject(error: unknown, { id, value }: ObjectEntry): unknown {
+  const isItsOwn = error instanceof ObjectLostError &&
+    error.objectId === value?.stored.segment?.segmentId;
+  if (!isItsOwn) return error;
+  const message = error.message.replace("object:", `object ${id}:`);
+  return new ObjectLostError(message, { objectId: id, cause: error.cause });
 }
 
 function freedError(entry: ObjectEntry): ObjectFreedError {

@@ -233,7 +233,7 @@ export class SegmentClient {
       mapping,
     });
     if (!("lost" in answer)) return answer;
-    throw lostError(segmentId, answer.reason ?? "it is gone");
+    throw lostError(segmentId, answer.reason);
   }
 
   /** Maps it, or, where that can't be, copies it: then nobody need keep it. */
@@ -268,11 +268,12 @@ export class SegmentClient {
 
 function lostError(
   segmentId: SegmentId,
-  reason: string,
+  reason: string | undefined,
   cause?: unknown,
 ): ObjectLostError {
+  const how = reason === undefined ? "gone" : `lost, for ${reason}`;
   return new ObjectLostError(
-    `Cannot get object: its shared segment ${segmentId} is lost, ${reason}`,
+    `Cannot get object: its shared segment ${segmentId} is ${how}`,
     { objectId: segmentId, ...(cause === undefined ? {} : { cause }) },
   );
 }

@@ -51,7 +51,7 @@ Deno.test("a task that fills memory is ended before the machine is full", async 
   try {
     await using _runtime = await init({
       numCpus: 2,
-      objectStoreMemory: 256 * MiB,
+      objectStoreMemory: 512 * MiB,
     });
     const hog = remote(fill);
 
@@ -101,14 +101,18 @@ Deno.test("a task that fills memory is ended before the machine is full", async 
     });
 
     await t.step("shared objects count once, whoever reads them", async () => {
-      const ref = put(new Uint8Array(200 * MiB).fill(1));
+      const ref = put(new Uint8Array(400 * MiB).fill(1));
+      // So long that it is looked at several times.
       const sum = remote((array: Uint8Array) => {
-        let sum = 0;
-        for (let at = 0; at < array.length; at += 4096) sum += array[at]!;
-        return sum;
-      });
-      const sums = await get([1, 2, 3, 4].map(() => sum.remote(ref)));
-      assertEquals(sums, [51_200, 51_200, 51_200, 51_200]);
+        const endMs = performance.now() + 600;
+        for (;;) {
+          let sum = 0;
+          for (let at = 0; at < array.length; at += 4096) sum += array[at]!;
+          if (performance.now() > endMs) return sum;
+        }
+      }, { maxRetries: 1 });
+      const sums = await get([1, 2].map(() => sum.remote(ref)));
+      assertEquals(sums, [102_400, 102_400]);
     });
   } finally {
     Deno.env.delete(variable);
