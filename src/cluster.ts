@@ -21,6 +21,7 @@ import { setStarter } from "./client/session.ts";
 import {
   type InitOptions,
   localResources,
+  memoryLimitBytes,
   storeBytes,
 } from "./client/init_options.ts";
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
@@ -59,6 +60,7 @@ let ending: Promise<void> | undefined;
 /** Starts a local runtime: usable at once, though its node is still starting. */
 export function startLocal(options: InitOptions = {}): Local {
   assertPermitted(folderRoot());
+  const memoryLimit = memoryLimitBytes();
   const folder = folderPath();
   // Before the folder: whenever the program is killed, somebody removes it.
   const reaper = new Reaper(folder);
@@ -87,6 +89,7 @@ export function startLocal(options: InitOptions = {}): Local {
     resources,
     labels: options.labels ?? {},
     capacityBytes: job.storeBytes,
+    memoryLimitBytes: memoryLimit,
     workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
     lineagePath,
     lineageLine: line.port1,

@@ -31,6 +31,7 @@ export interface LocalNodeOptions {
   resources: ResourceAmounts;
   labels: Record<string, string>;
   capacityBytes: number;
+  memoryLimitBytes: number | undefined;
   workerCount: number;
   lineagePath: string;
   /** To the thread that writes that file. */
@@ -122,10 +123,11 @@ export async function runLocalNode(
 
   await events.endAsked;
   actorRows.close();
-  node.close();
+  const closed = node.close();
   hosts.close();
   await endChildren(children, network);
   await network.close();
+  await closed;
   await swept;
   await lineage.then(
     (port) => job.isLineageNamed ? port.close() : port.abandon(),

@@ -123,7 +123,7 @@ export class ObjectFreedError extends MantaError {
   }
 }
 
-/** The object store has no room, and nothing in it can go; the message says what holds it. */
+/** The object store has no room, and nothing in it can go, to disk neither; the message says what holds it. */
 export class ObjectStoreFullError extends MantaError {
   /** Bytes that were asked for. */
   declare readonly neededBytes: number;
@@ -137,12 +137,16 @@ export class ObjectStoreFullError extends MantaError {
   }
 }
 
-/** The task or actor was stopped because it took more memory than there was. */
+/** The task or actor was stopped because it took more memory than there was, or than might be used. */
 export class OutOfMemoryError extends MantaError {
-  /** Bytes its process held. */
+  /** Bytes its process held, shared objects left out, where the runtime ended it. */
   declare readonly rssBytes?: number;
-  /** Bytes it was allowed. */
+  /** Bytes that may be used in all, where the runtime ended it. */
   declare readonly limitBytes?: number;
+  /** The task. */
+  declare readonly taskId?: string;
+  /** The function that ran. */
+  declare readonly functionName?: string;
   /** The class's name. */
   override get name(): string {
     return "OutOfMemoryError";

@@ -44,6 +44,20 @@ export const limits = {
   rememberedMax: 4096,
   /** How long all processes may take to collect their garbage. */
   collectDeadlineMs: 1000,
+  /** The same, where cold objects can go to disk instead. */
+  collectBriefMs: 50,
+  /** Segments that a node copies to disk or back at once. */
+  spillCopiesMax: 3,
+  /** What is copied in one piece, and has its checksum taken at once: 0.2 ms. */
+  spillChunkBytes: 8 << 20,
+  /** How often a node looks at its memory, while workers are leased. */
+  memoryLookMs: 250,
+  /** The same, where little is left. */
+  memoryLookNearMs: 50,
+  /** Share of a bound on memory from which on little is left. */
+  memoryNearShare: 0.7,
+  /** Share of the machine's memory that may be used before a task is ended. */
+  memoryShareMax: 0.95,
   /** Actors that get a host process each; further ones share. */
   dedicatedHostsMax: 32,
   /** Workers of one node, whatever waits. */

@@ -16,6 +16,8 @@ export interface LeaseNeeds {
   resources: ResourceAmounts;
   /** How deep the tasks are nested: 0 for the driver's own. */
   depth: number;
+  /** They may run again after their worker was ended. */
+  isRetryable: boolean;
   /** They must not share a worker with others. */
   isAlone: boolean;
   /** Their owner watches their time, so that they must not compute in its process. */

@@ -27,7 +27,7 @@ export interface InitOptions {
   resources?: Record<string, number>;
   /** Labels of this node. */
   labels?: Record<string, string>;
-  /** Bytes of shared memory for large objects. Default: 30 % of the memory. */
+  /** Bytes of shared memory for large objects; what does not fit goes to disk. Default: 30 % of the memory. */
   objectStoreMemory?: number;
   /** Where actors' names count. Default: "default". */
   namespace?: string;
@@ -77,6 +77,22 @@ export function localResources(options: InitOptions): ResourceAmounts {
 /** The object store's bound. */
 export function storeBytes(options: InitOptions): number {
   return options.objectStoreMemory ?? Math.floor(memoryBytes() * 0.3);
+}
+
+/**
+ * What this program may use of the memory before tasks are ended, by the
+ * environment variable `MANTA_MEMORY_LIMIT_BYTES`; by default only the
+ * machine, or its container, sets a limit.
+ */
+export function memoryLimitBytes(): number | undefined {
+  const variable = "MANTA_MEMORY_LIMIT_BYTES";
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  const value = state === "granted" ? Deno.env.get(variable) : undefined;
+  if (value === undefined || value === "") return undefined;
+  if (/^[1-9]\d{0,15}$/.test(value)) return Number(value);
+  throw new TypeError(
+    `Cannot use ${variable}="${value}": expected a whole number of bytes`,
+  );
 }
 
 /** The machine's memory, or what its container may use of it. */

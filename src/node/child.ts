@@ -6,7 +6,7 @@
  * @module
  */
 import { TextLineSplitter } from "./lines.ts";
-import type { Fate } from "../wire/messages.ts";
+import type { Fate, OutOfMemory } from "../wire/messages.ts";
 
 const stderrTailLength = 2000;
 
@@ -26,6 +26,7 @@ export class Child {
   readonly #process: Deno.ChildProcess;
   #stderrTail = "";
   #reason: string | undefined;
+  #outOfMemory: OutOfMemory | undefined;
   #hasEnded = false;
 
   constructor(options: ChildOptions) {
@@ -41,7 +42,8 @@ export class Child {
   }
 
   /** Ends it at once; the reason is told to whoever asks for its fate. */
-  kill(reason: string): void {
+  kill(reason: string, outOfMemory?: OutOfMemory): void {
+    if (this.#reason === undefined) this.#outOfMemory = outOfMemory;
     this.#reason ??= reason;
     if (this.#hasEnded) return;
     try {
@@ -72,6 +74,9 @@ export class Child {
         ? { exitCode: status.code }
         : { exitSignal: status.signal }),
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      ...(this.#outOfMemory === undefined
+        ? {}
+        : { outOfMemory: this.#outOfMemory }),
       ...(tail === "" ? {} : { stderrTail: tail }),
     };
   }

@@ -19,14 +19,19 @@ import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
 import type { LineagePort } from "./lineage_port.ts";
 import type { LogPrinter } from "./log_printer.ts";
+import { MemoryMonitor } from "./memory_monitor.ts";
 import { ObjectManager } from "./object_manager.ts";
 
 /** What a node is made of and told. */
 export interface NodeOptions {
+  /** The session's. */
+  folder: string;
   job: JobInfo;
   resources: ResourceAmounts;
   labels: Record<string, string>;
   capacityBytes: number;
+  /** What the program may use of the memory, if it is told. */
+  memoryLimitBytes: number | undefined;
   /** Workers started in advance and kept. */
   workerCount: number;
   children: Children;
@@ -46,14 +51,19 @@ export interface NodeEvents {
 
 type LeaseAnswer = Requests["lease.request"]["answer"];
 
+interface Asking extends PromiseWithResolvers<LeaseAnswer> {
+  readonly isRetryable: boolean;
+}
+
 /** Runs one machine. */
 export class Node {
   readonly #options: NodeOptions;
   readonly #leases: LeaseTable;
   readonly #objects: ObjectManager;
+  readonly #memory: MemoryMonitor;
   readonly #workers = new Map<number, Kept>();
   readonly #numbers = new Map<ProcessId, number>();
-  readonly #asking = new Map<LeaseId, PromiseWithResolvers<LeaseAnswer>>();
+  readonly #asking = new Map<LeaseId, Asking>();
   readonly #holders = new Map<LeaseId, Peer>();
   readonly #roles = new Map<
     ProcessId,
@@ -73,13 +83,20 @@ export class Node {
       workersMax: limits.workersMax,
       workersKept: workerCount,
     });
-    this.#objects = new ObjectManager(
+    this.#objects = new ObjectManager({
       capacityBytes,
-      (processId) => {
+      spillFolder: `${options.folder}/spill`,
+      describe: (processId) => {
         const known = this.#roles.get(processId);
         return known === undefined ? "a process" : `${known.role} ${known.pid}`;
       },
-    );
+    });
+    this.#memory = new MemoryMonitor({
+      children: options.children,
+      limitBytes: options.memoryLimitBytes,
+      storeBytes: () => this.#objects.usedBytes,
+      worker: (workerNo) => this.#workers.get(workerNo),
+    });
   }
 
   /** The machine's resources. */
@@ -100,7 +117,8 @@ export class Node {
       "node.rows": () => ({ nodes: [this.#row()] }),
       "lease.request": ({ leaseId, needs }, peer) => {
         const answer = Promise.withResolvers<LeaseAnswer>();
-        this.#asking.set(leaseId, answer);
+        const { isRetryable } = needs;
+        this.#asking.set(leaseId, { ...answer, isRetryable });
         this.#holders.set(leaseId, peer);
         const ownerId = peer.remote!.processId;
         this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
@@ -163,10 +181,11 @@ export class Node {
   }
 
   /** Starts no more and lets go of what it keeps; the children are ended by the session. */
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#trimTimer);
-    this.#objects.close();
+    this.#memory.close();
+    await this.#objects.close();
   }
 
   #registered(ask: Registration, peer: Peer): void {
@@ -196,6 +215,7 @@ export class Node {
     this.#asking.get(leaseId)?.resolve({ kind: "withdrawn" });
     this.#asking.delete(leaseId);
     this.#holders.delete(leaseId);
+    this.#memory.returned(leaseId);
     this.#carryOut(this.#leases.returned(leaseId));
     this.#options.events.resourcesGiven();
     this.#trimDelayMs = limits.workerIdleMs;
@@ -222,6 +242,9 @@ export class Node {
     switch (command.kind) {
       case "grant": {
         const kept = this.#workers.get(command.workerNo)!;
+        const { leaseId, workerNo } = command;
+        const { isRetryable = false } = this.#asking.get(leaseId) ?? {};
+        this.#memory.granted(leaseId, { workerNo, isRetryable });
         return this.#answer(command.leaseId, {
           kind: "granted",
           processId: kept.processId!,
@@ -264,6 +287,7 @@ export class Node {
   #startWorker(workerNo: number): void {
     const kept = this.#options.children.start("worker", (kept, fate) => {
       this.#workers.delete(workerNo);
+      this.#memory.workerEnded(workerNo);
       if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
       else if (!this.#isClosed) {
         this.#startFailures++;

@@ -1,8 +1,9 @@
 /**
- * A node's shared segments: keeps a descriptor of each, so that an object
- * outlives its writer, and tells readers where it lies.
+ * A node's shared segments: keeps a descriptor of each that is in memory, so
+ * that an object outlives its writer, and tells readers where it lies.
  *
- * What is admitted, recycled and refused is decided by `state/segments.ts`.
+ * What is admitted, recycled, refused and spilled is decided by
+ * `state/segments.ts`; files are `spiller.ts`.
  *
  * @module
  */
@@ -19,9 +20,11 @@ import {
 import { SegmentTable } from "../state/segments.ts";
 import {
   closeDescriptor,
+  discardDescriptor,
   openDescriptor,
   pathOfDescriptor,
 } from "../store/segment.ts";
+import { Spiller } from "./spiller.ts";
 import type { Requests } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 
@@ -39,23 +42,43 @@ export class ObjectManager {
   readonly #table: SegmentTable;
   readonly #capacityBytes: number;
   readonly #descriptors = new Map<SegmentId, number>();
+  /** Their memory is nobody's but the node's, and their readers'. */
+  readonly #restored = new Set<SegmentId>();
   readonly #adopting = new Map<SegmentId, Adopting>();
   readonly #opening = new Map<string, PromiseWithResolvers<OpenAnswer>>();
   readonly #peers = new Map<ProcessId, Peer>();
   readonly #describe: (processId: ProcessId) => string;
+  readonly #spiller: Spiller;
 
   constructor(
-    capacityBytes: number,
-    describe: (processId: ProcessId) => string,
+    { capacityBytes, spillFolder, describe }: {
+      capacityBytes: number;
+      spillFolder: string;
+      describe(processId: ProcessId): string;
+    },
   ) {
     this.#capacityBytes = capacityBytes;
     this.#describe = describe;
+    this.#spiller = new Spiller(spillFolder, {
+      spilled: (copy) => this.#carryOut(this.#table.spilled(copy)),
+      spillFailed: (copy, fault) =>
+        this.#carryOut(this.#table.spillFailed(copy, fault)),
+      restored: (copy, fd) => {
+        this.#descriptors.set(copy.segmentId, fd);
+        this.#restored.add(copy.segmentId);
+        this.#carryOut(this.#table.restored(copy));
+      },
+      restoreFailed: (copy, lostReason) =>
+        this.#carryOut(this.#table.restoreFailed(copy, lostReason)),
+    });
     this.#table = new SegmentTable({
       capacityBytes,
       segmentsMax: limits.segmentsMax,
       recyclableBytesMax: Math.floor(capacityBytes / 8),
       waitingMax: limits.segmentsWaitingMax,
       recyclablesMax: limits.recyclablesMax,
+      copiesMax: limits.spillCopiesMax,
+      collectAfterBytes: Math.floor(capacityBytes / 4),
       rememberedMax: limits.rememberedMax,
     });
   }
@@ -113,8 +136,8 @@ export class ObjectManager {
             reader: peer.remote!.processId,
           }),
         ),
-      "segment.free": ({ segmentId }) =>
-        this.#carryOut(this.#table.freed(segmentId)),
+      "segment.free": ({ segmentId, isUnreadable }) =>
+        this.#carryOut(this.#table.freed(segmentId, isUnreadable)),
       "collected": ({ round }, peer) =>
         this.#carryOut(
           this.#table.garbageCollected(peer.remote!.processId, round),
@@ -122,8 +145,9 @@ export class ObjectManager {
     };
   }
 
-  /** Closes every descriptor; mappings stay with their readers. */
-  close(): void {
+  /** Stops copying and closes every descriptor; mappings stay with their readers. */
+  async close(): Promise<void> {
+    await this.#spiller.close();
     for (const fd of this.#descriptors.values()) closeDescriptor(fd);
     this.#descriptors.clear();
   }
@@ -142,14 +166,34 @@ export class ObjectManager {
           usedBytes: command.usedBytes,
           capacityBytes: this.#capacityBytes,
           holders: this.#tell(command.holders),
+          ...(command.fault === undefined ? {} : { fault: command.fault }),
         });
       case "serve": {
         const fd = this.#descriptors.get(command.read.segmentId);
         assert(fd !== undefined, "Served segment has no descriptor");
         return this.#answerOpen(command.read, { path: pathOfDescriptor(fd) });
       }
+      case "serve_file": {
+        const file = this.#spiller.fileOf(command.read.segmentId);
+        assert(file !== undefined, "Served segment has no file");
+        return this.#answerOpen(command.read, { file });
+      }
       case "deny":
-        return this.#answerOpen(command.read, { lost: true });
+        return this.#answerOpen(command.read, {
+          lost: true,
+          ...(command.reason === undefined ? {} : { reason: command.reason }),
+        });
+      case "spill": {
+        const fd = this.#descriptors.get(command.copy.segmentId);
+        assert(fd !== undefined, "Spilled segment has no descriptor");
+        return this.#spiller.spill(command.copy, fd);
+      }
+      case "restore":
+        return this.#spiller.restore(command.copy);
+      case "stop_copy":
+        return this.#spiller.stop(command.segmentId);
+      case "delete_spill":
+        return this.#spiller.delete(command.segmentId);
       case "recycle":
         return this.#peers.get(command.to)?.notify("segment.recycle", {
           segmentId: command.segmentId,
@@ -163,7 +207,7 @@ export class ObjectManager {
       case "close_descriptor":
         return this.#closeDescriptor(command.segmentId);
       case "collect_garbage":
-        return this.#collect(command.round, command.processIds);
+        return this.#collect(command);
       default:
         unreachable(command);
     }
@@ -173,7 +217,10 @@ export class ObjectManager {
     { segmentId, recycles }: { segmentId: SegmentId; recycles?: SegmentId },
   ): void {
     const adopting = this.#adopting.get(segmentId);
-    if (adopting === undefined || this.#descriptors.has(segmentId)) return;
+    if (adopting === undefined) return;
+    const isKnown = this.#descriptors.has(segmentId) ||
+      this.#spiller.fileOf(segmentId) !== undefined;
+    if (isKnown) return this.#answerAdopt(segmentId, { kind: "admitted" });
     const warm = recycles === undefined
       ? undefined
       : this.#descriptors.get(recycles);
@@ -197,15 +244,27 @@ export class ObjectManager {
     const fd = this.#descriptors.get(segmentId);
     if (fd === undefined) return;
     this.#descriptors.delete(segmentId);
-    closeDescriptor(fd);
+    const file = this.#spiller.fileOf(segmentId);
+    const isLast = this.#restored.delete(segmentId);
+    // One on disk is to leave memory now, also where its writer computes; and
+    // the last descriptor is better not closed in this thread.
+    if (file !== undefined) discardDescriptor(fd, file.byteLength);
+    else if (isLast) discardDescriptor(fd);
+    else closeDescriptor(fd);
   }
 
-  #collect(round: number, processIds: ProcessId[]): void {
+  #collect(
+    { round, processIds, isBrief }: {
+      round: number;
+      processIds: ProcessId[];
+      isBrief: boolean;
+    },
+  ): void {
     for (const processId of processIds) {
       this.#peers.get(processId)?.notify("collect", { round });
     }
     afterMs(
-      limits.collectDeadlineMs,
+      isBrief ? limits.collectBriefMs : limits.collectDeadlineMs,
       () => this.#carryOut(this.#table.garbageOverdue(round)),
     );
   }

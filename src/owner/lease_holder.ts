@@ -92,6 +92,7 @@ export class LeaseHolder {
         classKey: key,
         resources,
         depth: latest.depth,
+        isRetryable: latest.template.settings.maxRetries !== 0,
         isAlone: wantsNoCompany(latest),
         isTimed: latest.template.settings.timeoutMs !== undefined,
         isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,

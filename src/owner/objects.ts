@@ -36,7 +36,7 @@ export interface ObjectsPort {
   nextOrdinal(): number;
   release(from: Peer, pinToken: number): void;
   /** The value of an object of this process's own is gone. */
-  lost(entry: ObjectEntry): void;
+  lost(entry: ObjectEntry, cause: ObjectLostError | undefined): void;
   /** Nobody holds an object of this process's own; or the program gave it back. */
   dropped(entry: ObjectEntry): void;
   freed(entry: ObjectEntry): void;
@@ -199,7 +199,7 @@ export class Objects {
           const isLost = error instanceof ObjectLostError &&
             error.objectId === lost;
           if (!isLost) throw error;
-          await waiting(this.recovered(entry, lost));
+          await waiting(this.recovered(entry, lost, error));
         }
       }
     } finally {
@@ -208,10 +208,14 @@ export class Objects {
   }
 
   /** Resolves once an object whose segment is gone has another value, or none. */
-  async recovered(entry: ObjectEntry, lost: SegmentId): Promise<void> {
+  async recovered(
+    entry: ObjectEntry,
+    lost: SegmentId,
+    cause?: ObjectLostError,
+  ): Promise<void> {
     const isLost = () => entry.value?.stored.segment?.segmentId === lost;
     if (isLost()) {
-      if (entry.ownerId === this.#self) this.#port.lost(entry);
+      if (entry.ownerId === this.#self) this.#port.lost(entry, cause);
       else {
         const peer = await this.#network.peer(entry.ownerId);
         const answer = await peer.request("object.fetch", {
@@ -336,6 +340,7 @@ function keyOf({ ordinal, index }: ObjectEntry): ObjectKey {
   return { ordinal, index };
 }
 
+/** A lost segment is known by a name of its own; whoever reads knows the object's. */
 function freedError(entry: ObjectEntry): ObjectFreedError {
   return new ObjectFreedError(`Cannot get object ${entry.id}: it was freed`, {
     objectId: entry.id,

@@ -279,11 +279,19 @@ export class Outcomes implements SubmitterEvents {
       ? ""
       : `. The last it wrote to stderr: ${fate.stderrTail}`;
     const why = fate.reason === undefined ? "" : ` (${fate.reason})`;
-    if (/JavaScript (?:heap )?out of memory/.test(fate.stderrTail ?? "")) {
+    const isHeapFull = /JavaScript (?:heap )?out of memory/
+      .test(fate.stderrTail ?? "");
+    if (fate.outOfMemory !== undefined || isHeapFull) {
+      const taskId = taskIdOf(this.#owner.self, record.ordinal);
+      const { bound, ...bytes } = fate.outOfMemory ?? {};
+      const why = fate.outOfMemory === undefined
+        ? `ran out of memory (${how})`
+        : `held ${fate.outOfMemory.rssBytes} bytes and was ended, for ${bound} may be used up to ${fate.outOfMemory.limitBytes} bytes,`;
       this.fail(
         record,
         new OutOfMemoryError(
-          `Cannot finish task "${name}": its worker ${ending.pid} ran out of memory (${how}) after ${runs}`,
+          `Cannot finish task "${name}": its worker ${ending.pid} ${why} after ${runs}`,
+          { ...bytes, taskId, functionName: name },
         ),
       );
       return;

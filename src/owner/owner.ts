@@ -183,8 +183,8 @@ export class Owner implements OwnerPort {
   }
 
   /** The value of an object of this process's own is gone. */
-  lost(entry: ObjectEntry): void {
-    this.recovery.lost(entry);
+  lost(entry: ObjectEntry, cause: ObjectLostError | undefined): void {
+    this.recovery.lost(entry, cause);
   }
 
   /** Nobody holds an object of this process's own. */

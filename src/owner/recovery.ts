@@ -37,6 +37,12 @@ interface Kept {
   readonly returns: WeakRef<ObjectEntry>[];
 }
 
+/** Whose value was found gone, and how. */
+interface Asked {
+  readonly entry: ObjectEntry;
+  readonly cause: ObjectLostError | undefined;
+}
+
 /** Keeps and remakes the objects of one process. */
 export class Recovery implements RecoveryPort {
   readonly #owner: OwnerPort;
@@ -113,14 +119,15 @@ export class Recovery implements RecoveryPort {
   }
 
   /** The value of an object is gone: it is made again, or fails. */
-  lost(entry: ObjectEntry): void {
+  lost(entry: ObjectEntry, cause?: ObjectLostError): void {
     const { ordinal, index } = entry;
     if (this.#table.has(ordinal)) {
-      this.#carryOut(this.#table.lost({ ordinal, index }), entry);
-    } else this.#lose(entry, unmade[entry.origin]);
+      const asked = { entry, cause };
+      this.#carryOut(this.#table.lost({ ordinal, index }), asked);
+    } else this.#lose({ entry, cause }, unmade[entry.origin]);
   }
 
-  #carryOut(commands: LineageCommand[], asked?: ObjectEntry): void {
+  #carryOut(commands: LineageCommand[], asked?: Asked): void {
     for (const command of commands) {
       switch (command.kind) {
         case "reopen":
@@ -138,15 +145,27 @@ export class Recovery implements RecoveryPort {
     }
   }
 
-  #lose(entry: ObjectEntry, reason: string): void {
-    if (entry.value !== undefined) this.#owner.values.discard(entry.value);
-    entry.lose(lostError(entry, reason));
+  #lose({ entry, cause }: Asked, reason: string): void {
+    this.#discard(entry);
+    const how = cause === undefined
+      ? "its copy is gone"
+      : cause.message.replace("Cannot get object: ", "");
+    entry.lose(
+      new ObjectLostError(
+        `Cannot get object ${entry.id}: ${how}, and it can't be made again: ${reason}`,
+        { objectId: entry.id, ...(cause === undefined ? {} : { cause }) },
+      ),
+    );
+  }
+
+  #discard({ value }: ObjectEntry): void {
+    if (value !== undefined) this.#owner.values.discard(value, true);
   }
 
   #reopen({ ordinal, index }: LineageKey): void {
     const entry = this.#kept.get(ordinal)!.returns[index]!.deref();
     if (entry === undefined) return; // Made again for nobody: a sibling is.
-    if (entry.value !== undefined) this.#owner.values.discard(entry.value);
+    this.#discard(entry);
     entry.reopen();
   }
 
@@ -214,11 +233,4 @@ function bytesOf(
     if ("held" in one) bytes += storedBytes(one.held.stored);
   }
   return bytes;
-}
-
-function lostError(entry: ObjectEntry, reason: string): ObjectLostError {
-  return new ObjectLostError(
-    `Cannot get object ${entry.id}: its copy is gone, and it can't be made again: ${reason}`,
-    { objectId: entry.id },
-  );
 }

@@ -23,6 +23,8 @@ import {
   Segment,
   segmentBytesOf,
 } from "../store/segment.ts";
+import { copySpillFile } from "../store/spill.ts";
+import type { SpillFile } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 
 const alignmentBytes = 64;
@@ -35,9 +37,12 @@ export interface Placement {
 
 interface OpenSegment {
   readonly mapping: number;
-  readonly path: Promise<string>;
+  readonly place: Promise<Place>;
   mappingCount: number;
 }
+
+/** Where a segment's bytes are: in memory that can be mapped, or on disk. */
+type Place = { path: string } | { file: SpillFile };
 
 /** A segment of this process's own writing whose object is gone: warm memory. */
 interface Recyclable {
@@ -111,39 +116,36 @@ export class SegmentClient {
 
   /** Maps a segment for one reader: its arrays, in the order they were placed. */
   async open(slice: SegmentSlice): Promise<Uint8Array[]> {
-    const { segmentId, byteLength, layout } = slice;
+    const { segmentId, layout } = slice;
     let segment = this.#open.get(segmentId);
     if (segment === undefined) {
       const mapping = this.#nextMapping++;
-      const path = this.#find(segmentId, mapping);
-      segment = { mapping, path, mappingCount: 0 };
+      const place = this.#find(segmentId, mapping);
+      segment = { mapping, place, mappingCount: 0 };
       this.#open.set(segmentId, segment);
     }
     segment.mappingCount++;
+    this.#mappingCount++;
     try {
-      const path = await segment.path;
-      // Mappings are few; beyond the bound a reader has a copy of its own.
-      const memory = this.#mappingCount < mappingsMax
-        ? mapPrivate(path, byteLength)
-        : readCopy(path, byteLength);
-      this.#mappingCount++;
-      this.#mappings.register(memory, segmentId);
+      const memory = await this.#read(await segment.place, slice);
       const buffers: Uint8Array[] = [];
       for (let at = 0; at < layout.length; at += 2) {
         buffers.push(new Uint8Array(memory, layout[at]!, layout[at + 1]!));
       }
       return buffers;
     } catch (error) {
-      this.#mappingCount++;
       this.#unmapped(segmentId);
-      throw isMemoryFileGone(error) ? lostError(segmentId) : error;
+      throw isMemoryFileGone(error) ? lostError(segmentId, undefined) : error;
     }
   }
 
   /** This process, which owns the object, needs the segment no more. */
-  free(segmentId: SegmentId): void {
+  free(segmentId: SegmentId, isUnreadable = false): void {
     this.#onFreed(segmentId);
-    this.#node.notify("segment.free", { segmentId });
+    this.#node.notify("segment.free", {
+      segmentId,
+      ...(isUnreadable ? { isUnreadable } : {}),
+    });
   }
 
   /** Nobody reads it any more: its memory may be filled again. */
@@ -224,21 +226,45 @@ export class SegmentClient {
     }).finally(() => this.#waitingBytes -= byteLength);
     if (answer.kind === "admitted") return;
     this.drop(segmentId);
-    const { usedBytes, capacityBytes, holders } = answer;
+    const { usedBytes, capacityBytes, holders, fault } = answer;
+    const why = fault === undefined
+      ? `nothing in it can go, to disk neither, for it is being read or too large (${holders}). ` +
+        "Drop what get() returned, drop refs, call free(), or raise objectStoreMemory"
+      : `nothing in it can go to disk, for ${fault} (${holders}). ` +
+        "Make room there, or set TMPDIR to another folder";
     throw new ObjectStoreFullError(
-      `Cannot store ${byteLength} bytes: the object store holds ${usedBytes} of ${capacityBytes} bytes, ` +
-        `and nothing in it can go (${holders}). Drop refs, call free(), or raise objectStoreMemory`,
+      `Cannot store ${byteLength} bytes: the object store holds ${usedBytes} of ${capacityBytes} bytes, and ${why}`,
       { neededBytes: byteLength, usedBytes, capacityBytes },
     );
   }
 
-  async #find(segmentId: SegmentId, mapping: number): Promise<string> {
+  async #find(segmentId: SegmentId, mapping: number): Promise<Place> {
     const answer = await this.#node.request("segment.open", {
       segmentId,
       mapping,
     });
-    if ("path" in answer) return answer.path;
-    throw lostError(segmentId);
+    if (!("lost" in answer)) return answer;
+    throw lostError(segmentId, answer.reason);
+  }
+
+  /** Maps it, or, where that can't be, copies it: then nobody need keep it. */
+  async #read(
+    place: Place,
+    { segmentId, byteLength }: SegmentSlice,
+  ): Promise<ArrayBuffer> {
+    // Mappings are few; beyond the bound a reader has a copy of its own.
+    if ("path" in place && this.#mappingCount <= mappingsMax) {
+      const memory = mapPrivate(place.path, byteLength);
+      this.#mappings.register(memory, segmentId);
+      return memory;
+    }
+    const memory = "path" in place
+      ? readCopy(place.path, byteLength)
+      : await copySpillFile(place.file, byteLength).catch((cause) => {
+        throw lostError(segmentId, String(cause.message), cause);
+      });
+    this.#unmapped(segmentId);
+    return memory;
   }
 
   #unmapped(segmentId: SegmentId): void {
@@ -252,9 +278,14 @@ export class SegmentClient {
 }
 
 /** The error of one who finds a segment gone; owners know it by its id. */
-function lostError(segmentId: SegmentId): ObjectLostError {
+function lostError(
+  segmentId: SegmentId,
+  reason: string | undefined,
+  cause?: unknown,
+): ObjectLostError {
+  const how = reason === undefined ? "gone" : `lost, for ${reason}`;
   return new ObjectLostError(
-    `Cannot get object: its shared segment ${segmentId} is gone`,
-    { objectId: segmentId },
+    `Cannot get object: its shared segment ${segmentId} is ${how}`,
+    { objectId: segmentId, ...(cause === undefined ? {} : { cause }) },
   );
 }

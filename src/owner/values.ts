@@ -166,7 +166,7 @@ export class Values {
   }
 
   /** Gives a value's segment back now. */
-  discard(held: HeldValue): void {
+  discard(held: HeldValue, isUnreadable = false): void {
     const segmentId = held.stored.segment?.segmentId;
     if (segmentId === undefined) return;
     if (this.#opening.has(held)) {
@@ -174,7 +174,7 @@ export class Values {
       return;
     }
     this.#dropped.unregister(held);
-    this.#segments.free(segmentId);
+    this.#segments.free(segmentId, isUnreadable);
   }
 
   #storeRich(encoded: Encoded, options: StoreOptions): Storing {

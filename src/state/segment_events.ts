@@ -32,35 +32,61 @@ export interface Read {
 export interface Holder {
   /** The process. */
   processId: ProcessId;
-  /** Bytes of the segments it owns. */
+  /** Bytes in memory of the segments it owns. */
   ownedBytes: number;
   /** Bytes of freed segments that it still reads. */
   readBytes: number;
+}
+
+/** One copying of a segment to disk or back. */
+export interface SegmentCopy {
+  /** What is copied. */
+  segmentId: SegmentId;
+  /** Names this copying, for messages about it that come late. */
+  copyNo: number;
+  /** All the memory it takes. */
+  byteLength: number;
 }
 
 /** What the node must do after an event, in order. */
 export type SegmentCommand =
   /** Open the writer's descriptor, or go on with that of `recycles`, and tell the writer. A retry gets it again, without `recycles`. */
   | { kind: "admit"; segmentId: SegmentId; recycles?: SegmentId }
-  /** Tell the writer that there is no room; it closes its segment. */
+  /** Tell the writer that there is no room, and, if that is why, what the disk lacks; it closes its segment. */
   | {
     kind: "refuse";
     segmentId: SegmentId;
     usedBytes: number;
     holders: Holder[];
+    fault?: string;
   }
   /** Tell the reader the path. */
   | { kind: "serve"; read: Read }
-  /** Tell the reader that the segment is gone. */
-  | { kind: "deny"; read: Read }
+  /** Tell the reader the spill file: there is no room to bring it back, so it copies. */
+  | { kind: "serve_file"; read: Read }
+  /** Tell the reader that the segment is gone, and why if that is known. */
+  | { kind: "deny"; read: Read; reason?: string }
+  /** Copy the segment to a file, then tell `spilled` or `spillFailed`. */
+  | { kind: "spill"; copy: SegmentCopy }
+  /** Copy the file into fresh memory, then tell `restored` or `restoreFailed`. */
+  | { kind: "restore"; copy: SegmentCopy }
+  /** Nobody needs what is copied any more: stop, then tell as ever. */
+  | { kind: "stop_copy"; segmentId: SegmentId }
+  /** Remove the file. */
+  | { kind: "delete_spill"; segmentId: SegmentId }
   /** Tell the writer that it may fill this memory again, under a new id. */
   | { kind: "recycle"; segmentId: SegmentId; to: ProcessId }
   /** Tell the writer to close it; one that fills it again already, or knows no such id, does nothing. */
   | { kind: "drop"; segmentId: SegmentId; to: ProcessId }
   /** Close the node's own descriptor. */
   | { kind: "close_descriptor"; segmentId: SegmentId }
-  /** Ask these processes to collect garbage, then to tell what ended by it, then to answer. */
-  | { kind: "collect_garbage"; round: number; processIds: ProcessId[] };
+  /** Ask these processes to collect garbage, then to tell what ended by it, then to answer; where something could go to disk instead, wait for them but briefly. */
+  | {
+    kind: "collect_garbage";
+    round: number;
+    processIds: ProcessId[];
+    isBrief: boolean;
+  };
 
 /** Bounds of a segment table. */
 export interface SegmentLimits {
@@ -74,6 +100,10 @@ export interface SegmentLimits {
   recyclableBytesMax: number;
   /** Recyclable segments that a writer may keep. */
   recyclablesMax: number;
+  /** Segments that are copied to disk or back at once. */
+  copiesMax: number;
+  /** Bytes that must have come into memory since the last round of collecting before another is worth more than the disk; more, where rounds give nothing. */
+  collectAfterBytes: number;
   /** How many ended segments, reads and processes are remembered, each, for late messages. */
   rememberedMax: number;
 }
@@ -145,11 +175,50 @@ const holdersMax = 5;
 export interface Segment {
   readonly byteLength: number;
   readonly owner: ProcessId;
-  /** `freed`: nobody may open it any more, but somebody still reads it. */
-  state: "waiting" | "live" | "freed" | "recyclable";
+  /**
+   * `freed`: nobody may open it any more, but somebody still reads it, or it
+   * is being copied. `lost`: its file is gone or damaged.
+   */
+  state: "waiting" | "live" | "freed" | "recyclable" | "lost";
+  /** Its bytes are in memory, or about to be, and count. */
+  isResident: boolean;
+  /** The writer has its memory too. */
+  isWriterHeld: boolean;
+  /** A reader found its memory gone: it is not filled again. */
+  isUnreadable: boolean;
+  /** A whole copy is on disk. */
+  hasFile: boolean;
+  /** What is being done with the file. */
+  copy: "spill" | "restore" | undefined;
+  /** The latest copying. */
+  copyNo: number;
   /** Its owner ended, but a pin keeps it. */
   isOrphan: boolean;
+  /** Why it is lost. */
+  lostReason: string | undefined;
   readonly readers: Map<string, ProcessId>;
+  /** Those of them that copy the file, and let go soon. */
+  readonly fileReaders: Set<string>;
+}
+
+/** A segment that waits to be admitted. */
+export function waitingSegment(
+  init: Pick<Segment, "byteLength" | "owner">,
+): Segment {
+  return {
+    ...init,
+    state: "waiting",
+    isResident: false,
+    isWriterHeld: true,
+    isUnreadable: false,
+    hasFile: false,
+    copy: undefined,
+    copyNo: 0,
+    isOrphan: false,
+    lostReason: undefined,
+    readers: new Map(),
+    fileReaders: new Set(),
+  };
 }
 
 /** Who holds most of some segments, the largest first. */
@@ -161,7 +230,8 @@ export function holdersOf(segments: Iterable<Segment>): Holder[] {
     holders.set(processId, holder);
     return holder;
   };
-  for (const { state, owner, byteLength, readers } of segments) {
+  for (const { state, owner, byteLength, readers, isResident } of segments) {
+    if (!isResident) continue;
     if (state === "live") of(owner).ownedBytes += byteLength;
     if (state !== "freed") continue;
     for (const reader of new Set(readers.values())) {

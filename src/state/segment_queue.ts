@@ -1,12 +1,12 @@
 /**
  * Who waits among a node's shared segments: readers for a segment that is not
- * adopted yet, and writers for room, with the rounds of garbage collection
- * that say whether waiting is any use.
+ * adopted yet or lies on disk, and segments for room, with the rounds of
+ * garbage collection that say whether waiting is any use.
  *
  * Objects whose last ref or reader is garbage still fill the store, and only
  * collecting tells. A round asks every process; whoever still does not fit
  * after rounds that gave nothing back is refused. Room itself is counted in
- * `segments.ts`.
+ * `segment_room.ts`.
  *
  * @module
  */
@@ -26,20 +26,38 @@ const roundsMax = 8;
 
 interface Round {
   readonly number: number;
+  readonly isBrief: boolean;
   readonly outstanding: Set<ProcessId>;
   readonly endedBytes: number;
 }
 
+interface Waiting {
+  readonly byteLength: number;
+  /** The first round that counts for it. */
+  firstRound: number;
+}
+
 /** First come, first served; at most one round at a time, and only while somebody waits. */
 export class SegmentQueue {
-  /** Insertion order is queue order; the value is the first round that began after the request. */
-  readonly #waiting = new Map<SegmentId, number>();
+  /** Insertion order is queue order. */
+  readonly #waiting = new Map<SegmentId, Waiting>();
+  #waitingBytes = 0;
   #roundCount = 0;
   #round: Round | undefined;
 
   /** How many wait. */
   get size(): number {
     return this.#waiting.size;
+  }
+
+  /** How many bytes they need. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** Whether one waits. */
+  has(segmentId: SegmentId): boolean {
+    return this.#waiting.has(segmentId);
   }
 
   /** Who is next. */
@@ -53,28 +71,45 @@ export class SegmentQueue {
     return this.#round !== undefined && this.#round.outstanding.size > 0;
   }
 
+  /** Whether that is a round which is not waited for long. */
+  get isCollectingBriefly(): boolean {
+    return this.isCollecting && this.#round?.isBrief === true;
+  }
+
+  /** Whether a round runs, or was answered and not judged yet. */
+  get hasRound(): boolean {
+    return this.#round !== undefined;
+  }
+
   /** One more waits. */
-  add(segmentId: SegmentId): void {
-    this.#waiting.set(segmentId, this.#roundCount + 1);
+  add(segmentId: SegmentId, byteLength: number): void {
+    assert(!this.#waiting.has(segmentId), "Waits twice");
+    this.#waiting.set(segmentId, {
+      byteLength,
+      firstRound: this.#roundCount + 1,
+    });
+    this.#waitingBytes += byteLength;
   }
 
   /** One waits no more. */
   delete(segmentId: SegmentId): void {
+    this.#waitingBytes -= this.#waiting.get(segmentId)?.byteLength ?? 0;
     this.#waiting.delete(segmentId);
     // Nobody needs the answers that are still to come: they will be late.
     if (this.#waiting.size === 0) this.#round = undefined;
   }
 
-  /** Begins a round, unless one runs. `endedBytes`: all that was ever given back. */
+  /** Begins a round. `endedBytes`: all that was ever given back. */
   collect(
     processes: ReadonlySet<ProcessId>,
-    endedBytes: number,
-  ): SegmentCommand[] {
-    if (this.#round !== undefined) return [];
-    const number = ++this.#roundCount;
-    this.#round = { number, outstanding: new Set(processes), endedBytes };
+    { endedBytes, isBrief }: { endedBytes: number; isBrief: boolean },
+  ): SegmentCommand {
+    assert(!this.isCollecting, "Two rounds at once");
+    const round = ++this.#roundCount;
+    const outstanding = new Set(processes);
+    this.#round = { number: round, isBrief, outstanding, endedBytes };
     const processIds = [...processes];
-    return [{ kind: "collect_garbage", round: number, processIds }];
+    return { kind: "collect_garbage", round, processIds, isBrief };
   }
 
   /** A process answered; an answer to an earlier round counts for nothing. */
@@ -85,7 +120,12 @@ export class SegmentQueue {
 
   /** The round's time is up: goes on with the answers there are. */
   overdue(round: number): void {
-    if (this.#round?.number === round) this.#round.outstanding.clear();
+    if (this.#round?.number !== round) return;
+    if (this.#round.isBrief && this.#round.outstanding.size > 0) {
+      // Too brief to say that there is no hope: it counts for nobody.
+      for (const waiting of this.#waiting.values()) waiting.firstRound++;
+    }
+    this.#round.outstanding.clear();
   }
 
   /** A process that can't answer any more. */
@@ -101,7 +141,7 @@ export class SegmentQueue {
     const round = this.#round;
     assert(round !== undefined && !this.isCollecting, "Judged too early");
     const roundsAllowed = endedBytes > round.endedBytes ? roundsMax : roundsMin;
-    for (const [segmentId, firstRound] of this.#waiting) {
+    for (const [segmentId, { firstRound }] of this.#waiting) {
       if (round.number - firstRound + 1 >= roundsAllowed) return segmentId;
     }
     this.#round = undefined;
@@ -110,15 +150,18 @@ export class SegmentQueue {
 
   /** Asserts every invariant; tests call it after each event. */
   validate(): void {
-    assert(this.isCollecting === this.size > 0, "Waits for no event");
-    for (const firstRound of this.#waiting.values()) {
+    assert(!this.isCollecting || this.size > 0, "Collects for nobody");
+    let waitingBytes = 0;
+    for (const { byteLength, firstRound } of this.#waiting.values()) {
+      waitingBytes += byteLength;
       const roundsOver = this.#roundCount - firstRound;
       assert(roundsOver < roundsMax, "Waits without an end");
     }
+    assert(waitingBytes === this.#waitingBytes, "Waiting bytes miscounted");
   }
 }
 
-/** Reads of what is not admitted yet: a reader's message may overtake the writer's. */
+/** Reads of what is not in memory: not admitted yet, for a reader's message may overtake the writer's, or on disk. */
 export class EarlyReads {
   readonly #reads = new Map<string, Read>();
 
@@ -153,6 +196,11 @@ export class EarlyReads {
       .filter((read) => writerOf(read.segmentId) === writer)
       .map((read) => read.segmentId);
     return [...new Set(awaited)];
+  }
+
+  /** Whether somebody waits for that segment. */
+  awaits(segmentId: SegmentId): boolean {
+    return this.awaited.includes(segmentId);
   }
 
   /** The segments that somebody waits for. */

@@ -20,6 +20,31 @@ const symbols = {
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  // The same in threads of their own, for what takes a while.
+  pwriteAside: {
+    name: "pwrite",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "isize",
+    nonblocking: true,
+  },
+  preadAside: {
+    name: "pread",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "isize",
+    nonblocking: true,
+  },
+  fallocateAside: {
+    name: "fallocate",
+    parameters: ["i32", "i32", "i64", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
+  closeAside: {
+    name: "close",
+    parameters: ["i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   mmap: {
     parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"],
     result: "isize",
@@ -60,12 +85,14 @@ const flags = {
 const errnoTable: Readonly<Record<number, readonly [string, string]>> = {
   1: ["EPERM", "the system does not permit it"],
   2: ["ENOENT", "it does not exist: its process has ended or closed it"],
+  5: ["EIO", "the disk gave an error"],
   12: ["ENOMEM", "there is no memory, or no room for mappings, left"],
   13: ["EACCES", "it belongs to another user"],
   22: ["EINVAL", "it is of the wrong kind"],
   23: ["ENFILE", "the machine has too many open files"],
   24: ["EMFILE", "this process has too many open files"],
   28: ["ENOSPC", "there is no room left"],
+  122: ["EDQUOT", "this user's share of the disk is used up"],
 };
 
 /** A system call failed; `code` is its name for why, like `"EMFILE"`. */
@@ -113,7 +140,7 @@ export function lastError(to: string, call: keyof Libc): SystemCallError {
 }
 
 /** A path as the C library takes it. */
-function cString(text: string): Uint8Array<ArrayBuffer> {
+export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
@@ -301,6 +328,11 @@ export function unmapEarly(buffer: ArrayBuffer): void {
     0n,
   );
   if (result === -1n) throw lastError("unmap a shared segment", "mmap");
+}
+
+/** A buffer whose pages are whole, as reading and writing past the system's cache wants them. */
+export function alignedBytes(byteLength: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(wasmMemory(byteLength).buffer as ArrayBuffer);
 }
 
 function wasmMemory(

@@ -11,6 +11,7 @@
  */
 import { assert } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { emptyAndClose } from "./aside.ts";
 import {
   closeFile,
   copyBytes,
@@ -157,6 +158,22 @@ export function openDescriptor(path: string, byteLength: number): number {
 /** Gives up a descriptor of {@linkcode openDescriptor}; readers' mappings stay. */
 export function closeDescriptor(fd: number): void {
   closeFile(fd);
+}
+
+/**
+ * Gives up a descriptor in a thread of its own; with `byteLength` also the
+ * memory behind it, which nobody may read any more.
+ */
+export function discardDescriptor(
+  fd: number,
+  byteLength = 0,
+): Promise<void> {
+  return emptyAndClose(fd, byteLength);
+}
+
+/** The node's side: fresh memory of its own for a segment that comes back. */
+export function createDescriptor(byteLength: number): number {
+  return createMemoryFile(byteLength);
 }
 
 /** Where other processes of this user find a descriptor of this process. */

@@ -23,12 +23,23 @@ import type { CodeBundle, StoredValue } from "../base/stored.ts";
 /** What a process is. */
 export type Role = "driver" | "worker" | "host" | "actor" | "node";
 
+/** Why a process was ended before memory ran out. */
+export interface OutOfMemory {
+  /** What it held for itself. */
+  rssBytes: number;
+  limitBytes: number;
+  /** Whose limit that is. */
+  bound: string;
+}
+
 /** How a process ended. */
 export interface Fate {
   exitCode?: number;
   exitSignal?: string;
   /** Why the runtime ended it, if it did. */
   reason?: string;
+  /** It was ended because memory was short. */
+  outOfMemory?: OutOfMemory;
   /** The last lines it wrote to stderr. */
   stderrTail?: string;
 }
@@ -108,6 +119,13 @@ export interface Registration {
   actorId?: ActorId;
 }
 
+/** Where a segment lies on disk, and what its bytes must add up to. */
+export interface SpillFile {
+  path: string;
+  byteLength: number;
+  checksum: number;
+}
+
 /** Requests by kind. */
 export interface Requests {
   // To a node.
@@ -144,12 +162,18 @@ export interface Requests {
         usedBytes: number;
         capacityBytes: number;
         holders: string;
+        /** What the disk lacks, if that is why nothing could go there. */
+        fault?: string;
       };
   };
   "segment.open": {
     /** `mapping` numbers the reader's openings. */
     ask: { segmentId: SegmentId; mapping: number };
-    answer: { path: string } | { lost: true };
+    answer:
+      | { path: string }
+      /** It is on disk, and the store has no room for it: the reader copies. */
+      | { file: SpillFile }
+      | { lost: true; reason?: string };
   };
   "actor.create": {
     ask: { spec: ActorSpec };
@@ -218,7 +242,7 @@ export interface Notices {
   "worker.unblocked": Record<never, never>;
   "worker.kill": { processId: ProcessId; reason: string };
   "segment.close": { segmentId: SegmentId; mapping: number };
-  "segment.free": { segmentId: SegmentId };
+  "segment.free": { segmentId: SegmentId; isUnreadable?: boolean };
   "actor.release": { actorId: ActorId };
   "actor.ready": { actorId: ActorId; incarnation: number };
   "actor.failed": {

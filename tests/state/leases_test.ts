@@ -15,6 +15,7 @@ function needing(more: Partial<LeaseNeeds> = {}): LeaseNeeds {
     resources: { CPU: 1 },
     depth: 0,
     isShort: false,
+    isRetryable: true,
     isAlone: false,
     isTimed: false,
     ...more,

@@ -7,6 +7,7 @@ import {
   type Read,
   type SegmentCommand,
   segmentIdOf,
+  type SegmentLimits,
   writerOf,
 } from "../../src/state/segment_events.ts";
 import { SegmentTable } from "../../src/state/segments.ts";
@@ -25,8 +26,16 @@ const adoption = (n: number, byteLength: number): Adoption => ({
   owner: p1,
 });
 
+const spill = (
+  n: number,
+  copy: { copyNo: number; byteLength: number },
+): SegmentCommand => ({
+  kind: "spill",
+  copy: { segmentId: segment(n), ...copy },
+});
+
 /** A table of 100 bytes on which three processes run. */
-function started(limits: { recyclableBytesMax?: number } = {}): SegmentTable {
+function started(limits: Partial<SegmentLimits> = {}): SegmentTable {
   const table = new SegmentTable({
     capacityBytes: 100,
     segmentsMax: 10,
@@ -34,6 +43,8 @@ function started(limits: { recyclableBytesMax?: number } = {}): SegmentTable {
     recyclableBytesMax: 50,
     recyclablesMax: 2,
     rememberedMax: 1000,
+    copiesMax: 2,
+    collectAfterBytes: 1000,
     ...limits,
   });
   for (const id of [p1, p2, p3]) table.processStarted(id);
@@ -156,7 +167,10 @@ Deno.test("SegmentTable drops recyclable memory before anyone waits", () => {
   ]);
   // The writer may have filled it again just before it heard of the drop.
   const late = table.adopted({ ...adoption(4, 50), recycles: segment(1) });
-  strictEqual(late[0]?.kind, "collect_garbage");
+  deepStrictEqual(late, [
+    spill(2, { copyNo: 1, byteLength: 40 }),
+    spill(3, { copyNo: 2, byteLength: 60 }),
+  ]);
   table.validate();
 });
 
@@ -166,7 +180,12 @@ Deno.test("SegmentTable admits who waits when a collected reader gives room back
   table.opened(read(1));
   table.freed(segment(1));
   deepStrictEqual(table.adopted(adoption(2, 50)), [
-    { kind: "collect_garbage", round: 1, processIds: [p1, p2, p3] },
+    {
+      kind: "collect_garbage",
+      round: 1,
+      processIds: [p1, p2, p3],
+      isBrief: false,
+    },
   ]);
   deepStrictEqual(table.adopted(adoption(2, 50)), []);
   table.validate();
@@ -182,6 +201,7 @@ Deno.test("SegmentTable admits who waits when a collected reader gives room back
 Deno.test("SegmentTable refuses after two rounds that gave nothing back, and names the holders", () => {
   const table = started();
   table.adopted(adoption(1, 30));
+  table.opened(read(1));
   table.adopted({ ...adoption(2, 60), owner: p2 });
   table.opened(read(2, p3));
   table.freed(segment(2));
@@ -210,12 +230,18 @@ Deno.test("SegmentTable refuses at once what is larger than the store", () => {
 Deno.test("SegmentTable counts no late answer for a later round, and goes on when one is overdue", () => {
   const table = started();
   table.adopted(adoption(1, 80));
+  table.opened(read(1));
   table.adopted(adoption(2, 50));
   for (const id of [p1, p1, p2, p2]) {
     deepStrictEqual(table.garbageCollected(id, 1), []);
   }
   deepStrictEqual(table.garbageOverdue(1), [
-    { kind: "collect_garbage", round: 2, processIds: [p1, p2, p3] },
+    {
+      kind: "collect_garbage",
+      round: 2,
+      processIds: [p1, p2, p3],
+      isBrief: false,
+    },
   ]);
   deepStrictEqual(table.garbageOverdue(1), []);
   for (const id of [p1, p2, p3]) {
@@ -272,6 +298,11 @@ function seeded(seed: number): () => number {
   };
 }
 
+interface Copying {
+  readonly copyNo: number;
+  isStopped: boolean;
+}
+
 /**
  * The processes and the node around a table: keeps descriptors, mappings and
  * warm memory as they would, and asserts what they need of every command.
@@ -284,6 +315,8 @@ class World {
     recyclableBytesMax: 300,
     recyclablesMax: 3,
     rememberedMax: 1_000_000,
+    copiesMax: 2,
+    collectAfterBytes: 300,
   });
   readonly counts: Record<string, number> = {};
   readonly descriptors = new Set<SegmentId>();
@@ -292,6 +325,12 @@ class World {
   readonly reads = new Map<string, Read>();
   readonly closed = new Set<string>();
   readonly warm = new Map<SegmentId, ProcessId>();
+  readonly files = new Set<SegmentId>();
+  readonly lost = new Set<SegmentId>();
+  readonly fileReads = new Set<string>();
+  /** Copies under way, and which of them nobody needs any more. */
+  readonly spills = new Map<SegmentId, Copying>();
+  readonly restores = new Map<SegmentId, Copying>();
   rounds: { round: number; processId: ProcessId }[] = [];
 
   count(what: string): void {
@@ -314,6 +353,8 @@ class World {
           this.count("reuse");
           assert(this.descriptors.delete(command.recycles), "No descriptor");
         }
+        // A late retry finds it on disk.
+        if (this.files.has(command.segmentId)) break;
         this.descriptors.add(command.segmentId);
         break;
       case "refuse":
@@ -323,10 +364,53 @@ class World {
       case "serve": {
         const { segmentId } = command.read;
         assert(this.descriptors.has(segmentId), "Served, but not open");
+        assert(!this.restores.has(segmentId), "Served before it is back");
         assert(!this.closed.has(keyOf(command.read)), "Served after its end");
         this.reads.set(keyOf(command.read), command.read);
         break;
       }
+      case "serve_file":
+        assert(this.files.has(command.read.segmentId), "Served no file");
+        assert(!this.closed.has(keyOf(command.read)), "Served after its end");
+        this.reads.set(keyOf(command.read), command.read);
+        this.fileReads.add(keyOf(command.read));
+        break;
+      case "spill": {
+        const { segmentId, copyNo } = command.copy;
+        assert(this.descriptors.has(segmentId), "Spills nothing");
+        assert(!this.files.has(segmentId), "Spilled twice");
+        assert(!this.spills.has(segmentId), "Spilled twice at once");
+        this.spills.set(segmentId, { copyNo, isStopped: false });
+        break;
+      }
+      case "restore": {
+        const { segmentId, copyNo } = command.copy;
+        assert(!this.descriptors.has(segmentId), "Restored, but open");
+        assert(this.files.has(segmentId), "Restored from nothing");
+        assert(!this.restores.has(segmentId), "Restored twice");
+        this.restores.set(segmentId, { copyNo, isStopped: false });
+        this.descriptors.add(segmentId);
+        break;
+      }
+      case "stop_copy": {
+        const { segmentId } = command;
+        const copies = [this.spills, this.restores]
+          .filter((copies) => copies.has(segmentId));
+        assert(copies.length === 1, "Stopped what does not run");
+        copies[0]!.get(segmentId)!.isStopped = true;
+        break;
+      }
+      case "delete_spill":
+        assert(this.files.delete(command.segmentId), "Deleted no file");
+        assert(!this.restores.has(command.segmentId), "Deleted while read");
+        for (const [key, read] of this.reads) {
+          if (!this.fileReads.has(key) || this.lost.has(read.segmentId)) {
+            continue;
+          }
+          const isOther = read.segmentId !== command.segmentId;
+          assert(isOther, "File goes while it is read");
+        }
+        break;
       case "deny":
         assert(!this.reads.has(keyOf(command.read)), "Denied a served read");
         break;
@@ -340,7 +424,12 @@ class World {
         this.warm.delete(command.segmentId);
         break;
       case "close_descriptor":
-        this.assertUnread(command.segmentId);
+        if (this.live.has(command.segmentId)) {
+          this.count("evict");
+          this.assertUnmapped(command.segmentId);
+          assert(this.files.has(command.segmentId), "Evicted without a file");
+        } else this.assertUnread(command.segmentId);
+        assert(!this.spills.has(command.segmentId), "Closed while copied");
         assert(this.descriptors.delete(command.segmentId), "Closed twice");
         break;
       case "collect_garbage":
@@ -351,10 +440,15 @@ class World {
     }
   }
 
-  assertUnread(segmentId: SegmentId): void {
-    for (const read of this.reads.values()) {
+  assertUnmapped(segmentId: SegmentId): void {
+    for (const [key, read] of this.reads) {
+      if (this.fileReads.has(key)) continue;
       assert(read.segmentId !== segmentId, "Segment goes while it is read");
     }
+  }
+
+  assertUnread(segmentId: SegmentId): void {
+    this.assertUnmapped(segmentId);
     assert(!this.live.has(segmentId), "Segment goes before it is freed");
   }
 }
@@ -442,8 +536,34 @@ Deno.test("SegmentTable keeps its invariants under any order of events", () => {
     const read = { segmentId, reader, mapping: ++ordinal };
     send(() => table.opened(read));
   }
+  /** A copy is over, one way or another, and told of as messages are. */
+  function copied(): void {
+    const segmentId = pick([...world.spills.keys(), ...world.restores.keys()]);
+    if (segmentId === undefined) return;
+    const isSpill = world.spills.has(segmentId);
+    const copies = isSpill ? world.spills : world.restores;
+    const { copyNo, isStopped } = copies.get(segmentId)!;
+    const copy = { segmentId, copyNo };
+    copies.delete(segmentId);
+    const dice = random();
+    if (isSpill && (isStopped ? dice < 0.7 : dice < 0.1)) {
+      send(() => table.spillFailed(copy, isStopped ? undefined : "full"));
+    } else if (isSpill) {
+      world.files.add(segmentId);
+      send(() => table.spilled(copy));
+    } else if (isStopped ? dice < 0.7 : dice < 0.1) {
+      world.descriptors.delete(segmentId);
+      const isLost = !isStopped && random() < 0.5;
+      if (isLost) world.count("lost");
+      if (isLost) world.lost.add(segmentId);
+      send(() => table.restoreFailed(copy, isLost ? "bad" : undefined));
+    } else send(() => table.restored(copy));
+  }
+  let isCrowded = false;
   function step(): void {
     const dice = random();
+    if (random() < 0.001) isCrowded = !isCrowded;
+    if (random() < 0.1) copied();
     if (running.size < 2 || (running.size < 5 && dice < 0.05)) {
       const processId = process(++processCount);
       running.add(processId);
@@ -461,7 +581,11 @@ Deno.test("SegmentTable keeps its invariants under any order of events", () => {
       send(() => table.closed(read));
     } else if (dice < 0.8) {
       const segmentId = pick(world.live);
-      if (segmentId !== undefined) free(segmentId);
+      // In crowded times more is kept and read than fits into memory.
+      const isKept = isCrowded && world.live.size < 30 && random() < 0.7;
+      if (segmentId === undefined) return;
+      if (isKept) open(segmentId);
+      else free(segmentId);
     } else if (dice < 0.805) end(pick(running)!);
     else if (dice < 0.82) {
       const segmentId = pick(world.live);
@@ -480,10 +604,12 @@ Deno.test("SegmentTable keeps its invariants under any order of events", () => {
     }
   }
   try {
-    for (let i = 0; i < 150_000; i++) step();
+    for (let i = 0; i < 200_000; i++) step();
     for (const processId of [...running]) end(processId);
+    while (world.spills.size + world.restores.size > 0) copied();
     strictEqual(table.usedBytes, 0);
     strictEqual(world.descriptors.size, 0);
+    strictEqual(world.files.size, 0);
     strictEqual(world.asked.size, 0, "A writer was never answered");
     const atLeast = {
       admit: 20_000,
@@ -495,6 +621,13 @@ Deno.test("SegmentTable keeps its invariants under any order of events", () => {
       drop: 10_000,
       close_descriptor: 10_000,
       collect_garbage: 500,
+      spill: 1000,
+      evict: 1000,
+      restore: 500,
+      stop_copy: 100,
+      delete_spill: 1000,
+      serve_file: 25,
+      lost: 20,
     };
     for (const [kind, min] of Object.entries(atLeast)) {
       const count = world.counts[kind] ?? 0;
