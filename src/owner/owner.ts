@@ -362,7 +362,7 @@ export class Owner implements OwnerPort {
     if (this.#isClosed) return;
     this.abort(new MantaError("Cannot finish: the runtime was shut down"));
     await this.#unasked.tell();
-    this.lineage.flush();
+    this.lineage.close();
     this.#isClosed = true;
     this.submitter.close();
     this.references.close();
