@@ -59,8 +59,6 @@ function run({ path, line, ...options }: LineageThreadData): void {
       line.close();
     };
     line.on("message", take);
-    // Whoever had the other end is gone without a word.
-    line.on("close", () => take({ kind: "close" }));
     report({ kind: "opened" });
     tidy(() => isClosed ? "closed" : writer.isIdle && sink.prune(wallMs()));
   });

@@ -49,6 +49,7 @@ export class LineageFeed {
   #timer: Timer | undefined;
   #batchStartMs = 0;
   #jobStartedAtMs = 0;
+  #isClosed = false;
 
   constructor(owner: OwnerPort, node: Peer) {
     this.#owner = owner;
@@ -155,6 +156,14 @@ export class LineageFeed {
     this.#node.notify("lineage.rows", { batch: this.#batcher.take() });
   }
 
+  /** Sends the last; nothing is told after. */
+  close(): void {
+    this.flush();
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#lookTimer);
+  }
+
   #jobRow(): JobRow {
     const { jobId, mainModule } = this.#owner.job;
     const driverMark = this.#isNamed ? ownMark() : undefined;
@@ -209,7 +218,9 @@ export class LineageFeed {
 
   #lookWithin(delayMs: number): void {
     const atMs = monotonicMs() + delayMs;
-    if (this.#lookTimer !== undefined && this.#lookAtMs <= atMs) return;
+    const isSoonEnough = this.#lookTimer !== undefined &&
+      this.#lookAtMs <= atMs;
+    if (isSoonEnough || this.#isClosed) return;
     clearTimeout(this.#lookTimer);
     this.#lookAtMs = atMs;
     this.#lookTimer = afterMs(delayMs, () => this.#look());
@@ -279,7 +290,7 @@ export class LineageFeed {
   }
 
   #schedule(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || this.#isClosed) return;
     this.#batchStartMs = monotonicMs() - this.#batchMs;
     this.#timer = afterMs(this.#batchMs, () => this.flush());
   }

@@ -306,7 +306,7 @@ export class Owner implements OwnerPort {
     this.#isEnding = true;
     this.abort(new MantaError("Cannot finish: the runtime was shut down"));
     await this.#unasked.tell();
-    this.lineage.flush();
+    this.lineage.close();
     this.#isClosed = true;
     this.submitter.close();
     this.references.close();

@@ -95,16 +95,18 @@ export class LineagePruner {
       "SELECT owner_id FROM owners WHERE job_id = ?",
     ).all(jobId);
     for (const { owner_id: owner } of owners) {
+      // A range of the primary key: everything that begins with the owner.
+      const [start, end] = [String(owner), `${owner}g`];
       for (const [table, key] of ownedTables) {
-        // A range of the primary key: everything that begins with the owner.
-        const range = `${key} >= ?1 AND ${key} < ?1 || 'g'`;
-        const removed = this.#run(
-          `DELETE FROM ${table} WHERE ${range} AND ${key} <= coalesce(
-            (SELECT ${key} FROM ${table} WHERE ${range}
-              ORDER BY ${key} LIMIT 1 OFFSET ?2), ?1 || 'g')`,
-          [String(owner), left],
+        // Found first: with two upper bounds SQLite looks at every row.
+        const row = this.#database.prepare(
+          `SELECT ${key} AS id FROM ${table} WHERE ${key} >= ? AND ${key} < ?
+            ORDER BY ${key} LIMIT 1 OFFSET ?`,
+        ).get(start, end, left);
+        left -= this.#run(
+          `DELETE FROM ${table} WHERE ${key} >= ? AND ${key} < ?`,
+          [start, row === undefined ? end : `${row.id}g`],
         );
-        left -= removed;
         if (left <= 0) return true;
       }
     }

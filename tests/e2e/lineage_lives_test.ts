@@ -11,6 +11,7 @@ import {
   type LineageReader,
   openLineage,
 } from "../../src/store/lineage_reader.ts";
+import { canMount, mountDisk } from "../support/disk.ts";
 import { until } from "../support/notes.ts";
 import { Program } from "../support/program.ts";
 
@@ -203,76 +204,34 @@ Deno.test("A file that stays locked does not keep a program from ending, which s
   await holder.ended;
 });
 
-const canMount = Deno.uid() === 0 && Deno.build.os === "linux" &&
-  await mounts();
-
-/** Whether this process may mount. */
-async function mounts(): Promise<boolean> {
-  const folder = Deno.makeTempDirSync();
-  const isMounted = await mount(folder, "64k");
-  if (isMounted) await unmount(folder);
-  Deno.removeSync(folder);
-  return isMounted;
-}
-
-async function mount(folder: string, size: string): Promise<boolean> {
-  const args = ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder];
-  const { success } = await new Deno.Command("mount", {
-    args,
-    stderr: "null",
-  }).output();
-  return success;
-}
-
-async function unmount(folder: string): Promise<void> {
-  await new Deno.Command("umount", { args: ["-l", folder] }).output();
-}
-
 Deno.test({
   name:
     "A disk that fills up costs rows, not tasks: that is said once, and the file says what is missing when there is room",
   ignore: !canMount,
   fn: async () => {
     await using program = new Program();
-    const disk = `${program.folder}/disk`;
-    Deno.mkdirSync(disk);
-    assert(await mount(disk, "1m"));
-    try {
-      const path = `${disk}/runs.db`;
-      const script = program.write("work.ts", onDemand);
-      const working = program.start(["run", "-A", script, path]);
-      await working.said("worked");
-      fill(`${disk}/ballast`);
-      await working.complained("Make room on its disk");
-      Deno.removeSync(`${disk}/ballast`);
-      await until(
-        () => look(path, (lineage) => lineage.gaps().length > 0)!,
-        "a note of what is missing",
-      );
-      program.write("stop", "");
-      const { stdout, stderr } = await working.ended;
-      assertEquals(stdout, "up\nworked\nended\n");
-      assertEquals(stderr.split("Cannot write lineage file").length, 2, stderr);
-      assertStringIncludes(stderr, "rows are missing");
-      using lineage = openLineage(path);
-      assert(lineage.gaps()[0]!.rowCount > 0);
-      assertEquals(lineage.jobs()[0]!.outcome, "finished");
-    } finally {
-      await unmount(disk);
-    }
+    using disk = mountDisk("1m");
+    const path = `${disk.path}/runs.db`;
+    const script = program.write("work.ts", onDemand);
+    const working = program.start(["run", "-A", script, path]);
+    await working.said("worked");
+    const ballast = disk.fill();
+    await working.complained("Make room on its disk");
+    ballast.release();
+    await until(
+      () => look(path, (lineage) => lineage.gaps().length > 0)!,
+      "a note of what is missing",
+    );
+    program.write("stop", "");
+    const { stdout, stderr } = await working.ended;
+    assertEquals(stdout, "up\nworked\nended\n");
+    assertEquals(stderr.split("Cannot write lineage file").length, 2, stderr);
+    assertStringIncludes(stderr, "rows are missing");
+    using lineage = openLineage(path);
+    assert(lineage.gaps()[0]!.rowCount > 0);
+    assertEquals(lineage.jobs()[0]!.outcome, "finished");
   },
 });
-
-/** Takes all room there is. */
-function fill(path: string): void {
-  using file = Deno.openSync(path, { write: true, create: true });
-  const bytes = new Uint8Array(4096);
-  try {
-    for (;;) file.writeSync(bytes);
-  } catch (error) {
-    assertStringIncludes(String(error), "No space");
-  }
-}
 
 Deno.test("Old jobs go from a named file while a program runs", async () => {
   await using program = new Program();

@@ -7,6 +7,7 @@ import {
   openDatabase,
   openForReading,
 } from "../../src/store/database.ts";
+import { canMount, mountDisk } from "../support/disk.ts";
 
 const kind: DatabaseKind = {
   label: "test file",
@@ -131,6 +132,67 @@ Deno.test("openDatabase() refuses a folder, and a path that can't be written", (
     assertRefused(`${folder}/missing/a.db`, "can't be written");
     Deno.writeTextFileSync(`${folder}/file`, "");
     assertRefused(`${folder}/file/a.db`, "can't be written");
+  });
+});
+
+Deno.test({
+  name: "openDatabase() refuses what lies on a disk that is read-only, or full",
+  ignore: !canMount,
+  fn: () => {
+    using disk = mountDisk("256k");
+    const path = `${disk.path}/a.db`;
+    openDatabase(path, kind).close();
+    const ballast = disk.fill();
+    assertRefused(`${disk.path}/full.db`, "make room");
+    ballast.release();
+    disk.makeReadOnly();
+    assertRefused(path, "can't be written");
+    assertRefused(`${disk.path}/new.db`, "can't be written");
+  },
+});
+
+Deno.test({
+  name: "openDatabase() refuses a file and a folder that may not be written",
+  ignore: Deno.uid() === 0, // Who may do all can't be kept from it.
+  fn: () =>
+    withFolder((folder) => {
+      const path = `${folder}/a.db`;
+      openDatabase(path, kind).close();
+      Deno.chmodSync(path, 0o400);
+      assertRefused(path, "can't be written");
+      Deno.chmodSync(folder, 0o500);
+      assertRefused(`${folder}/new.db`, "can't be written");
+      Deno.chmodSync(folder, 0o700);
+    }),
+});
+
+Deno.test("openDatabase() takes what a torn write-ahead log has whole, and refuses nothing", () => {
+  withFolder((folder) => {
+    const path = `${folder}/live.db`;
+    using live = openDatabase(path, kind);
+    const insert = live.prepare("INSERT INTO things VALUES (?)");
+    for (let n = 0; n < 100; n++) insert.run("x".repeat(1000));
+    const copy = `${folder}/copy.db`;
+    Deno.copyFileSync(path, copy);
+    Deno.copyFileSync(`${path}-wal`, `${copy}-wal`);
+    const { size } = Deno.statSync(`${copy}-wal`);
+    Deno.truncateSync(`${copy}-wal`, Math.floor(size / 2));
+    using torn = openDatabase(copy, kind);
+    const row = torn.prepare("SELECT count(*) AS n FROM things").get();
+    const count = Number(row?.n);
+    assertEquals(count > 10 && count < 90, true, `${count} rows`);
+  });
+});
+
+Deno.test("openDatabase() says who keeps a file that is locked", () => {
+  withFolder((folder) => {
+    const path = `${folder}/a.db`;
+    openDatabase(path, kind).close();
+    using other = new DatabaseSync(path);
+    other.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    const open = () => openDatabase(path, kind, { busyMs: 1 });
+    assertThrows(open, MantaError, "another program locks it");
+    other.exec("COMMIT");
   });
 });
 

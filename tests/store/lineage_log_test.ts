@@ -13,13 +13,14 @@ import type {
   LineageRow,
   ObjectRow,
 } from "../../src/base/lineage.ts";
-import { failureOf } from "../../src/store/database.ts";
+import { failureOf, openDatabase } from "../../src/store/database.ts";
 import { openBatch } from "../../src/store/lineage_batch.ts";
-import { LineageLog } from "../../src/store/lineage_log.ts";
+import { lineageKind, LineageLog } from "../../src/store/lineage_log.ts";
 import {
   type LineageReader,
   openLineage,
 } from "../../src/store/lineage_reader.ts";
+import { lineageSchema } from "../../src/store/lineage_schema.ts";
 import {
   batchOf,
   countRow,
@@ -190,6 +191,36 @@ Deno.test("LineageLog writes all of a transaction or nothing, and goes on after 
     using reader = openLineage(path);
     assertEquals(reader.tasks().map((row) => row.name), ["many", "square"]);
     assertEquals(reader.gaps(), [{ atMs: 1, rowCount: 5000, reason: "full" }]);
+  });
+});
+
+Deno.test("A file of version 1 becomes one of version 2 with all that it holds", () => {
+  withFile((path) => {
+    const migrations = [lineageSchema];
+    const old = openDatabase(path, { ...lineageKind, migrations });
+    old.exec(`
+      INSERT INTO jobs VALUES ('j', 'main.ts', 1, 2, 3, 'finished');
+      INSERT INTO lanes VALUES (1, 'j', 'square', NULL, NULL);
+      INSERT INTO attempts VALUES
+        ('0123456789abcdef000000000001', 0, 1, 'finished', 4, 5, 6, NULL);`);
+    old.close();
+    new LineageLog(path).close();
+    using reader = openLineage(path);
+    assertEquals(reader.jobs().map(({ outcome }) => outcome), ["finished"]);
+    assertEquals(reader.tasks().map((row) => row.name), ["square"]);
+    const database = new DatabaseSync(path, { readOnly: true });
+    const owners = database.prepare("SELECT owner_id, job_id FROM owners");
+    const rows = owners.all().map((row) => Object.values(row));
+    database.close();
+    assertEquals(rows, [["0123456789abcdef", "j"]]);
+  });
+});
+
+Deno.test("LineageLog keeps when an attempt was seen to begin, where its end can't say", () => {
+  const { finishedAtMs: _, ...running } = taskRow(1, { state: "running" });
+  const { startedAtMs: __, ...crashed } = taskRow(1, { state: "crashed" });
+  withWritten([[running], [crashed]], (reader) => {
+    assertEquals(reader.tasks(), [taskRow(1, { state: "crashed" })]);
   });
 });
 
