@@ -1,0 +1,324 @@
+/**
+ * One run of simulated code: random steps that compute, submit, call, get,
+ * put, drop and return refs.
+ *
+ * A program waits only for what is older than itself, or its own: then no two
+ * wait for each other, and all that is submitted must come to an end.
+ *
+ * @module
+ */
+import type { ActorHandle } from "./calls.ts";
+import type { Kernel } from "./kernel.ts";
+import { actorKind, planFor } from "./plans.ts";
+import type { Process } from "./process.ts";
+import type { Frame, Held, Reply } from "./things.ts";
+import type { World } from "./world.ts";
+
+/** Who starts runs, and hears of them. */
+export interface RunHost {
+  suspended(run: Run): void;
+  resumed(run: Run): void;
+  answering(run: Run): void;
+  answer(run: Run, reply: Omit<Reply, "ordinal" | "slot">): void;
+  finished(run: Run): void;
+}
+
+/** One run. */
+export class Run {
+  readonly frame: Frame | undefined;
+  /** It computes: a crash is its doing. */
+  isComputing = false;
+  isSuspended = false;
+  isAnswered = false;
+  isCancelled = false;
+  readonly #world: World;
+  readonly #kernel: Kernel;
+  readonly #process: Process;
+  readonly #host: RunHost;
+  readonly #callerNo: number;
+  readonly #stepCount: number;
+  #held: Held[] = [];
+  readonly #actors: ActorHandle[] = [];
+  #stepsDone = 0;
+  #computedMs = 0;
+
+  constructor(
+    world: World,
+    process: Process,
+    { frame, host, stepCount = frame?.plan.stepCount ?? 0 }: {
+      frame?: Frame;
+      host: RunHost;
+      stepCount?: number;
+    },
+  ) {
+    this.#world = world;
+    this.#kernel = world.kernel;
+    this.#process = process;
+    this.#host = host;
+    this.frame = frame;
+    this.#stepCount = stepCount;
+    // An actor is one caller, a task is one for each of its attempts.
+    this.#callerNo = process.kind === "actor"
+      ? 1
+      : frame === undefined
+      ? 0
+      : process.owner.nextCallerNo();
+  }
+
+  start(): void {
+    this.isComputing = true;
+    const { frame } = this;
+    if (frame !== undefined) {
+      this.#held = this.#process.owner.references.borrowAll(frame.refs);
+    }
+    this.#next();
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+  }
+
+  /** What a run of the driver still holds is waited for, and let go. */
+  finishDriver(done: () => void): void {
+    const own = this.#held.find(({ handle, isForeign }) =>
+      !isForeign && !handle.entry.isSettled
+    );
+    if (own !== undefined) {
+      this.#await(own, () => this.finishDriver(done));
+      return;
+    }
+    for (const { handle } of this.#held) {
+      const { ownerId, isSettled, producer } = handle.entry;
+      const isOwn = ownerId === this.#process.id;
+      this.#kernel.check(!isOwn || isSettled, "A ref was not settled");
+      this.#kernel.check(!isOwn || producer === undefined, "A task goes on");
+    }
+    this.#letAllGo();
+    done();
+  }
+
+  #next(): void {
+    const kernel = this.#kernel;
+    if (this.isCancelled && kernel.chance(0.7)) return this.#end("failed");
+    if (this.#stepsDone++ >= this.#stepCount) return this.#finish();
+    const depth = this.frame?.depth ?? -1;
+    const isNesting = this.frame === undefined ||
+      (this.frame.plan.isNesting && depth < 2);
+    const isActor = this.#process.kind === "actor";
+    const draw = kernel.int(100);
+    if (draw < 20) return this.#compute();
+    if (draw < 45 && (isNesting || isActor)) this.#submit(isActor);
+    else if (draw < 60) {
+      const own = this.#held.filter(({ isForeign }) => !isForeign);
+      const one = kernel.pick(isActor ? own.filter(isOwnOfActor) : own);
+      if (one !== undefined) return this.#get(one);
+    } else if (draw < 68) this.#put();
+    else if (draw < 78) this.#drop();
+    else if (draw < 92 && isNesting && !isActor) this.#call();
+    else if (draw < 96 && isNesting && !isActor) this.#cancelOne();
+    else if (isActor) this.#exchange();
+    this.#process.after(kernel.delay(1), "", () => this.#next());
+  }
+
+  #compute(): void {
+    const computeMs = this.#kernel.delay(
+      2 * (this.frame?.plan.computeMs ?? 5),
+    );
+    this.#computedMs += computeMs;
+    this.#process.after(computeMs, "", () => this.#next());
+  }
+
+  #submit(isLeaf: boolean): void {
+    const kernel = this.#kernel;
+    const plan = planFor(kernel, { isLeaf });
+    const own = this.#held.filter(({ handle, isForeign }) =>
+      !isForeign && handle.isLive
+    );
+    const isDepending = !isLeaf && kernel.chance(0.4);
+    const dependencies = isDepending ? this.#some(own, 2) : [];
+    const args = this.#some(this.#held, 2);
+    const handle = this.#process.owner.submit({
+      plan,
+      callerNo: this.#callerNo,
+      depth: (this.frame?.depth ?? -1) + 1,
+      maxRetries: kernel.pick([0, 1, 3, 3, -1])!,
+      isRetryable: kernel.chance(0.5),
+      dependencies,
+      args,
+    });
+    this.#keep(handle, isLeaf ? "leaf" : "own");
+  }
+
+  #call(): void {
+    const kernel = this.#kernel;
+    const { calls } = this.#process.owner;
+    const isNew = this.#actors.length === 0 || kernel.chance(0.15);
+    if (isNew && this.#actors.length < 3) {
+      this.#actors.push(calls.create(actorKind(kernel)));
+    }
+    const actor = kernel.pick(this.#actors);
+    if (actor === undefined) return;
+    if (kernel.chance(0.06)) {
+      kernel.reach("actor killed by kill()");
+      calls.kill(actor, kernel.chance(0.5));
+      return;
+    }
+    const own = this.#held.filter(({ isForeign }) => !isForeign);
+    for (let left = 1 + kernel.int(3); left > 0; left--) {
+      const isDepending = kernel.chance(0.3);
+      const handle = calls.call(actor, {
+        plan: planFor(kernel, { isLeaf: true }),
+        callerNo: this.#callerNo,
+        depth: (this.frame?.depth ?? -1) + 1,
+        maxRetries: 0,
+        isRetryable: false,
+        dependencies: isDepending ? this.#some(own, 1) : [],
+        args: this.#some(this.#held, 2),
+      });
+      this.#keep(handle, "own");
+    }
+  }
+
+  #get(one: Held): void {
+    const { references } = this.#process.owner;
+    if (this.#kernel.chance(0.2)) {
+      // The program waits for the value, and has no handle on it any more.
+      this.#kernel.reach("asked for and dropped");
+      this.#held = this.#held.filter((held) => held !== one);
+      this.#process.after(0, "", () => references.letGo(one.handle));
+    }
+    this.#await(one, () => this.#next());
+  }
+
+  /** Waits for an object, and takes what refs are in its value. */
+  #await({ handle: { entry } }: Held, then: () => void): void {
+    const { owner } = this.#process;
+    owner.demand(entry);
+    if (!entry.isSettled) this.#suspend();
+    entry.whenSettled(() => {
+      const inside = entry.status === "ready"
+        ? owner.holdAll(this.#some(entry.value, 2))
+        : [];
+      const { isSuspended } = this;
+      this.#process.after(0, "", () => {
+        for (const { handle } of inside) {
+          this.#held.push({ handle, isForeign: true });
+        }
+        if (isSuspended) this.#resume();
+        then();
+      });
+    });
+  }
+
+  #put(): void {
+    const handle = this.#process.owner.put(this.#some(this.#held, 2));
+    this.#keep(handle, "leaf");
+  }
+
+  #drop(): void {
+    const one = this.#kernel.pick(this.#held);
+    if (one === undefined) return;
+    this.#held = this.#held.filter((held) => held !== one);
+    this.#process.owner.references.letGo(one.handle);
+  }
+
+  #cancelOne(): void {
+    const producers = this.#held.map(({ handle }) => handle.entry.producer)
+      .filter((task) => task !== undefined);
+    const task = this.#kernel.pick(producers);
+    if (task === undefined || this.#kernel.chance(0.5)) return;
+    this.#world.ledger.cancelled();
+    this.#process.owner.cancel(task, this.#kernel.chance(0.3));
+  }
+
+  /** Leaves a ref in the actor's state, or takes one from there. */
+  #exchange(): void {
+    const { state } = this.#process.actor;
+    const { references } = this.#process.owner;
+    if (state.length > 0 && this.#kernel.chance(0.4)) {
+      const [one] = state.splice(this.#kernel.int(state.length), 1);
+      this.#held.push({ handle: one!.handle, isForeign: true });
+      return;
+    }
+    const one = this.#kernel.pick(this.#held);
+    if (one === undefined || state.length > 3) return;
+    this.#kernel.reach("ref kept in an actor");
+    const handle = references.hold(one.handle);
+    state.push({ handle, isForeign: true });
+  }
+
+  #suspend(): void {
+    this.isSuspended = true;
+    this.isComputing = false;
+    this.#host.suspended(this);
+  }
+
+  #resume(): void {
+    this.isSuspended = false;
+    this.isComputing = true;
+    this.#host.resumed(this);
+  }
+
+  #finish(): void {
+    if (this.frame === undefined) return this.#host.finished(this);
+    const isFailing = this.#kernel.chance(this.frame.plan.failChance);
+    this.#end(isFailing ? "failed" : "finished");
+  }
+
+  #end(outcome: "finished" | "failed"): void {
+    const world = this.#world;
+    if (world.faults.mayDie("before the answer", this.#process)) return;
+    const { references } = this.#process.owner;
+    const result = outcome === "finished" ? this.#some(this.#held, 2) : [];
+    const stored = this.#process.owner.holdAll(result);
+    this.isAnswered = true;
+    this.isComputing = false;
+    this.#host.answering(this);
+    references.registeredAll(() => {
+      const { link } = this.frame!;
+      if (!link.isEnded) {
+        if (world.faults.mayDie("before the reply", this.#process)) return;
+        const pinToken = references.pin(link, stored);
+        const refs = this.#process.owner.sent(stored);
+        const runMs = this.#computedMs;
+        this.#host.answer(this, { outcome, runMs, pinToken, refs });
+      }
+      references.letAllGo(stored);
+    });
+    this.#letAllGo();
+    this.#host.finished(this);
+  }
+
+  #letAllGo(): void {
+    const { references } = this.#process.owner;
+    const held = this.#held;
+    this.#held = [];
+    // The collector comes when it comes.
+    this.#process.after(this.#kernel.delay(30), "", () => {
+      references.letAllGo(held);
+      for (const { life } of this.#actors) references.letGo(life);
+    });
+  }
+
+  #keep(handle: Held["handle"], kind: "own" | "leaf"): void {
+    if (kind === "leaf") leaves.add(handle.entry);
+    this.#held.push({ handle, isForeign: false });
+  }
+
+  /** Up to so many of them. */
+  #some(held: readonly Held[], countMax: number): Held[] {
+    const some: Held[] = [];
+    for (let left = this.#kernel.int(countMax + 1); left > 0; left--) {
+      const one = this.#kernel.pick(held);
+      if (one !== undefined && !some.includes(one)) some.push(one);
+    }
+    return some;
+  }
+}
+
+/** Objects that an actor made itself, and that wait for no call: it may wait for them. */
+const leaves = new WeakSet<object>();
+
+function isOwnOfActor({ handle }: Held): boolean {
+  return leaves.has(handle.entry);
+}
