@@ -123,11 +123,6 @@ export class Calls {
     return true;
   }
 
-  /** A call that was settled before its arguments were there. */
-  forget(task: Task): void {
-    this.withdraw(task);
-  }
-
   linkEnded(link: Link): void {
     for (const callee of this.#callees.values()) {
       const { order } = callee;

@@ -277,7 +277,6 @@ export class Owner {
       this.submitter.withdraw(task);
     if (isIdle) {
       this.#world.kernel.reach("idle task cancelled");
-      if (task.actor !== undefined) this.calls.forget(task);
       this.fail(task, "cancelled");
       return;
     }
@@ -314,6 +313,7 @@ export class Owner {
     task.phase = "done";
     task.entry.producer = undefined;
     this.open.delete(task);
+    if (task.actor !== undefined) this.calls.withdraw(task);
     this.references.letAllGo(task.dependencies);
     this.references.letAllGo(task.args);
     this.references.settled(task.entry);
