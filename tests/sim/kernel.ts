@@ -19,11 +19,11 @@ export class SimFailure extends Error {
   override readonly name = "SimFailure";
 }
 
-const storyMax = 60;
-
 /** Runs one simulation. */
 export class Kernel {
   nowMs = 0;
+  /** How many of the last events the story has. */
+  storyMax = 60;
   /** How often each interesting thing happened. */
   readonly reached = new Map<string, number>();
   readonly #random: () => number;
@@ -73,7 +73,7 @@ export class Kernel {
   /** Notes what happens, for whoever reads of a failure. */
   say(text: string): void {
     this.#story.push(`${this.nowMs.toFixed(2).padStart(9)} ms  ${text}`);
-    if (this.#story.length > storyMax) this.#story.shift();
+    if (this.#story.length > this.storyMax) this.#story.shift();
   }
 
   /** The last events. */

@@ -1,20 +1,21 @@
 /**
  * `deno task sim --seeds N --from S`: walks through more seeds than the test
- * run does.
+ * run does; of one that fails the last `--events E` are shown.
  *
  * @module
  */
 import { parseArgs } from "@std/cli";
 import { runSeed, tell } from "./walk.ts";
 
-const args = parseArgs(Deno.args, { string: ["seeds", "from"] });
+const args = parseArgs(Deno.args, { string: ["seeds", "from", "events"] });
 const from = wholeNumber("from", args.from ?? "1");
 const seedCount = wholeNumber("seeds", args.seeds ?? "300");
+const storyMax = wholeNumber("events", args.events ?? "60");
 
 const reached = new Map<string, number>();
 let stepCount = 0;
 for (let seed = from; seed < from + seedCount; seed++) {
-  const { world, broken } = runSeed(seed);
+  const { world, broken } = runSeed(seed, { storyMax });
   if (broken !== undefined) {
     console.error(tell(broken));
     Deno.exit(1);

@@ -133,7 +133,8 @@ export class Link {
 
   /** Says something. With a number of its own it may come twice. */
   notify(what: string, deliver: () => void, isNumbered = false): void {
-    if (!this.isEnded) this.#there.send({ what, deliver, isNumbered });
+    if (this.isEnded || !this.from.isAlive) return;
+    this.#there.send({ what, deliver, isNumbered });
   }
 
   /** Asks; comes again until it is answered. */
@@ -146,6 +147,7 @@ export class Link {
     },
   ): void {
     let deliveryNo = 0;
+    const { to } = this;
     const message: Message = {
       what,
       isNumbered: true,
@@ -154,25 +156,25 @@ export class Link {
       deliver: () => {
         const no = ++deliveryNo;
         if (no > 1) this.#kernel.reach("request came twice");
-        const back = this.#back;
+        const [back, kernel, open] = [this.#back, this.#kernel, this.#open];
         const isEnded = () => this.isEnded;
         ask({
           get isOpen() {
-            return no === deliveryNo && !isEnded();
+            return no === deliveryNo && !isEnded() && to.isAlive;
           },
-          give: (answer, onLost) => {
-            if (no !== deliveryNo || this.isEnded) return onLost?.();
+          give(answer, onLost) {
+            if (!this.isOpen) return onLost?.();
             back.send({
               what: `answer to ${what}`,
               isNumbered: false,
               lost: () => {
-                this.#kernel.reach("answer lost");
+                kernel.reach("answer lost");
                 onLost?.();
               },
               deliver: () => {
                 if (!message.isOpen) return;
                 message.isOpen = false;
-                this.#open.delete(message);
+                open.delete(message);
                 answered(answer);
               },
             });
@@ -180,6 +182,7 @@ export class Link {
         });
       },
     };
+    if (!this.from.isAlive) return;
     if (this.isEnded) {
       this.#kernel.after(0, "", () => this.from.isAlive && ended?.());
       return;
@@ -190,7 +193,8 @@ export class Link {
 
   /** Answers a frame of the hot path: not lost, not doubled. */
   reply(what: string, deliver: () => void): void {
-    if (!this.isEnded) this.#back.send({ what, deliver, isNumbered: false });
+    if (this.isEnded || !this.to.isAlive) return;
+    this.#back.send({ what, deliver, isNumbered: false });
   }
 
   /** Breaks, and is made again. */
@@ -253,7 +257,8 @@ export class Network {
     const link = this.#links.get(key);
     if (link !== undefined && !link.isEnded) {
       this.#kernel.after(0, "", () => {
-        if (from.isAlive) then(link);
+        if (link.isEnded) this.peer(from, to, then);
+        else if (from.isAlive) then(link);
       });
       return;
     }

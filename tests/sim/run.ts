@@ -11,7 +11,8 @@ import type { ActorHandle } from "./calls.ts";
 import type { Kernel } from "./kernel.ts";
 import { actorKind, planFor } from "./plans.ts";
 import type { Process } from "./process.ts";
-import type { Frame, Held, Reply } from "./things.ts";
+import { nameOf } from "./references.ts";
+import type { Entry, Frame, Held, Reply } from "./things.ts";
 import type { World } from "./world.ts";
 
 /** Who starts runs, and hears of them. */
@@ -38,6 +39,7 @@ export class Run {
   readonly #callerNo: number;
   readonly #stepCount: number;
   #held: Held[] = [];
+  #awaited: Entry | undefined;
   readonly #actors: ActorHandle[] = [];
   #stepsDone = 0;
   #computedMs = 0;
@@ -72,6 +74,18 @@ export class Run {
       this.#held = this.#process.owner.references.borrowAll(frame.refs);
     }
     this.#next();
+  }
+
+  /** What it waits for, in words. */
+  get waitsFor(): string {
+    const entry = this.#awaited;
+    if (entry === undefined) return "nothing";
+    const { producer } = entry;
+    const what = producer === undefined
+      ? "no task of this process"
+      : `${producer.actor ? "call" : "task"} ${producer.plan.name}, ` +
+        `${producer.phase}, attempt ${producer.attempt}`;
+    return `object ${nameOf(entry)} (${what})`;
   }
 
   cancel(): void {
@@ -194,12 +208,14 @@ export class Run {
   #await({ handle: { entry } }: Held, then: () => void): void {
     const { owner } = this.#process;
     owner.demand(entry);
+    this.#awaited = entry;
     if (!entry.isSettled) this.#suspend();
     entry.whenSettled(() => {
       const inside = entry.status === "ready"
         ? owner.holdAll(this.#some(entry.value, 2))
         : [];
       const { isSuspended } = this;
+      this.#awaited = undefined;
       this.#process.after(0, "", () => {
         for (const { handle } of inside) {
           this.#held.push({ handle, isForeign: true });

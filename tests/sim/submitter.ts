@@ -84,10 +84,11 @@ export class Submitter {
   }
 
   withdraw(task: Task): boolean {
-    if (task.phase === "queued") {
-      return this.#classOf(task).queue.withdrawn(task);
-    }
-    return task.phase === "pushed" && this.#takeBack(task);
+    const isTaken = task.phase === "queued"
+      ? this.#classOf(task).queue.withdrawn(task)
+      : task.phase === "pushed" && this.#takeBack(task);
+    if (isTaken) this.#wake(this.#classOf(task));
+    return isTaken;
   }
 
   workerOf(task: Task): WorkerLink | undefined {

@@ -26,9 +26,10 @@ export interface Broken {
 /** Runs one seed; answers what was wrong with it. */
 export function runSeed(
   seed: number,
-  rooms?: Rooms,
+  { rooms, storyMax = 60 }: { rooms?: Rooms; storyMax?: number } = {},
 ): { world: World; broken: Broken | undefined } {
   const world = new World(seed, rooms);
+  world.kernel.storyMax = storyMax;
   try {
     world.run();
     return { world, broken: undefined };
@@ -64,7 +65,7 @@ export function findBroken(
   from = 1,
 ): Broken | undefined {
   for (let seed = from; seed < from + seedCount; seed++) {
-    const { broken } = runSeed(seed, rooms);
+    const { broken } = runSeed(seed, { rooms });
     if (broken !== undefined) return broken;
   }
   return undefined;

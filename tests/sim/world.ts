@@ -127,7 +127,7 @@ export class World {
       const isEndless = this.kernel.stepCount > stepsMax;
       this.kernel.check(!isEndless, "It does not come to rest");
     }
-    this.kernel.check(isDone, "The driver waits for ever");
+    this.kernel.check(isDone, `The driver waits for ${program.waitsFor}`);
     this.#validateEnd();
   }
 
