@@ -231,7 +231,9 @@ export class Node {
       case "reject":
         return this.#answer(command.leaseId, {
           kind: "failed",
-          reason: "too many lease requests wait",
+          reason: command.reason === "ended"
+            ? "this lease has ended"
+            : "too many lease requests wait",
         });
       case "unschedulable": {
         const { resource } = command;

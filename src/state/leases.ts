@@ -23,7 +23,7 @@ import {
 /** What the node must do after an event, in order. */
 export type LeaseCommand =
   | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo }
-  | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" }
+  | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" | "ended" }
   | { kind: "unschedulable"; leaseId: LeaseId; resource: string }
   | { kind: "start_worker"; workerNo: WorkerNo }
   | { kind: "stop_worker"; workerNo: WorkerNo }
@@ -99,9 +99,12 @@ export class LeaseTable {
     if (granted !== undefined) {
       return [grantOf(granted)];
     }
-    // A retry may also arrive while the first request still waits, or when
-    // its lease has ended: granting again would lease a worker to nobody.
-    if (this.#ended.has(leaseId)) return [];
+    // A retry may also arrive when its lease has ended: granting again would
+    // lease a worker to nobody, and no answer would let its owner wait for ever.
+    if (this.#ended.has(leaseId)) {
+      return [{ kind: "reject", leaseId, reason: "ended" }];
+    }
+    // Or while the first request still waits.
     if (this.#waiting.some((request) => request.leaseId === leaseId)) return [];
     const units = toUnits(needs.resources);
     const resource = this.#pool.lacks(units);

@@ -34,3 +34,8 @@ console.log(
   ) => [v.spec.actorId, v.phase, v.incarnation]),
 );
 console.log(w.node.leftovers());
+console.log(
+  w.processes.filter((p) => p.isAlive).map((
+    p,
+  ) => [p.name, p.owner.references.table.sharedCount]),
+);

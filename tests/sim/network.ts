@@ -172,7 +172,8 @@ export class Link {
                 onLost?.();
               },
               deliver: () => {
-                if (!message.isOpen) return;
+                // It came before: the other side learns that this one is not used.
+                if (!message.isOpen) return onLost?.();
                 message.isOpen = false;
                 open.delete(message);
                 answered(answer);
