@@ -301,6 +301,7 @@ export class Node {
         afterMs(limits.stopGraceMs, () => kept.child.kill("idle"));
         return;
       }
+      if (this.#workers.get(workerNo) !== kept) return; // It ended meanwhile.
       this.#carryOut(this.#leases.workerStayed(workerNo, processId));
       this.#trimDelayMs = Math.min(this.#trimDelayMs * 2, limits.trimMsMax);
       this.#scheduleTrim();

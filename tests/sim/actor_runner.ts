@@ -17,7 +17,7 @@ export class ActorRunner implements RunHost {
   readonly state: Held[] = [];
   readonly #world: World;
   readonly #process: Process;
-  readonly #mailbox: Mailbox<Run>;
+  #mailbox!: Mailbox<Run>;
   #life: { spec: ActorSpec; incarnation: number } | undefined;
   #isReady = false;
   #isLeaving = false;
@@ -25,7 +25,6 @@ export class ActorRunner implements RunHost {
   constructor(world: World, process: Process) {
     this.#world = world;
     this.#process = process;
-    this.#mailbox = world.rooms.mailbox();
   }
 
   /** Which life of which actor this is. */
@@ -35,6 +34,7 @@ export class ActorRunner implements RunHost {
 
   construct(spec: ActorSpec, incarnation: number): void {
     this.#life = { spec, incarnation };
+    this.#mailbox = this.#world.rooms.mailbox(incarnation);
     const { kernel, node } = this.#world;
     const { actorId } = spec;
     this.#process.after(kernel.delay(8), "constructor", () => {
@@ -92,7 +92,7 @@ export class ActorRunner implements RunHost {
   }
 
   validate(): void {
-    this.#mailbox.validate();
+    if (this.#life !== undefined) this.#mailbox.validate();
   }
 
   #advance(): void {

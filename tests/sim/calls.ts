@@ -137,17 +137,6 @@ export class Calls {
     }
   }
 
-  dump() {
-    return [...this.#callees.values()].map((c) =>
-      Deno.inspect({
-        id: c.actorId,
-        news: c.order.news,
-        conn: c.order.connection !== undefined,
-        pend: c.order.pendingCount,
-        callers: c.order.callers,
-      })
-    ).join();
-  }
   validate(): void {
     for (const { order } of this.#callees.values()) order.validate();
   }

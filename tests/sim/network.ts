@@ -198,6 +198,11 @@ export class Link {
     this.#back.send({ what, deliver, isNumbered: false });
   }
 
+  /** Whether something is on its way. */
+  get isBusy(): boolean {
+    return this.#there.queue.length + this.#back.queue.length > 0;
+  }
+
   /** Breaks, and is made again. */
   break(): void {
     this.#kernel.say(
@@ -285,12 +290,13 @@ export class Network {
     return link;
   }
 
-  /** Breaks one of them. */
+  /** Breaks one of them, where there is traffic if there is any. */
   breakOne(): void {
     const alive = [...this.#links.values()].filter(({ from, to }) =>
       from.isAlive && to.isAlive
     );
-    this.#kernel.pick(alive)?.break();
+    const busy = alive.filter((link) => link.isBusy);
+    this.#kernel.pick(busy.length > 0 ? busy : alive)?.break();
   }
 
   /** A process died: all its connections end. */

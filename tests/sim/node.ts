@@ -304,6 +304,7 @@ export class Node {
             link.notify("leave", () => worker.die("idle"));
             return;
           }
+          if (this.#workers.get(workerNo) !== worker) return;
           this.#world.kernel.reach("idle worker stayed");
           this.#carryOut(this.leases.workerStayed(workerNo, worker.id));
           this.#scheduleTrim();

@@ -176,7 +176,7 @@ export interface Rooms {
   leases(cpus: number, limits: LeaseLimits): LeaseTable;
   queue(limits: PipelineLimits): TaskQueue<Task>;
   afterWorkerEnded: typeof afterWorkerEnded;
-  mailbox(): Mailbox<Run>;
+  mailbox(incarnation: number): Mailbox<Run>;
   actors(): ActorTable;
   references(self: ProcessId): ReferenceTable<Entry, Link, Handle>;
   callOrder(maxTaskRetries: number): CallOrder<Task, Link, ActorNews>;

@@ -18,7 +18,7 @@ import { Run, type RunHost } from "./run.ts";
 import { realRooms, type Rooms } from "./things.ts";
 
 const stepsMax = 60_000;
-const faultsMs = 250;
+const faultsMs = 120;
 const killsMax = 12;
 
 /** Decides who dies, and which connections break. */
