@@ -15,6 +15,7 @@ import {
   chooseWorker,
   type Company,
   isIdle,
+  isOpenTo,
   mayHost,
   type WorkerNo,
   type WorkerState,
@@ -264,7 +265,9 @@ export class LeaseTable {
     }
     for (const request of this.#waiting) {
       const canRun = this.#pool.fits(request.units);
-      const isIdleThere = [...this.#workers.values()].some(isIdle);
+      const isIdleThere = this.#workers.values().some((worker) =>
+        isIdle(worker) && isOpenTo(worker, request)
+      );
       assert(!(canRun && isIdleThere), "Request waits while a worker is idle");
     }
   }

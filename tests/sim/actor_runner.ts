@@ -71,6 +71,8 @@ export class ActorRunner implements RunHost {
     this.#process.after(graceMs, "leaves", () => this.#process.die("asked to"));
   }
 
+  impatient(): void {}
+
   suspended(_run: Run): void {}
 
   resumed(_run: Run): void {}

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Company } from "../../src/state/worker_choice.ts";
 import { ClaimState } from "../../src/wire/claims.ts";
 import { noSlot } from "../../src/wire/task_frames.ts";
 import type { Link } from "./network.ts";
@@ -19,8 +20,13 @@ export class Executor implements RunHost {
   readonly #process: Process;
   #queue: Frame[] = [];
   readonly #openCounts = new Map<string, number>();
+  #impatientCount = 0;
   #computingCount = 0;
-  #isBlocked = false;
+  /** What the node was told of who waits here; undefined while something computes. */
+  #toldCompany: Company | undefined;
+  /** Tasks of other processes, and how many of their descendants compute here. */
+  readonly #hosting = new Map<Run, number>();
+  readonly #hosts = new WeakMap<Run, Run>();
   #isLooping = false;
 
   constructor(world: World, process: Process) {
@@ -61,16 +67,23 @@ export class Executor implements RunHost {
     }
   }
 
+  impatient(change: 1 | -1): void {
+    this.#impatientCount += change;
+    if (this.#toldCompany !== undefined) this.#block();
+  }
+
   suspended(run: Run): void {
     this.#world.kernel.reach("run suspended");
-    this.#mark(run, ClaimState.suspended);
+    this.#markWaiting(run);
     this.#computingCount--;
+    this.#host(run, -1);
     this.#wake();
   }
 
   resumed(run: Run): void {
     this.#mark(run, ClaimState.running);
     this.#computingCount++;
+    this.#host(run, 1);
     this.#unblock();
   }
 
@@ -85,8 +98,10 @@ export class Executor implements RunHost {
 
   finished(run: Run): void {
     this.open.delete(run);
+    this.#hosting.delete(run);
     this.#count(run.frame!, -1);
-    if (!run.isSuspended) this.#computingCount--;
+    this.#computingCount--;
+    this.#host(run, -1);
     this.#wake();
   }
 
@@ -113,11 +128,12 @@ export class Executor implements RunHost {
     return this.#queue.splice(at, 1)[0];
   }
 
-  #company(): { depth: number; isAlone: boolean } {
+  #company(): Company {
     const frames = [...this.open].map((run) => run.frame!);
     return {
       depth: Math.min(...frames.map(({ depth }) => depth)),
       isAlone: frames.some(({ isAlone }) => isAlone),
+      isImpatient: this.#impatientCount > 0,
     };
   }
 
@@ -142,6 +158,9 @@ export class Executor implements RunHost {
     const run = new Run(world, this.#process, { frame, host: this });
     this.open.add(run);
     this.#count(frame, 1);
+    const host = this.#hostOf(run);
+    if (host !== undefined) this.#hosts.set(run, host);
+    this.#host(run, 1);
     run.start();
   }
 
@@ -172,10 +191,40 @@ export class Executor implements RunHost {
     owner.owner.submitter.page.mark(slot, generation, state);
   }
 
+  #markWaiting(run: Run): void {
+    const isHosting = (this.#hosting.get(run) ?? 0) > 0;
+    if (isHosting) this.#world.kernel.reach("run hosts its own");
+    this.#mark(run, isHosting ? ClaimState.hosting : ClaimState.suspended);
+  }
+
+  /** A run begins or ceases to compute: so does what it was submitted by. */
+  #host(run: Run, change: 1 | -1): void {
+    const host = this.#hosts.get(run);
+    if (host === undefined || !this.open.has(host)) return;
+    const count = (this.#hosting.get(host) ?? 0) + change;
+    if (count > 0) this.#hosting.set(host, count);
+    else this.#hosting.delete(host);
+    if (host.isSuspended) this.#markWaiting(host);
+  }
+
+  /** The task of another process from which a run of this process's own stems. */
+  #hostOf(run: Run): Run | undefined {
+    let at: Run | undefined = run;
+    while (at?.frame?.ownerId === this.#process.id) {
+      const { submitter } = this.#process.owner;
+      at = submitter.inFlight(at.frame.ordinal)?.parent;
+    }
+    return at === run ? undefined : at;
+  }
+
   #block(): void {
-    if (this.#isBlocked) return;
-    this.#isBlocked = true;
     const company = this.#company();
+    const told = this.#toldCompany;
+    const isTold = told?.depth === company.depth &&
+      told.isAlone === company.isAlone &&
+      told.isImpatient === company.isImpatient;
+    if (isTold) return;
+    this.#toldCompany = company;
     const { node } = this.#world;
     this.#process.nodeLink.notify(
       "worker.blocked",
@@ -184,8 +233,8 @@ export class Executor implements RunHost {
   }
 
   #unblock(): void {
-    if (!this.#isBlocked) return;
-    this.#isBlocked = false;
+    if (this.#toldCompany === undefined) return;
+    this.#toldCompany = undefined;
     const { node } = this.#world;
     this.#process.nodeLink.notify(
       "worker.unblocked",
@@ -199,11 +248,11 @@ function leaseOf({ ownerId, leaseNo }: Frame): string {
 }
 
 function isWelcome(
-  frame: Frame,
-  company: { depth: number; isAlone: boolean },
+  { isAlone, isShort, depth }: Frame,
+  company: Company,
 ): boolean {
-  const isDescendant = frame.depth > 0 && frame.depth > company.depth;
-  if (company.isAlone || frame.isAlone) return isDescendant;
-  const isSibling = frame.depth > 0 && frame.depth === company.depth;
-  return isDescendant || isSibling || frame.isShort;
+  if (company.isAlone) return false;
+  if (!isAlone && isShort) return true;
+  if (company.isImpatient || depth === 0) return false;
+  return depth > company.depth || (!isAlone && depth === company.depth);
 }

@@ -11,6 +11,7 @@ import { mayRetry, type Progress } from "../../src/state/retries.ts";
 import { Calls } from "./calls.ts";
 import type { Link } from "./network.ts";
 import type { Process } from "./process.ts";
+import type { Run } from "./run.ts";
 import { nameOf, References } from "./references.ts";
 import { Submitter } from "./submitter.ts";
 import {
@@ -33,6 +34,7 @@ export interface Submission {
   readonly isRetryable: boolean;
   readonly dependencies: readonly Held[];
   readonly args: readonly Held[];
+  readonly parent: Run;
 }
 
 type Fetched = { refs: SentRef[]; pinToken: number } | undefined;
@@ -110,6 +112,7 @@ export class Owner {
       dependencies,
       args,
       actor,
+      what.parent,
     );
     handle.entry.producer = task;
     this.open.add(task);
@@ -255,10 +258,8 @@ export class Owner {
       this.fail(task, "its worker crashed");
       return;
     }
-    if (verdict === "retry") {
-      task.isAlone = true;
-      task.attempt++;
-    }
+    if (verdict !== "requeue") task.isAlone = true;
+    if (verdict === "retry") task.attempt++;
     this.submitter.requeue(task);
   }
 

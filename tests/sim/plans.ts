@@ -9,7 +9,7 @@ import type { Plan } from "./things.ts";
 
 const plans: readonly Plan[] = [
   plan("quick", { computeMs: 1, stepCount: 1 }),
-  plan("slow", { computeMs: 25, stepCount: 2 }),
+  plan("slow", { computeMs: 25, stepCount: 2, isTimed: true }),
   plan("maker", { computeMs: 2, stepCount: 4 }),
   plan("thrower", { computeMs: 2, stepCount: 2, failChance: 0.6 }),
   plan("half", { computeMs: 4, stepCount: 2, cpus: 0.5 }),
@@ -45,6 +45,7 @@ function plan(name: string, more: Partial<Plan>): Plan {
     isNesting: false,
     failChance: 0.05,
     cpus: 1,
+    isTimed: false,
     ...more,
   };
 }

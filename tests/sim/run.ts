@@ -17,6 +17,8 @@ import type { World } from "./world.ts";
 
 /** Who starts runs, and hears of them. */
 export interface RunHost {
+  /** One more of its waits, or one less, may end before what it waits for. */
+  impatient(change: 1 | -1): void;
   suspended(run: Run): void;
   resumed(run: Run): void;
   answering(run: Run): void;
@@ -151,6 +153,7 @@ export class Run {
       isRetryable: kernel.chance(0.5),
       dependencies,
       args,
+      parent: this,
     });
     this.#keep(handle, isLeaf ? "leaf" : "own");
   }
@@ -180,6 +183,7 @@ export class Run {
         isRetryable: false,
         dependencies: isDepending ? this.#some(own, 1) : [],
         args: this.#some(this.#held, 2),
+        parent: this,
       });
       this.#keep(handle, "own");
     }
@@ -196,26 +200,34 @@ export class Run {
     this.#await(one, () => this.#next());
   }
 
-  /** Waits for an object, and takes what refs are in its value. */
+  /** Waits for an object, or for a time, and takes what refs are in its value. */
   #await({ handle: { entry } }: Held, then: () => void): void {
     const { owner } = this.#process;
     owner.demand(entry);
+    if (entry.isSettled) return this.#arrived(entry, then);
     this.#awaited = entry;
-    if (!entry.isSettled) this.#suspend();
-    entry.whenSettled(() => {
-      const inside = entry.status === "ready"
-        ? owner.holdAll(this.#some(entry.value, 2))
-        : [];
-      const { isSuspended } = this;
+    const isImpatient = this.frame !== undefined && this.#kernel.chance(0.15);
+    this.#suspend(isImpatient);
+    let isOver = false;
+    const over = () => {
+      if (isOver) return;
+      isOver = true;
       this.#awaited = undefined;
-      this.#process.after(0, "", () => {
-        for (const { handle } of inside) {
-          this.#held.push({ handle, isForeign: true });
-        }
-        if (isSuspended) this.#resume();
-        then();
-      });
-    });
+      this.#resume(isImpatient);
+      this.#arrived(entry, then);
+    };
+    entry.whenSettled(() => this.#process.after(0, "", over));
+    if (isImpatient) this.#process.after(this.#kernel.delay(20), "", over);
+  }
+
+  #arrived(entry: Entry, then: () => void): void {
+    const inside = entry.status === "ready"
+      ? this.#process.owner.holdAll(this.#some(entry.value, 2))
+      : [];
+    for (const { handle } of inside) {
+      this.#held.push({ handle, isForeign: true });
+    }
+    this.#process.after(0, "", then);
   }
 
   #put(): void {
@@ -255,15 +267,17 @@ export class Run {
     state.push({ handle, isForeign: true });
   }
 
-  #suspend(): void {
+  #suspend(isImpatient: boolean): void {
     this.isSuspended = true;
     this.isComputing = false;
+    if (isImpatient) this.#host.impatient(1);
     this.#host.suspended(this);
   }
 
-  #resume(): void {
+  #resume(isImpatient: boolean): void {
     this.isSuspended = false;
     this.isComputing = true;
+    if (isImpatient) this.#host.impatient(-1);
     this.#host.resumed(this);
   }
 

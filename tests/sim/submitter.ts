@@ -36,6 +36,7 @@ interface LeaseLink {
 }
 
 interface Class {
+  readonly key: string;
   readonly cpus: number;
   readonly queue: TaskQueue<Task>;
   latest: Task;
@@ -53,7 +54,7 @@ export class Submitter {
   readonly #slots = new ClaimSlots(slotCount);
   readonly #world: World;
   readonly #process: Process;
-  readonly #classes = new Map<number, Class>();
+  readonly #classes = new Map<string, Class>();
   readonly #leaseClasses = new Map<LeaseId, Class>();
   readonly #workers = new Map<ProcessId, WorkerLink>();
   readonly #inFlight = new Map<number, Task>();
@@ -105,6 +106,11 @@ export class Submitter {
       () => node.kill(worker.process.id, "its owner asked for it"),
       true,
     );
+  }
+
+  /** The task in flight of that number. */
+  inFlight(ordinal: number): Task | undefined {
+    return this.#inFlight.get(ordinal);
   }
 
   /** Whether this owner asked for the end of a worker. */
@@ -182,10 +188,14 @@ export class Submitter {
   }
 
   #classOf(task: Task): Class {
-    const { cpus } = task.plan;
-    let its = this.#classes.get(cpus);
+    const { cpus, isTimed } = task.plan;
+    const key = `${cpus}${isTimed ? " timed" : ""}${
+      task.isAlone ? " alone" : ""
+    }`;
+    let its = this.#classes.get(key);
     if (its === undefined) {
       its = {
+        key,
         cpus,
         queue: this.#world.rooms.queue({
           depthMax: 6,
@@ -196,7 +206,7 @@ export class Submitter {
         leases: new Map(),
         requests: [],
       };
-      this.#classes.set(cpus, its);
+      this.#classes.set(key, its);
     }
     return its;
   }
@@ -324,6 +334,8 @@ export class Submitter {
         return "unstarted";
       case ClaimState.suspended:
         return "suspended";
+      case ClaimState.hosting:
+        return "hosting";
       case ClaimState.running:
         return "running";
     }
@@ -337,10 +349,11 @@ export class Submitter {
     requests.push(leaseId);
     const ownerId = this.#process.id;
     const needs = {
-      classKey: `${its.cpus}`,
+      classKey: its.key,
       resources: { CPU: its.cpus },
       depth: latest.depth,
       isAlone: wantsNoCompany(latest),
+      isTimed: latest.plan.isTimed,
       isShort: (latest.stats.meanRunMs ?? Infinity) <= shortMs,
     };
     const { node } = this.#world;

@@ -111,6 +111,8 @@ export interface Plan {
   readonly isNesting: boolean;
   readonly failChance: number;
   readonly cpus: number;
+  /** It may take only so long. */
+  readonly isTimed: boolean;
 }
 
 /** One submitted task or call, as its owner keeps it. */
@@ -139,6 +141,8 @@ export class Task implements Queueable, Orderable {
     readonly args: Held[],
     /** Of a call: its actor, which the call keeps alive. */
     readonly actor: { actorId: ActorId; life: Handle } | undefined,
+    /** What submitted it. */
+    readonly parent: Run | undefined,
   ) {
     this.priority = depth === 0 && ordinal % 7 === 0 ? 1 : 0;
   }

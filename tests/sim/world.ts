@@ -162,6 +162,8 @@ class DriverHost implements RunHost {
     this.finished = finished;
   }
 
+  impatient(): void {}
+
   suspended(): void {}
 
   resumed(): void {}
