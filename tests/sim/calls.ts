@@ -123,6 +123,11 @@ export class Calls {
     return true;
   }
 
+  /** The call of that number. */
+  inFlight(ordinal: number): Task | undefined {
+    return this.#byOrdinal.get(ordinal)?.task;
+  }
+
   linkEnded(link: Link): void {
     for (const callee of this.#callees.values()) {
       const { order } = callee;

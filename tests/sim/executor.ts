@@ -173,6 +173,7 @@ export class Executor implements RunHost {
       runMs: 0,
       pinToken: 0,
       refs: [],
+      segment: undefined,
     });
   }
 

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { ActorId, ProcessId } from "../../src/base/ids.ts";
+import type { ActorId, LeaseId, ProcessId } from "../../src/base/ids.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Process } from "./process.ts";
 import { nameOf } from "./references.ts";
@@ -36,6 +36,7 @@ export class Ledger {
   readonly #rows = new Map<string, Row>();
   /** The ordinal of the last call begun, by incarnation and caller. */
   readonly #lastCalls = new Map<string, number>();
+  readonly #granted = new Map<LeaseId, number>();
   /** Nobody was killed or cancelled so far: then nothing may be lost. */
   #isCalm = true;
 
@@ -149,6 +150,36 @@ export class Ledger {
     this.#kernel.reach(`task ended: ${outcome}`);
   }
 
+  /** A value that is gone is to be made again. */
+  reopened(owner: Process, entry: Entry): void {
+    const isGone = entry.status !== "ready" || entry.segment?.isLost;
+    this.#kernel.check(
+      isGone ?? false,
+      `Object ${nameOf(entry)} of ${owner.name} is made again and was not lost`,
+    );
+  }
+
+  /** Its task is about to run again. */
+  remade(owner: Process, task: Task): void {
+    const row = this.#row(owner.id, task.ordinal);
+    this.#check(row.outcome !== undefined, row, "is made again while it runs");
+    const { maxRetries, attempt } = task;
+    this.#check(
+      maxRetries < 0 || attempt <= maxRetries + 1,
+      row,
+      `is made again as attempt ${attempt} of ${maxRetries + 1}`,
+    );
+    this.#kernel.reach("object remade");
+    this.#rows.set(rowKey(owner.id, task.ordinal), {
+      owner,
+      task,
+      attempt: undefined,
+      chargeCount: attempt - 1,
+      isReceived: false,
+      outcome: undefined,
+    });
+  }
+
   cancelled(): void {
     this.#isCalm = false;
   }
@@ -194,6 +225,16 @@ export class Ledger {
       );
     }
     this.#kernel.reach("object freed");
+  }
+
+  /** A lease request is granted; its retries get the same worker. */
+  granted(leaseId: LeaseId, workerNo: number): void {
+    const before = this.#granted.get(leaseId);
+    this.#kernel.check(
+      before === undefined || before === workerNo,
+      `Lease ${leaseId} is granted worker ${before} and worker ${workerNo}`,
+    );
+    this.#granted.set(leaseId, workerNo);
   }
 
   /** Somebody asks for an object that its owner does not have. */

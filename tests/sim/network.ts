@@ -203,6 +203,13 @@ export class Link {
     return this.#there.queue.length + this.#back.queue.length > 0;
   }
 
+  /** Requests that were never answered. */
+  get unanswered(): string[] {
+    return [...this.#open].map(({ what }) =>
+      `${this.from.name} => ${this.to.name}: ${what} has no answer`
+    );
+  }
+
   /** Breaks, and is made again. */
   break(): void {
     this.#kernel.say(
@@ -296,7 +303,15 @@ export class Network {
       from.isAlive && to.isAlive
     );
     const busy = alive.filter((link) => link.isBusy);
-    this.#kernel.pick(busy.length > 0 ? busy : alive)?.break();
+    const isBusy = busy.length > 0 && this.#kernel.chance(0.5);
+    this.#kernel.pick(isBusy ? busy : alive)?.break();
+  }
+
+  /** Requests between living processes that were never answered. */
+  get unanswered(): string[] {
+    return [...this.#links.values()].filter(({ from, to }) =>
+      from.isAlive && to.isAlive
+    ).flatMap(({ unanswered }) => unanswered);
   }
 
   /** A process died: all its connections end. */

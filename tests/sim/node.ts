@@ -220,6 +220,7 @@ export class Node {
         case "grant": {
           const worker = this.#workers.get(command.workerNo)!;
           this.#world.kernel.reach("lease granted");
+          this.#world.ledger.granted(command.leaseId, command.workerNo);
           this.#answer(command.leaseId, {
             kind: "granted",
             processId: worker.id,

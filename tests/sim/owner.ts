@@ -9,9 +9,11 @@
 import type { RunStats } from "../../src/state/pipelines.ts";
 import { mayRetry, type Progress } from "../../src/state/retries.ts";
 import { Calls } from "./calls.ts";
-import type { Link } from "./network.ts";
+import type { RefKey } from "../../src/base/stored.ts";
+import type { Answering, Link } from "./network.ts";
 import type { Process } from "./process.ts";
 import type { Run } from "./run.ts";
+import { Recovery } from "./recovery.ts";
 import { nameOf, References } from "./references.ts";
 import { Submitter } from "./submitter.ts";
 import {
@@ -20,6 +22,7 @@ import {
   type Held,
   type Plan,
   type Reply,
+  type Segment,
   type SentRef,
   Task,
 } from "./things.ts";
@@ -37,13 +40,19 @@ export interface Submission {
   readonly parent: Run;
 }
 
-type Fetched = { refs: SentRef[]; pinToken: number } | undefined;
+/** A value as it travels; undefined if there is none. */
+export type Fetched = {
+  refs: SentRef[];
+  segment: Segment | undefined;
+  pinToken: number;
+} | undefined;
 
 /** All that one process owns and awaits. */
 export class Owner {
   readonly references: References;
   readonly submitter: Submitter;
   readonly calls: Calls;
+  readonly recovery: Recovery;
   readonly open = new Set<Task>();
   readonly #world: World;
   readonly #process: Process;
@@ -57,6 +66,7 @@ export class Owner {
     this.references = new References(world, process);
     this.submitter = new Submitter(world, process);
     this.calls = new Calls(world, process);
+    this.recovery = new Recovery(world, process);
   }
 
   nextOrdinal(): number {
@@ -120,6 +130,12 @@ export class Owner {
     return { task, handle };
   }
 
+  /** A task runs again whose value is gone. */
+  again(task: Task): void {
+    this.open.add(task);
+    this.whenPrepared(task, () => this.submitter.submit(task));
+  }
+
   whenPrepared(task: Task, go: () => void): void {
     let missingCount = 1;
     const arrived = () => {
@@ -156,31 +172,15 @@ export class Owner {
     const { entry } = handle;
     const lender = this.#world.process(entry.ownerId)!;
     link.request<Fetched>(`object.fetch ${nameOf(entry)}`, {
-      ask: (answering) => {
-        const theirs = lender.owner.references.table.known(entry);
-        if (theirs === undefined) return answering.give(undefined);
-        theirs.whenSettled(() => {
-          theirs.isAsked = true;
-          if (!answering.isOpen || !lender.isAlive) return;
-          if (theirs.status !== "ready") return answering.give(undefined);
-          const { references } = lender.owner;
-          const pinToken = references.pin(link, theirs.value);
-          answering.give(
-            { refs: lender.owner.sent(theirs.value), pinToken },
-            () => references.unpin(link, pinToken),
-          );
-        });
-      },
+      ask: (answering) =>
+        lender.owner.serve(entry, { lost: undefined, link, answering }),
       answered: (fetched) => {
         this.#world.kernel.reach("object fetched");
-        if (fetched === undefined) {
+        const taken = this.taken(fetched, link);
+        if (taken === undefined) {
           entry.settle("failed", { why: "its owner says it failed" });
-        } else {
-          const value = this.references.borrowAll(fetched.refs);
-          this.release(link, fetched.pinToken);
-          if (!entry.settle("ready", { value })) {
-            this.references.letAllGo(value);
-          }
+        } else if (!entry.settle("ready", taken)) {
+          this.references.letAllGo(taken.value);
         }
         this.references.letGo(handle);
       },
@@ -193,6 +193,88 @@ export class Owner {
     this.references.processEnded(entry.ownerId);
     entry.settle("failed", { why: "owner died" });
     this.references.letGo(handle);
+  }
+
+  /** Takes a value that came from elsewhere. */
+  taken(
+    fetched: Fetched,
+    link: Link,
+  ): { value: Held[]; segment: Segment | undefined } | undefined {
+    if (fetched === undefined) return undefined;
+    const value = this.references.borrowAll(fetched.refs);
+    this.release(link, fetched.pinToken);
+    return { value, segment: fetched.segment };
+  }
+
+  /** Gives another process an object's value once it is there, or says that there is none. */
+  serve(
+    key: RefKey,
+    { lost, link, answering }: {
+      lost: Segment | undefined;
+      link: Link;
+      answering: Answering<Fetched>;
+    },
+  ): void {
+    const entry = this.references.table.known(key);
+    if (entry === undefined) return answering.give(undefined);
+    const answer = () =>
+      entry.whenSettled(() => {
+        entry.isAsked = true;
+        if (!answering.isOpen || !this.#process.isAlive) return;
+        if (entry.status !== "ready") return answering.give(undefined);
+        const pinToken = this.references.pin(link, entry.value);
+        const { segment } = entry;
+        answering.give(
+          { refs: this.sent(entry.value), segment, pinToken },
+          () => this.references.unpin(link, pinToken),
+        );
+      });
+    if (lost === undefined) answer();
+    else this.recovered(entry, lost, answer);
+  }
+
+  /** Calls back once an object whose memory is gone has another value, or none. */
+  recovered(entry: Entry, lost: Segment, then: () => void): void {
+    if (entry.segment !== lost) return entry.whenSettled(then);
+    if (entry.ownerId === this.#process.id) {
+      this.recovery.lost(entry);
+      return entry.whenSettled(then);
+    }
+    const handle = this.references.borrow(entry);
+    const done = (lose: string | undefined) => {
+      if (lose !== undefined && entry.segment === lost) this.lose(entry, lose);
+      this.references.letGo(handle);
+      entry.whenSettled(then);
+    };
+    this.#world.dial(this.#process, entry.ownerId, (link) => {
+      if (link === undefined) return done("owner died");
+      const lender = this.#world.process(entry.ownerId)!;
+      link.request<Fetched>(`object.fetch ${nameOf(entry)}, lost`, {
+        ask: (answering) =>
+          lender.owner.serve(entry, { lost, link, answering }),
+        answered: (fetched) => {
+          const taken = this.taken(fetched, link);
+          if (taken === undefined) return done("its owner can't remake it");
+          const unused = entry.segment === lost ? entry.value : taken.value;
+          if (entry.segment === lost) Object.assign(entry, taken);
+          this.references.letAllGo(unused);
+          done(undefined);
+        },
+        ended: () => done("owner died"),
+      });
+    });
+  }
+
+  /** A value is gone, and can't be made again. */
+  lose(entry: Entry, why: string): void {
+    const { value } = entry;
+    Object.assign(entry, {
+      status: "failed",
+      value: [],
+      segment: undefined,
+      why,
+    });
+    this.references.letAllGo(value);
   }
 
   /** Refs as they travel. */
@@ -228,8 +310,12 @@ export class Owner {
     }
     const { maxRetries, attempt } = task;
     if (reply.outcome === "finished") {
+      const { segment } = reply;
+      this.recovery.finished(task, segment !== undefined);
       this.#world.ledger.settled(this.#process, task, "finished");
-      task.entry.settle("ready", { value });
+      if (!task.entry.settle("ready", { value, segment })) {
+        this.references.letAllGo(value);
+      }
       this.#close(task);
       return;
     }
@@ -265,6 +351,7 @@ export class Owner {
 
   fail(task: Task, why: string): void {
     if (task.phase === "done") return;
+    this.recovery.failed(task);
     this.#world.ledger.settled(this.#process, task, why);
     this.#close(task);
     task.entry.settle("failed", { why });
@@ -307,6 +394,7 @@ export class Owner {
   validate(): void {
     this.references.table.validate();
     this.submitter.validate();
+    this.recovery.table.validate();
     this.calls.validate();
   }
 

@@ -46,6 +46,7 @@ function plan(name: string, more: Partial<Plan>): Plan {
     failChance: 0.05,
     cpus: 1,
     isTimed: false,
+    largeChance: 0.5,
     ...more,
   };
 }

@@ -50,6 +50,14 @@ export class References {
     return { entry: handle.entry, isLive: true };
   }
 
+  /** A handle on an object of this process's own that may have none left. */
+  holdEntry(entry: Entry): Handle {
+    this.table.shared(entry);
+    this.table.handleMade(entry);
+    entry.isGarbage = false;
+    return { entry, isLive: true };
+  }
+
   letGo(handle: Handle): void {
     if (!handle.isLive) return;
     handle.isLive = false;
@@ -179,8 +187,11 @@ export class References {
   #drop(entry: Entry): void {
     const { value } = entry;
     entry.value = [];
+    entry.segment = undefined;
     if (entry.status === "ready") entry.status = "freed";
     this.letAllGo(value);
+    if (entry.ownerId !== this.#process.id) return;
+    this.#process.owner.recovery.dropped(entry);
   }
 
   #tell(ownerId: ProcessId): void {

@@ -12,7 +12,15 @@ import type { Kernel } from "./kernel.ts";
 import { actorKind, planFor } from "./plans.ts";
 import type { Process } from "./process.ts";
 import { nameOf } from "./references.ts";
-import type { Entry, Frame, Held, Reply } from "./things.ts";
+import type { Fetched } from "./owner.ts";
+import type {
+  Entry,
+  Frame,
+  Held,
+  Reply,
+  Segment,
+  SentValue,
+} from "./things.ts";
 import type { World } from "./world.ts";
 
 /** Who starts runs, and hears of them. */
@@ -73,9 +81,10 @@ export class Run {
     this.isComputing = true;
     const { frame } = this;
     if (frame !== undefined) {
-      this.#held = this.#process.owner.references.borrowAll(frame.refs);
+      const { references } = this.#process.owner;
+      this.#held = references.borrowAll(frame.refs);
     }
-    this.#next();
+    this.#openArguments(frame?.values ?? []);
   }
 
   /** What it waits for, in words. */
@@ -103,6 +112,61 @@ export class Run {
     }
     this.#letAllGo();
     done();
+  }
+
+  /** Takes the refs in its arguments' values; what is gone is fetched anew. */
+  #openArguments(values: readonly SentValue[], position = 0): void {
+    const value = values[position];
+    if (value === undefined) return this.#next();
+    const { segment } = value;
+    if (!segment?.isLost) {
+      this.#takeForeign(
+        this.#process.owner.references.borrowAll(value.refs),
+      );
+      return this.#openArguments(values, position + 1);
+    }
+    this.#kernel.reach("lost argument");
+    this.#suspend(false);
+    this.#fetchArgument(position, segment, (taken) => {
+      this.#resume(false);
+      if (taken === undefined) return this.#end("failed");
+      this.#openArguments(values.with(position, taken), position);
+    });
+  }
+
+  #fetchArgument(
+    position: number,
+    lost: Segment,
+    then: (taken: SentValue | undefined) => void,
+  ): void {
+    const { ordinal, ownerId } = this.frame!;
+    const { owner } = this.#process;
+    const submitter = this.#world.process(ownerId)!.owner;
+    this.#world.dial(
+      this.#process,
+      ownerId,
+      (link) =>
+        link?.request<Fetched>(`argument.fetch ${ordinal}.${position}`, {
+          ask: (answering) => {
+            const task = submitter.submitter.inFlight(ordinal) ??
+              submitter.calls.inFlight(ordinal);
+            const entry = task?.dependencies[position]?.handle.entry;
+            if (entry === undefined) return answering.give(undefined);
+            submitter.serve(entry, { lost, link, answering });
+          },
+          answered: (fetched) => {
+            const taken = owner.taken(fetched, link);
+            this.#takeForeign(taken?.value ?? []);
+            then(taken && { refs: [], segment: taken.segment });
+          },
+        }),
+    );
+  }
+
+  #takeForeign(held: readonly Held[]): void {
+    for (const { handle } of held) {
+      this.#held.push({ handle, isForeign: true });
+    }
   }
 
   #next(): void {
@@ -156,6 +220,8 @@ export class Run {
       parent: this,
     });
     this.#keep(handle, isLeaf ? "leaf" : "own");
+    // Often a program passes a ref on and needs it no more.
+    if (kernel.chance(0.4)) { for (const one of args) this.#letGo(one); }
   }
 
   #call(): void {
@@ -173,7 +239,8 @@ export class Run {
       return;
     }
     const own = this.#held.filter(({ isForeign }) => !isForeign);
-    for (let left = 1 + kernel.int(3); left > 0; left--) {
+    const pending = own.filter(({ handle }) => !handle.entry.isSettled);
+    for (let left = 1 + kernel.int(5); left > 0; left--) {
       const isDepending = kernel.chance(0.3);
       const handle = calls.call(actor, {
         plan: planFor(kernel, { isLeaf: true }),
@@ -181,7 +248,9 @@ export class Run {
         depth: (this.frame?.depth ?? -1) + 1,
         maxRetries: 0,
         isRetryable: false,
-        dependencies: isDepending ? this.#some(own, 1) : [],
+        dependencies: isDepending
+          ? this.#some(kernel.chance(0.5) ? own : pending, 1)
+          : [],
         args: this.#some(this.#held, 2),
         parent: this,
       });
@@ -221,12 +290,21 @@ export class Run {
   }
 
   #arrived(entry: Entry, then: () => void): void {
+    const { segment } = entry;
+    if (entry.status === "ready" && segment?.isLost) {
+      const { owner } = this.#process;
+      this.#suspend(false);
+      owner.recovered(entry, segment, () =>
+        this.#process.after(0, "", () => {
+          this.#resume(false);
+          this.#arrived(entry, then);
+        }));
+      return;
+    }
     const inside = entry.status === "ready"
       ? this.#process.owner.holdAll(this.#some(entry.value, 2))
       : [];
-    for (const { handle } of inside) {
-      this.#held.push({ handle, isForeign: true });
-    }
+    this.#takeForeign(inside);
     this.#process.after(0, "", then);
   }
 
@@ -237,7 +315,10 @@ export class Run {
 
   #drop(): void {
     const one = this.#kernel.pick(this.#held);
-    if (one === undefined) return;
+    if (one !== undefined) this.#letGo(one);
+  }
+
+  #letGo(one: Held): void {
     this.#held = this.#held.filter((held) => held !== one);
     this.#process.owner.references.letGo(one.handle);
   }
@@ -246,9 +327,9 @@ export class Run {
     const producers = this.#held.map(({ handle }) => handle.entry.producer)
       .filter((task) => task !== undefined);
     const task = this.#kernel.pick(producers);
-    if (task === undefined || this.#kernel.chance(0.5)) return;
+    if (task === undefined || this.#world.faults.isCalm) return;
     this.#world.ledger.cancelled();
-    this.#process.owner.cancel(task, this.#kernel.chance(0.3));
+    this.#process.owner.cancel(task, this.#kernel.chance(0.5));
   }
 
   /** Leaves a ref in the actor's state, or takes one from there. */
@@ -303,7 +384,10 @@ export class Run {
         const pinToken = references.pin(link, stored);
         const refs = this.#process.owner.sent(stored);
         const runMs = this.#computedMs;
-        this.#host.answer(this, { outcome, runMs, pinToken, refs });
+        const isLarge = outcome === "finished" &&
+          this.#kernel.chance(this.frame!.plan.largeChance);
+        const segment = isLarge ? world.newSegment() : undefined;
+        this.#host.answer(this, { outcome, runMs, pinToken, refs, segment });
       }
       references.letAllGo(stored);
     });

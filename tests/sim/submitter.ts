@@ -261,9 +261,6 @@ export class Submitter {
   /** A task or call as it travels. */
   frameOf(task: Task, link: Link, leaseNo: number): Frame {
     const { owner } = this.#process;
-    const values = task.dependencies.flatMap(({ handle }) =>
-      handle.entry.value
-    );
     const { meanRunMs } = task.stats;
     return {
       link,
@@ -278,10 +275,11 @@ export class Submitter {
       isShort: meanRunMs !== undefined && meanRunMs <= shortMs,
       isAlone: wantsNoCompany(task),
       plan: task.plan,
-      refs: [
-        ...owner.sent(task.args),
-        ...owner.sent(values).map(({ key }) => ({ key, isForeign: true })),
-      ],
+      refs: owner.sent(task.args),
+      values: task.dependencies.map(({ handle: { entry } }) => ({
+        refs: owner.sent(entry.value),
+        segment: entry.segment,
+      })),
     };
   }
 

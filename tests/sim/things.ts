@@ -13,6 +13,7 @@ import {
   type Orderable,
 } from "../../src/state/call_order.ts";
 import { type LeaseLimits, LeaseTable } from "../../src/state/leases.ts";
+import { LineageTable } from "../../src/state/lineage.ts";
 import { Mailbox } from "../../src/state/mailbox.ts";
 import {
   type Pipeline,
@@ -35,6 +36,8 @@ export class Entry implements Referable {
   status: "pending" | "ready" | "failed" | "freed" = "pending";
   /** The refs inside its value. */
   value: Held[] = [];
+  /** The shared memory that its value lies in, if it is large. */
+  segment: Segment | undefined;
   why = "";
   isAsked = false;
   isShared = false;
@@ -66,19 +69,33 @@ export class Entry implements Referable {
   }
 
   /** A second outcome changes nothing. */
-  settle(status: "ready" | "failed", { value = [], why = "" }: {
+  settle(status: "ready" | "failed", { value = [], segment, why = "" }: {
     value?: Held[];
+    segment?: Segment | undefined;
     why?: string;
   }): boolean {
     if (this.isSettled) return false;
     this.status = status;
     this.value = value;
+    this.segment = segment;
     this.why = why;
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter();
     return true;
   }
+
+  /** Its value is gone and made again: it is pending as before. */
+  reopen(): void {
+    this.status = "pending";
+    this.value = [];
+    this.segment = undefined;
+  }
+}
+
+/** Shared memory of the machine: it may be lost, and whoever reads it sees that. */
+export interface Segment {
+  isLost: boolean;
 }
 
 /** What a program, a value or a pin holds of an entry. */
@@ -102,6 +119,12 @@ export interface SentRef {
   readonly isForeign: boolean;
 }
 
+/** A value on the wire. */
+export interface SentValue {
+  readonly refs: readonly SentRef[];
+  readonly segment: Segment | undefined;
+}
+
 /** What all tasks of one function share. */
 export interface Plan {
   readonly name: string;
@@ -113,6 +136,8 @@ export interface Plan {
   readonly cpus: number;
   /** It may take only so long. */
   readonly isTimed: boolean;
+  /** Its value may be too large to lie in its owner. */
+  readonly largeChance: number;
 }
 
 /** One submitted task or call, as its owner keeps it. */
@@ -163,6 +188,8 @@ export interface Frame {
   readonly isAlone: boolean;
   readonly plan: Plan;
   readonly refs: readonly SentRef[];
+  /** The values of its dependencies. */
+  readonly values: readonly SentValue[];
 }
 
 /** An answer to a frame. */
@@ -173,6 +200,7 @@ export interface Reply {
   readonly runMs: number;
   readonly pinToken: number;
   readonly refs: readonly SentRef[];
+  readonly segment: Segment | undefined;
 }
 
 /** The decisions, so that a test may put a faulty one in its place. */
@@ -184,7 +212,11 @@ export interface Rooms {
   actors(): ActorTable;
   references(self: ProcessId): ReferenceTable<Entry, Link, Handle>;
   callOrder(maxTaskRetries: number): CallOrder<Task, Link, ActorNews>;
+  lineage(): LineageTable;
 }
+
+/** What an owner remembers of how its objects were made. */
+export const lineageLimits = { tasksMax: 40, bytesMax: 40 };
 
 /** As they are. */
 export const realRooms: Rooms = {
@@ -195,4 +227,5 @@ export const realRooms: Rooms = {
   actors: () => new ActorTable(),
   references: (self) => new ReferenceTable(self),
   callOrder: (maxTaskRetries) => new CallOrder(maxTaskRetries),
+  lineage: () => new LineageTable(lineageLimits),
 };

@@ -15,7 +15,7 @@ import { type Link, Network } from "./network.ts";
 import { Node } from "./node.ts";
 import { type Kind, Process } from "./process.ts";
 import { Run, type RunHost } from "./run.ts";
-import { realRooms, type Rooms } from "./things.ts";
+import { realRooms, type Rooms, type Segment } from "./things.ts";
 
 const stepsMax = 60_000;
 const faultsMs = 120;
@@ -24,6 +24,8 @@ const killsMax = 12;
 /** Decides who dies, and which connections break. */
 export class Faults {
   readonly #world: World;
+  /** Nobody is killed or cancelled. */
+  readonly isCalm: boolean;
   readonly #killChance: number;
   #killsLeft: number;
 
@@ -31,7 +33,8 @@ export class Faults {
     this.#world = world;
     const { kernel } = world;
     // Some seeds are calm: there nothing may be lost at all.
-    this.#killsLeft = kernel.chance(0.2) ? 0 : 1 + kernel.int(killsMax);
+    this.isCalm = kernel.chance(0.2);
+    this.#killsLeft = this.isCalm ? 0 : 1 + kernel.int(killsMax);
     this.#killChance = 0.01 + kernel.delay(0.05);
   }
 
@@ -40,6 +43,9 @@ export class Faults {
     const { kernel, network, node } = this.#world;
     for (let left = kernel.int(25); left > 0; left--) {
       kernel.after(kernel.int(faultsMs), "", () => network.breakOne());
+    }
+    for (let left = kernel.int(24); left > 0; left--) {
+      kernel.after(kernel.int(faultsMs), "", () => this.#world.loseSegment());
     }
     const times = Math.ceil(this.#killsLeft / 2);
     for (let left = times; left > 0; left--) {
@@ -77,6 +83,7 @@ export class World {
   readonly node: Node;
   readonly processes: Process[] = [];
   readonly #byId = new Map<ProcessId, Process>();
+  readonly #segments: Segment[] = [];
   #nextNo = 2;
 
   constructor(seed: number, rooms: Rooms = realRooms) {
@@ -100,6 +107,21 @@ export class World {
     this.#byId.set(process.id, process);
     process.nodeLink = this.network.connect(process, this.node.process);
     return process;
+  }
+
+  /** Memory for a large value. */
+  newSegment(): Segment {
+    const segment = { isLost: false };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** Some of the last values that are too large to lie in their owner are gone. */
+  loseSegment(): void {
+    const segment = this.kernel.pick(this.#segments.slice(-10));
+    if (segment === undefined) return;
+    this.kernel.say("memory is lost");
+    segment.isLost = true;
   }
 
   dial(
@@ -138,7 +160,7 @@ export class World {
 
   #validateEnd(): void {
     this.ledger.validateEnd();
-    const left = this.node.leftovers();
+    const left = [...this.node.leftovers(), ...this.network.unanswered];
     for (const process of this.processes) {
       if (!process.isAlive) continue;
       const { owner, name } = process;
@@ -148,6 +170,8 @@ export class World {
       if (table.sharedCount > 0) its.push(`${table.sharedCount} shared`);
       if (table.borrowedCount > 0) its.push(`${table.borrowedCount} borrowed`);
       if (owner.isNeeded) its.push("is needed");
+      const { size } = owner.recovery.table;
+      if (size > 0) its.push(`${size} tasks remembered`);
       left.push(...its.map((what) => `${name}: ${what}`));
     }
     this.kernel.check(left.length === 0, `Left over: ${left.join(", ")}`);
