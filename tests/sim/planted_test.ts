@@ -43,22 +43,19 @@ function plant(name: string, rooms: Partial<Rooms>, foundBy: RegExp): void {
 
 /** A retry of a granted request is granted a further worker. */
 class LeasesTwice extends LeaseTable {
-  readonly #granted = new Set<LeaseId>();
-
   override requested(
     leaseId: LeaseId,
     request: Parameters<LeaseTable["requested"]>[1],
   ): LeaseCommand[] {
-    if (!this.#granted.has(leaseId)) {
-      this.#granted.add(leaseId);
-      return super.requested(leaseId, request);
-    }
+    const isGranted = Array.from({ length: 64 }, (_, no) => this.leasesOf(no))
+      .some((leases) => leases.includes(leaseId));
     const again = `${leaseId} again` as LeaseId;
-    return super.requested(again, request).map((command) =>
-      command.kind === "grant" && command.leaseId === again
-        ? { ...command, leaseId }
-        : command
-    );
+    return super.requested(isGranted ? again : leaseId, request)
+      .map((command) =>
+        command.kind === "grant" && command.leaseId === again
+          ? { ...command, leaseId }
+          : command
+      );
   }
 }
 
