@@ -43,7 +43,7 @@ export class ActorRunner implements RunHost {
         kernel.reach("constructor threw");
         nodeLink.notify(
           "actor.failed",
-          () => node.actorFailed(actorId, incarnation),
+          () => node.head.actorFailed(actorId, incarnation),
           true,
         );
         return;
@@ -51,7 +51,7 @@ export class ActorRunner implements RunHost {
       this.#isReady = true;
       nodeLink.notify(
         "actor.ready",
-        () => node.actorReady(actorId, incarnation, id),
+        () => node.head.actorReady(actorId, incarnation, id),
         true,
       );
       this.#advance();

@@ -8,7 +8,7 @@ import { type ActorId, makerOf, taskIdOf } from "../../src/base/ids.ts";
 import type { ActorNews, CallOrder } from "../../src/state/call_order.ts";
 import type { Submission } from "./owner.ts";
 import type { Link } from "./network.ts";
-import type { NewActor } from "./node.ts";
+import type { NewActor } from "./head.ts";
 import type { Process } from "./process.ts";
 import type { Frame, Handle, Reply, Task } from "./things.ts";
 import type { World } from "./world.ts";
@@ -52,7 +52,7 @@ export class Calls {
     const { node } = this.#world;
     const spec: NewActor = { ...what, actorId, ownerId: id };
     nodeLink.request<"created" | "taken">(`actor.create ${nameOf(actorId)}`, {
-      ask: (answering) => answering.give(node.createActor(spec)),
+      ask: (answering) => answering.give(node.head.createActor(spec)),
       answered: (answer) => {
         const waiting = this.#creating.get(actorId) ?? [];
         this.#creating.delete(actorId);
@@ -88,7 +88,11 @@ export class Calls {
         `actor.kill ${nameOf(actorId)}`,
         {
           ask: (answering) =>
-            node.killActor(actorId, noRestart, () => answering.give(undefined)),
+            node.head.killActor(
+              actorId,
+              noRestart,
+              () => answering.give(undefined),
+            ),
           answered: () => {},
         },
       );
@@ -186,7 +190,7 @@ export class Calls {
     this.#process.nodeLink.request<ActorNews>(
       `actor.watch ${nameOf(actorId)}`,
       {
-        ask: (answering) => answering.give(node.watchActor(actorId, id)),
+        ask: (answering) => answering.give(node.head.watchActor(actorId, id)),
         answered: (news) => this.onState(actorId, news),
       },
     );
@@ -198,7 +202,7 @@ export class Calls {
     const say = () =>
       this.#process.nodeLink.notify(
         `actor.release ${nameOf(actorId)}`,
-        () => node.releaseActor(actorId),
+        () => node.head.releaseActor(actorId),
         true,
       );
     const creating = this.#creating.get(actorId);
@@ -248,7 +252,7 @@ export class Calls {
     const { id } = link.other(this.#process);
     this.#process.nodeLink.request<ActorNews>(`actor.fate ${nameOf(actorId)}`, {
       ask: (answering) =>
-        node.fateOfActor(actorId, id, (news) => answering.give(news)),
+        node.head.fateOfActor(actorId, id, (news) => answering.give(news)),
       answered: ({ phase }) => {
         this.#world.kernel.reach("lost call failed");
         this.#process.owner.fail(task, `its actor died and is ${phase}`);

@@ -1,17 +1,14 @@
 /**
- * The simulated node and the head beside it: leases, workers, actors. Mirrors
- * `src/node/node.ts`, `actor_hosts.ts` and `src/head/head.ts`.
+ * The simulated node: leases and workers. Mirrors `src/node/node.ts`; the head
+ * beside it is `head.ts`.
  *
  * @module
  */
-import type { ActorId, LeaseId, ProcessId } from "../../src/base/ids.ts";
-import type { ActorSpec, LeaseNeeds } from "../../src/base/spec.ts";
-import type { ActorCommand, ActorTable } from "../../src/state/actors.ts";
-import type { ActorNews } from "../../src/state/call_order.ts";
+import type { LeaseId, ProcessId } from "../../src/base/ids.ts";
+import type { LeaseNeeds } from "../../src/base/spec.ts";
 import type { LeaseCommand, LeaseTable } from "../../src/state/leases.ts";
-import { toUnits } from "../../src/state/resources.ts";
 import type { Company } from "../../src/state/worker_choice.ts";
-import { nameOf } from "./calls.ts";
+import { Head } from "./head.ts";
 import type { Answering, Link } from "./network.ts";
 import { Process } from "./process.ts";
 import type { World } from "./world.ts";
@@ -22,32 +19,18 @@ export type LeaseAnswer =
   | { kind: "failed" }
   | { kind: "withdrawn" };
 
-/** What the head is told of a new actor. */
-export interface NewActor {
-  readonly actorId: ActorId;
-  readonly ownerId: ProcessId;
-  readonly maxRestarts: number;
-  readonly maxTaskRetries: number;
-  readonly name: string | undefined;
-}
-
 const cpus = 2;
-const actorResources = { place: 1 };
 
 /** Grants leases, starts workers, keeps the directory of actors. */
 export class Node {
   readonly process: Process;
   readonly leases: LeaseTable;
-  readonly actors: ActorTable;
+  readonly head: Head;
   readonly #world: World;
   readonly #workers = new Map<number, Process | undefined>();
   readonly #numbers = new Map<ProcessId, number>();
   readonly #asking = new Map<LeaseId, Answering<LeaseAnswer>>();
   readonly #holders = new Map<LeaseId, ProcessId>();
-  readonly #watchers = new Map<ActorId, Set<ProcessId>>();
-  readonly #fates = new Map<ActorId, (() => void)[]>();
-  readonly #living = new Map<ActorId, Process>();
-  readonly #queued: { actorId: ActorId; incarnation: number }[] = [];
   #isTrimming = false;
 
   constructor(world: World) {
@@ -59,7 +42,7 @@ export class Node {
       workersMax: 6,
       workersKept: cpus,
     });
-    this.actors = world.rooms.actors();
+    this.head = new Head(world, this);
   }
 
   start(): void {
@@ -84,7 +67,7 @@ export class Node {
     this.#asking.delete(leaseId);
     this.#holders.delete(leaseId);
     this.#carryOut(this.leases.returned(leaseId));
-    this.#placeActors();
+    this.head.place();
     this.#scheduleTrim();
   }
 
@@ -120,64 +103,20 @@ export class Node {
     );
   }
 
-  createActor(what: NewActor): "created" | "taken" {
-    const creation = this.actors.created(specOf(what));
-    if (creation.kind !== "created") return "taken";
-    this.#direct(creation.commands);
-    return "created";
-  }
-
-  watchActor(actorId: ActorId, watcher: ProcessId): ActorNews {
-    const watchers = this.#watchers.get(actorId) ?? new Set();
-    this.#watchers.set(actorId, watchers.add(watcher));
-    return this.#news(actorId);
-  }
-
-  fateOfActor(
-    actorId: ActorId,
-    processId: ProcessId,
-    then: (news: ActorNews) => void,
-  ): void {
-    const tell = () => then(this.#news(actorId));
-    if (this.actors.view(actorId)?.processId === processId) {
-      this.#whenOver(actorId, tell);
-    } else tell();
-  }
-
-  killActor(actorId: ActorId, noRestart: boolean, then: () => void): void {
-    const commands = this.actors.killed(actorId, { noRestart });
-    if (commands.length === 0) then();
-    else this.#whenOver(actorId, then);
-    this.#direct(commands);
-  }
-
-  releaseActor(actorId: ActorId): void {
-    this.#world.kernel.reach("actor released");
-    this.#direct(this.actors.released(actorId));
-  }
-
-  actorReady(
-    actorId: ActorId,
-    incarnation: number,
-    processId: ProcessId,
-  ): void {
-    this.#direct(this.actors.started(actorId, { incarnation, processId }));
-  }
-
-  actorFailed(actorId: ActorId, incarnation: number): void {
-    this.#direct(this.actors.constructorFailed(actorId, incarnation));
-    this.#stopActor(actorId, false);
+  /** Resources came back from an actor. */
+  resourcesGiven(): void {
+    this.#carryOut(this.leases.resourcesGiven());
   }
 
   validate(): void {
     this.leases.validate();
-    this.actors.validate();
+    this.head.table.validate();
   }
 
   /** Processes that may be killed. */
   get mortals(): Process[] {
     const workers = this.#workers.values().filter((one) => one !== undefined);
-    return [...workers, ...this.#living.values()];
+    return [...workers, ...this.head.living];
   }
 
   /** What is still kept when all should be over. */
@@ -192,9 +131,7 @@ export class Node {
     const total = JSON.stringify(leases.pool.total());
     const free = JSON.stringify(leases.pool.available());
     if (free !== total) left.push(`${free} free of ${total}`);
-    if (this.#living.size > 0) left.push(`${this.#living.size} actors`);
-    if (this.#queued.length > 0) left.push(`${this.#queued.length} queued`);
-    return left;
+    return [...left, ...this.head.leftovers()];
   }
 
   #linkEnded(link: Link): void {
@@ -210,8 +147,7 @@ export class Node {
         this.kill(worker.id, "its task's owner is gone");
       }
     }
-    for (const watchers of this.#watchers.values()) watchers.delete(id);
-    this.#direct(this.actors.ownerEnded(id));
+    this.head.processEnded(id);
   }
 
   #carryOut(commands: LeaseCommand[]): void {
@@ -313,122 +249,4 @@ export class Node {
       });
     });
   }
-
-  #direct(commands: ActorCommand[]): void {
-    for (const { kind, actorId, ...more } of commands) {
-      if (kind === "announce") this.#announce(actorId);
-      if ("incarnation" in more) {
-        const { incarnation } = more;
-        this.#queued.push({ actorId, incarnation });
-        this.#placeActors();
-      }
-      if ("isGraceful" in more) this.#stopActor(actorId, more.isGraceful);
-    }
-  }
-
-  #placeActors(): void {
-    const units = toUnits(actorResources);
-    const { pool } = this.leases;
-    while (this.#queued.length > 0 && pool.fits(units)) {
-      pool.take(units);
-      this.#place(this.#queued.shift()!);
-    }
-  }
-
-  #place(life: { actorId: ActorId; incarnation: number }): void {
-    const { actorId, incarnation } = life;
-    const { kernel } = this.#world;
-    const host = this.#world.start("actor");
-    kernel.say(`${host.name} is ${nameOf(actorId)}, life ${incarnation}`);
-    if (incarnation > 0) kernel.reach("actor restarted");
-    this.#living.set(actorId, host);
-    const { spec } = this.actors.view(actorId)!;
-    host.actor.construct(spec, incarnation);
-    host.onDied = () =>
-      this.process.after(kernel.delay(4), `hears of ${host.name}`, () => {
-        this.#living.delete(actorId);
-        this.leases.pool.give(toUnits(actorResources));
-        this.#ended(actorId, incarnation);
-        this.#placeActors();
-        this.#carryOut(this.leases.resourcesGiven());
-      });
-  }
-
-  #ended(actorId: ActorId, incarnation: number): void {
-    const reason = "its process ended";
-    this.#direct(this.actors.ended(actorId, { incarnation, reason }));
-  }
-
-  #stopActor(actorId: ActorId, isGraceful: boolean): void {
-    const at = this.#queued.findIndex((life) => life.actorId === actorId);
-    if (at >= 0) {
-      const [queued] = this.#queued.splice(at, 1);
-      return this.#ended(actorId, queued!.incarnation);
-    }
-    const host = this.#living.get(actorId);
-    if (host === undefined) return;
-    this.#world.dial(
-      this.process,
-      host.id,
-      (link) => link?.notify("actor.stop", () => host.actor.leave(isGraceful)),
-    );
-    this.process.after(isGraceful ? 40 : 4, "", () => {
-      if (this.#living.get(actorId) === host) host.die("it did not leave");
-    });
-  }
-
-  #news(actorId: ActorId): ActorNews {
-    const view = this.actors.view(actorId);
-    if (view === undefined) return { phase: "dead", incarnation: 0 };
-    const { phase, incarnation, processId } = view;
-    return {
-      phase,
-      incarnation,
-      ...(processId === undefined ? {} : { processId }),
-    };
-  }
-
-  #whenOver(actorId: ActorId, then: () => void): void {
-    const waiting = this.#fates.get(actorId);
-    if (waiting === undefined) this.#fates.set(actorId, [then]);
-    else waiting.push(then);
-  }
-
-  #announce(actorId: ActorId): void {
-    const news = this.#news(actorId);
-    for (const id of this.#watchers.get(actorId) ?? []) {
-      const watcher = this.#world.process(id)!;
-      this.#world.dial(this.process, id, (link) =>
-        link?.notify(
-          `actor.state ${nameOf(actorId)} ${news.phase}`,
-          () => watcher.owner.calls.onState(actorId, news),
-          true,
-        ));
-    }
-    if (news.phase === "alive") return;
-    const waiting = this.#fates.get(actorId) ?? [];
-    this.#fates.delete(actorId);
-    for (const then of waiting) then();
-    if (news.phase === "dead") this.#watchers.delete(actorId);
-  }
-}
-
-function specOf({ name, ...what }: NewActor): ActorSpec {
-  return {
-    ...what,
-    ...(name === undefined ? {} : { name }),
-    className: "Simulated",
-    methods: {},
-    code: { hash: "" as never, index: 0 },
-    bundles: [],
-    args: { bytes: new Uint8Array(0) },
-    dependencies: [],
-    namespace: "sim",
-    getIfExists: false,
-    isDetached: false,
-    maxConcurrency: 1,
-    maxPendingCalls: -1,
-    isolation: "isolate",
-    resources: actorResources,
-  };
 }

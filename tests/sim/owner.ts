@@ -1,7 +1,7 @@
 /**
- * The owner in a simulated process: objects, tasks on their way in, outcomes.
+ * The owner in a simulated process: tasks on their way in, outcomes.
  *
- * Mirrors `src/owner/objects.ts`, `intake.ts` and `outcomes.ts`: it carries
+ * Mirrors `src/owner/intake.ts` and `outcomes.ts`: it carries
  * out, the rooms decide.
  *
  * @module
@@ -9,20 +9,18 @@
 import type { RunStats } from "../../src/state/pipelines.ts";
 import { mayRetry, type Progress } from "../../src/state/retries.ts";
 import { Calls } from "./calls.ts";
-import type { RefKey } from "../../src/base/stored.ts";
-import type { Answering, Link } from "./network.ts";
+import type { Link } from "./network.ts";
+import { Objects } from "./objects.ts";
 import type { Process } from "./process.ts";
 import type { Run } from "./run.ts";
 import { Recovery } from "./recovery.ts";
-import { nameOf, References } from "./references.ts";
+import { References } from "./references.ts";
 import { Submitter } from "./submitter.ts";
 import {
-  type Entry,
   type Handle,
   type Held,
   type Plan,
   type Reply,
-  type Segment,
   type SentRef,
   Task,
 } from "./things.ts";
@@ -40,18 +38,12 @@ export interface Submission {
   readonly parent: Run;
 }
 
-/** A value as it travels; undefined if there is none. */
-export type Fetched = {
-  refs: SentRef[];
-  segment: Segment | undefined;
-  pinToken: number;
-} | undefined;
-
 /** All that one process owns and awaits. */
 export class Owner {
   readonly references: References;
   readonly submitter: Submitter;
   readonly calls: Calls;
+  readonly objects: Objects;
   readonly recovery: Recovery;
   readonly open = new Set<Task>();
   readonly #world: World;
@@ -66,6 +58,7 @@ export class Owner {
     this.references = new References(world, process);
     this.submitter = new Submitter(world, process);
     this.calls = new Calls(world, process);
+    this.objects = new Objects(world, process, this);
     this.recovery = new Recovery(world, process);
   }
 
@@ -143,7 +136,7 @@ export class Owner {
     };
     for (const { handle: { entry } } of task.dependencies) {
       missingCount++;
-      this.demand(entry);
+      this.objects.demand(entry);
       entry.whenSettled(() => {
         if (entry.status === "ready") arrived();
         else this.fail(task, entry.why);
@@ -153,128 +146,6 @@ export class Owner {
     missingCount++;
     this.#process.after(this.#world.kernel.delay(1), "", arrived);
     arrived();
-  }
-
-  /** Makes sure that an object of another process is on its way here. */
-  demand(entry: Entry): void {
-    entry.isAsked = true;
-    if (entry.ownerId === this.#process.id || entry.isSettled) return;
-    if (entry.isFetching) return;
-    entry.isFetching = true;
-    const handle = this.references.borrow(entry);
-    this.#world.dial(this.#process, entry.ownerId, (link) => {
-      if (link === undefined) this.#notFetched(handle);
-      else this.#fetch(handle, link);
-    });
-  }
-
-  #fetch(handle: Handle, link: Link): void {
-    const { entry } = handle;
-    const lender = this.#world.process(entry.ownerId)!;
-    link.request<Fetched>(`object.fetch ${nameOf(entry)}`, {
-      ask: (answering) =>
-        lender.owner.serve(entry, { lost: undefined, link, answering }),
-      answered: (fetched) => {
-        this.#world.kernel.reach("object fetched");
-        const taken = this.taken(fetched, link);
-        if (taken === undefined) {
-          entry.settle("failed", { why: "its owner says it failed" });
-        } else if (!entry.settle("ready", taken)) {
-          this.references.letAllGo(taken.value);
-        }
-        this.references.letGo(handle);
-      },
-      ended: () => this.#notFetched(handle),
-    });
-  }
-
-  #notFetched(handle: Handle): void {
-    const { entry } = handle;
-    this.references.processEnded(entry.ownerId);
-    entry.settle("failed", { why: "owner died" });
-    this.references.letGo(handle);
-  }
-
-  /** Takes a value that came from elsewhere. */
-  taken(
-    fetched: Fetched,
-    link: Link,
-  ): { value: Held[]; segment: Segment | undefined } | undefined {
-    if (fetched === undefined) return undefined;
-    const value = this.references.borrowAll(fetched.refs);
-    this.release(link, fetched.pinToken);
-    return { value, segment: fetched.segment };
-  }
-
-  /** Gives another process an object's value once it is there, or says that there is none. */
-  serve(
-    key: RefKey,
-    { lost, link, answering }: {
-      lost: Segment | undefined;
-      link: Link;
-      answering: Answering<Fetched>;
-    },
-  ): void {
-    const entry = this.references.table.known(key);
-    if (entry === undefined) return answering.give(undefined);
-    const answer = () =>
-      entry.whenSettled(() => {
-        entry.isAsked = true;
-        if (!answering.isOpen || !this.#process.isAlive) return;
-        if (entry.status !== "ready") return answering.give(undefined);
-        const pinToken = this.references.pin(link, entry.value);
-        const { segment } = entry;
-        answering.give(
-          { refs: this.sent(entry.value), segment, pinToken },
-          () => this.references.unpin(link, pinToken),
-        );
-      });
-    if (lost === undefined) answer();
-    else this.recovered(entry, lost, answer);
-  }
-
-  /** Calls back once an object whose memory is gone has another value, or none. */
-  recovered(entry: Entry, lost: Segment, then: () => void): void {
-    if (entry.segment !== lost) return entry.whenSettled(then);
-    if (entry.ownerId === this.#process.id) {
-      this.recovery.lost(entry);
-      return entry.whenSettled(then);
-    }
-    const handle = this.references.borrow(entry);
-    const done = (lose: string | undefined) => {
-      if (lose !== undefined && entry.segment === lost) this.lose(entry, lose);
-      this.references.letGo(handle);
-      entry.whenSettled(then);
-    };
-    this.#world.dial(this.#process, entry.ownerId, (link) => {
-      if (link === undefined) return done("owner died");
-      const lender = this.#world.process(entry.ownerId)!;
-      link.request<Fetched>(`object.fetch ${nameOf(entry)}, lost`, {
-        ask: (answering) =>
-          lender.owner.serve(entry, { lost, link, answering }),
-        answered: (fetched) => {
-          const taken = this.taken(fetched, link);
-          if (taken === undefined) return done("its owner can't remake it");
-          const unused = entry.segment === lost ? entry.value : taken.value;
-          if (entry.segment === lost) Object.assign(entry, taken);
-          this.references.letAllGo(unused);
-          done(undefined);
-        },
-        ended: () => done("owner died"),
-      });
-    });
-  }
-
-  /** A value is gone, and can't be made again. */
-  lose(entry: Entry, why: string): void {
-    const { value } = entry;
-    Object.assign(entry, {
-      status: "failed",
-      value: [],
-      segment: undefined,
-      why,
-    });
-    this.references.letAllGo(value);
   }
 
   /** Refs as they travel. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Kernel } from "./kernel.ts";
-import type { NewActor } from "./node.ts";
+import type { NewActor } from "./head.ts";
 import type { Plan } from "./things.ts";
 
 const plans: readonly Plan[] = [

@@ -92,7 +92,7 @@ export class Recovery {
         case "reject":
           this.#world.kernel.reach(`not remade: ${command.reason}`);
           if (asked !== undefined) {
-            this.#process.owner.lose(asked, command.reason);
+            this.#process.owner.objects.lose(asked, command.reason);
           }
           break;
         case "forget": {

@@ -12,7 +12,7 @@ import type { Kernel } from "./kernel.ts";
 import { actorKind, planFor } from "./plans.ts";
 import type { Process } from "./process.ts";
 import { nameOf } from "./references.ts";
-import type { Fetched } from "./owner.ts";
+import type { Fetched } from "./objects.ts";
 import type {
   Entry,
   Frame,
@@ -152,10 +152,10 @@ export class Run {
               submitter.calls.inFlight(ordinal);
             const entry = task?.dependencies[position]?.handle.entry;
             if (entry === undefined) return answering.give(undefined);
-            submitter.serve(entry, { lost, link, answering });
+            submitter.objects.serve(entry, { lost, link, answering });
           },
           answered: (fetched) => {
-            const taken = owner.taken(fetched, link);
+            const taken = owner.objects.taken(fetched, link);
             this.#takeForeign(taken?.value ?? []);
             then(taken && { refs: [], segment: taken.segment });
           },
@@ -272,7 +272,7 @@ export class Run {
   /** Waits for an object, or for a time, and takes what refs are in its value. */
   #await({ handle: { entry } }: Held, then: () => void): void {
     const { owner } = this.#process;
-    owner.demand(entry);
+    owner.objects.demand(entry);
     if (entry.isSettled) return this.#arrived(entry, then);
     this.#awaited = entry;
     const isImpatient = this.frame !== undefined && this.#kernel.chance(0.15);
@@ -294,11 +294,15 @@ export class Run {
     if (entry.status === "ready" && segment?.isLost) {
       const { owner } = this.#process;
       this.#suspend(false);
-      owner.recovered(entry, segment, () =>
-        this.#process.after(0, "", () => {
-          this.#resume(false);
-          this.#arrived(entry, then);
-        }));
+      owner.objects.recovered(
+        entry,
+        segment,
+        () =>
+          this.#process.after(0, "", () => {
+            this.#resume(false);
+            this.#arrived(entry, then);
+          }),
+      );
       return;
     }
     const inside = entry.status === "ready"

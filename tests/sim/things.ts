@@ -173,6 +173,14 @@ export class Task implements Queueable, Orderable {
   }
 }
 
+/** Mean run time up to which a function counts as short. */
+export const shortMs = 10;
+
+/** Whether it must not share its worker with strangers. */
+export function wantsNoCompany({ isAlone, maxRetries }: Task): boolean {
+  return isAlone || maxRetries === 0;
+}
+
 /** A task or call on the wire. */
 export interface Frame {
   readonly link: Link;
