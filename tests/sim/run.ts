@@ -7,20 +7,13 @@
  *
  * @module
  */
+import { openArguments } from "./arguments.ts";
 import type { ActorHandle } from "./calls.ts";
 import type { Kernel } from "./kernel.ts";
 import { actorKind, planFor } from "./plans.ts";
 import type { Process } from "./process.ts";
 import { nameOf } from "./references.ts";
-import type { Fetched } from "./objects.ts";
-import type {
-  Entry,
-  Frame,
-  Held,
-  Reply,
-  Segment,
-  SentValue,
-} from "./things.ts";
+import type { Entry, Frame, Held, Reply } from "./things.ts";
 import type { World } from "./world.ts";
 
 /** Who starts runs, and hears of them. */
@@ -84,7 +77,15 @@ export class Run {
       const { references } = this.#process.owner;
       this.#held = references.borrowAll(frame.refs);
     }
-    this.#openArguments(frame?.values ?? []);
+    if (frame === undefined) return this.#next();
+    openArguments(this.#world, this.#process, {
+      frame,
+      taken: (held) => this.#takeForeign(held),
+      suspend: () => this.#suspend(false),
+      resume: () => this.#resume(false),
+      opened: () => this.#next(),
+      failed: () => this.#end("failed"),
+    });
   }
 
   /** What it waits for, in words. */
@@ -112,55 +113,6 @@ export class Run {
     }
     this.#letAllGo();
     done();
-  }
-
-  /** Takes the refs in its arguments' values; what is gone is fetched anew. */
-  #openArguments(values: readonly SentValue[], position = 0): void {
-    const value = values[position];
-    if (value === undefined) return this.#next();
-    const { segment } = value;
-    if (!segment?.isLost) {
-      this.#takeForeign(
-        this.#process.owner.references.borrowAll(value.refs),
-      );
-      return this.#openArguments(values, position + 1);
-    }
-    this.#kernel.reach("lost argument");
-    this.#suspend(false);
-    this.#fetchArgument(position, segment, (taken) => {
-      this.#resume(false);
-      if (taken === undefined) return this.#end("failed");
-      this.#openArguments(values.with(position, taken), position);
-    });
-  }
-
-  #fetchArgument(
-    position: number,
-    lost: Segment,
-    then: (taken: SentValue | undefined) => void,
-  ): void {
-    const { ordinal, ownerId } = this.frame!;
-    const { owner } = this.#process;
-    const submitter = this.#world.process(ownerId)!.owner;
-    this.#world.dial(
-      this.#process,
-      ownerId,
-      (link) =>
-        link?.request<Fetched>(`argument.fetch ${ordinal}.${position}`, {
-          ask: (answering) => {
-            const task = submitter.submitter.inFlight(ordinal) ??
-              submitter.calls.inFlight(ordinal);
-            const entry = task?.dependencies[position]?.handle.entry;
-            if (entry === undefined) return answering.give(undefined);
-            submitter.objects.serve(entry, { lost, link, answering });
-          },
-          answered: (fetched) => {
-            const taken = owner.objects.taken(fetched, link);
-            this.#takeForeign(taken?.value ?? []);
-            then(taken && { refs: [], segment: taken.segment });
-          },
-        }),
-    );
   }
 
   #takeForeign(held: readonly Held[]): void {
