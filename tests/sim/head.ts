@@ -145,6 +145,14 @@ export class Head {
         this.#living.delete(actorId);
         this.#node.leases.pool.give(toUnits(actorResources));
         this.#ended(actorId, incarnation);
+        // Its isolate and its host may both tell of its end, one late.
+        if (kernel.chance(0.3)) {
+          this.#node.process.after(
+            kernel.delay(20),
+            "hears of an actor again",
+            () => this.#ended(actorId, incarnation),
+          );
+        }
         this.place();
         this.#node.resourcesGiven();
       });

@@ -23,6 +23,8 @@ interface Row {
   readonly task: Task;
   /** The run that was started last, unless it is over. */
   attempt: Attempt | undefined;
+  /** The number of the last attempt that was started. */
+  startedAttempt: number;
   /** How many attempts it was rightly charged. */
   chargeCount: number;
   isReceived: boolean;
@@ -54,6 +56,7 @@ export class Ledger {
       owner,
       task,
       attempt: undefined,
+      startedAttempt: 0,
       chargeCount: 0,
       isReceived: false,
       outcome: undefined,
@@ -75,6 +78,12 @@ export class Ledger {
       row,
       `is at attempt ${frame.attempt}, and was charged ${row.chargeCount}`,
     );
+    this.#check(
+      row.task.maxRetries !== 0 || row.startedAttempt === 0,
+      row,
+      "may not run again, and does",
+    );
+    row.startedAttempt = frame.attempt;
     this.#kernel.reach("task started");
     if (row.chargeCount > 0) this.#kernel.reach("charged task started again");
     row.attempt = { worker, wasComputing: false };
@@ -174,10 +183,20 @@ export class Ledger {
       owner,
       task,
       attempt: undefined,
+      startedAttempt: 0,
       chargeCount: attempt - 1,
       isReceived: false,
       outcome: undefined,
     });
+  }
+
+  /** A dependency has no value. */
+  dependencyFailed(owner: Process, task: Task, entry: Entry): void {
+    const row = this.#row(owner.id, task.ordinal);
+    const what = `takes object ${nameOf(entry)}, which was let go`;
+    // One that nobody remembers can't be made again: it was a call's, or put.
+    const isRemembered = owner.owner.recovery.table.has(entry.ordinal);
+    this.#check(entry.status !== "freed" || !isRemembered, row, what);
   }
 
   cancelled(): void {
@@ -195,6 +214,14 @@ export class Ledger {
       "runs twice as a call",
     );
     this.#check(!row.isReceived, row, "runs again after it was answered");
+    const { maxRetries } = row.task;
+    this.#check(
+      frame.attempt > row.startedAttempt &&
+        (maxRetries < 0 || frame.attempt <= maxRetries + 1),
+      row,
+      `starts as attempt ${frame.attempt}, after ${row.startedAttempt}`,
+    );
+    row.startedAttempt = frame.attempt;
     const caller = callerKey(actorId, actor.id, frame);
     const last = this.#lastCalls.get(caller) ?? 0;
     this.#check(

@@ -139,7 +139,10 @@ export class Owner {
       this.objects.demand(entry);
       entry.whenSettled(() => {
         if (entry.status === "ready") arrived();
-        else this.fail(task, entry.why);
+        else if (task.phase === "preparing") {
+          this.#world.ledger.dependencyFailed(this.#process, task, entry);
+          this.fail(task, entry.why);
+        }
       });
     }
     // What a function is made of is captured in a turn of its own, at first.
@@ -184,10 +187,11 @@ export class Owner {
       const { segment } = reply;
       this.recovery.finished(task, segment !== undefined);
       this.#world.ledger.settled(this.#process, task, "finished");
+      this.#close(task);
       if (!task.entry.settle("ready", { value, segment })) {
         this.references.letAllGo(value);
       }
-      this.#close(task);
+      this.references.settled(task.entry);
       return;
     }
     this.references.letAllGo(value);
@@ -276,7 +280,6 @@ export class Owner {
     if (task.actor !== undefined) this.calls.withdraw(task);
     this.references.letAllGo(task.dependencies);
     this.references.letAllGo(task.args);
-    this.references.settled(task.entry);
     if (task.actor !== undefined) this.references.letGo(task.actor.life);
   }
 }

@@ -140,6 +140,7 @@ export class References {
 
   /** An object has its value: one that nothing refers to goes again. */
   settled(entry: Entry): void {
+    if (!entry.isSettled) return; // It was lost and is made again.
     const isUnheld = entry.isShared && entry.handleCount === 0 &&
       (entry.holders?.size ?? 0) === 0;
     if (entry.isGarbage || isUnheld) this.#drop(entry);

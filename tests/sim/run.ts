@@ -198,7 +198,7 @@ export class Run {
         plan: planFor(kernel, { isLeaf: true }),
         callerNo: this.#callerNo,
         depth: (this.frame?.depth ?? -1) + 1,
-        maxRetries: 0,
+        maxRetries: actor.maxTaskRetries,
         isRetryable: false,
         dependencies: isDepending
           ? this.#some(kernel.chance(0.5) ? own : pending, 1)

@@ -89,6 +89,16 @@ export class Submitter {
     );
   }
 
+  /** Ends a worker that has tasks of this owner, as a time limit would. */
+  killSome(): void {
+    const workers = this.#inFlight.values().map((task) => this.workerOf(task))
+      .filter((worker) => worker !== undefined);
+    const worker = this.#world.kernel.pick([...workers]);
+    if (worker === undefined) return;
+    this.#world.kernel.reach("worker ended by its owner");
+    this.kill(worker);
+  }
+
   /** The task in flight of that number. */
   inFlight(ordinal: number): Task | undefined {
     return this.#inFlight.get(ordinal);

@@ -224,7 +224,7 @@ export interface Rooms {
 }
 
 /** What an owner remembers of how its objects were made. */
-export const lineageLimits = { tasksMax: 40, bytesMax: 40 };
+export const lineageLimits = { tasksMax: 1000, bytesMax: 1000 };
 
 /** As they are. */
 export const realRooms: Rooms = {

@@ -44,8 +44,14 @@ export class Faults {
     for (let left = kernel.int(25); left > 0; left--) {
       kernel.after(kernel.int(faultsMs), "", () => network.breakOne());
     }
-    for (let left = kernel.int(24); left > 0; left--) {
+    for (let left = kernel.int(50); left > 0; left--) {
       kernel.after(kernel.int(faultsMs), "", () => this.#world.loseSegment());
+    }
+    for (let left = this.isCalm ? 0 : kernel.int(4); left > 0; left--) {
+      kernel.after(kernel.int(faultsMs), "", () => {
+        const owner = kernel.pick(this.#world.processes);
+        if (owner?.isAlive) owner.owner.submitter.killSome();
+      });
     }
     const times = Math.ceil(this.#killsLeft / 2);
     for (let left = times; left > 0; left--) {
