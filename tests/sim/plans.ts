@@ -12,6 +12,7 @@ const plans: readonly Plan[] = [
   plan("slow", { computeMs: 25, stepCount: 2, isTimed: true }),
   plan("maker", { computeMs: 2, stepCount: 4 }),
   plan("thrower", { computeMs: 2, stepCount: 2, failChance: 0.6 }),
+  plan("large", { computeMs: 1, failChance: 0, largeChance: 1 }),
   plan("half", { computeMs: 4, stepCount: 2, cpus: 0.5 }),
 ];
 

@@ -81,6 +81,8 @@ export class Recovery {
   }
 
   #carryOut(commands: LineageCommand[], asked?: Entry): void {
+    const isChain = commands.filter(({ kind }) => kind === "rerun").length > 1;
+    if (isChain) this.#world.kernel.reach("argument remade first");
     for (const command of commands) {
       switch (command.kind) {
         case "reopen":

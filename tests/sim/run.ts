@@ -13,7 +13,7 @@ import type { Kernel } from "./kernel.ts";
 import { actorKind, planFor } from "./plans.ts";
 import type { Process } from "./process.ts";
 import { nameOf } from "./references.ts";
-import type { Entry, Frame, Held, Reply } from "./things.ts";
+import type { Entry, Frame, Handle, Held, Reply } from "./things.ts";
 import type { World } from "./world.ts";
 
 /** Who starts runs, and hears of them. */
@@ -134,7 +134,9 @@ export class Run {
     if (draw < 45 && (isNesting || isActor)) this.#submit(isActor);
     else if (draw < 60) {
       const own = this.#held.filter(({ isForeign }) => !isForeign);
-      const one = kernel.pick(isActor ? own.filter(isOwnOfActor) : own);
+      const mine = isActor ? own.filter(isOwnOfActor) : own;
+      const lost = mine.filter(({ handle }) => handle.entry.segment?.isLost);
+      const one = kernel.pick(lost.length > 0 ? lost : mine);
       if (one !== undefined) return this.#get(one);
     } else if (draw < 68) this.#put();
     else if (draw < 78) this.#drop();
@@ -154,26 +156,39 @@ export class Run {
 
   #submit(isLeaf: boolean): void {
     const kernel = this.#kernel;
-    const plan = planFor(kernel, { isLeaf });
-    const own = this.#held.filter(({ handle, isForeign }) =>
-      !isForeign && handle.isLive
-    );
+    const own = this.#held.filter(({ isForeign }) => !isForeign);
     const isDepending = !isLeaf && kernel.chance(0.4);
     const dependencies = isDepending ? this.#some(own, 2) : [];
     const args = this.#some(this.#held, 2);
-    const handle = this.#process.owner.submit({
-      plan,
+    const isChain = !isLeaf && kernel.chance(0.2);
+    if (isChain) {
+      // What the task takes is let go, and needed if its value is lost.
+      const handle = this.#submitOne(isLeaf, { dependencies, args });
+      dependencies.splice(0, Infinity, { handle, isForeign: false });
+    }
+    const handle = this.#submitOne(isLeaf, { dependencies, args });
+    this.#keep(handle, isLeaf ? "leaf" : "own");
+    if (isChain) this.#process.owner.references.letAllGo(dependencies);
+    // Often a program passes a ref on and needs it no more.
+    if (kernel.chance(0.4)) {
+      for (const one of [...args, ...dependencies]) this.#letGo(one);
+    }
+  }
+
+  #submitOne(
+    isLeaf: boolean,
+    taken: { dependencies: readonly Held[]; args: readonly Held[] },
+  ): Handle {
+    const kernel = this.#kernel;
+    return this.#process.owner.submit({
+      plan: planFor(kernel, { isLeaf }),
       callerNo: this.#callerNo,
       depth: (this.frame?.depth ?? -1) + 1,
       maxRetries: kernel.pick([0, 1, 3, 3, -1])!,
       isRetryable: kernel.chance(0.5),
-      dependencies,
-      args,
+      ...taken,
       parent: this,
     });
-    this.#keep(handle, isLeaf ? "leaf" : "own");
-    // Often a program passes a ref on and needs it no more.
-    if (kernel.chance(0.4)) { for (const one of args) this.#letGo(one); }
   }
 
   #call(): void {

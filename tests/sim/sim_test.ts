@@ -8,6 +8,7 @@ const mustReach = [
   "actor released",
   "actor restarted",
   "answer lost",
+  "argument remade first",
   "asked for and dropped",
   "call sent again",
   "call started",
@@ -57,6 +58,7 @@ const mustReach = [
   "run suspended",
   "running task cancelled",
   "running task of an ended worker: fail",
+  "running task of an ended worker: requeue",
   "running task of an ended worker: retry",
   "suspended task of an ended worker: fail",
   "suspended task of an ended worker: requeue",
@@ -66,6 +68,7 @@ const mustReach = [
   "task ended: its worker crashed",
   "task skipped",
   "task taken back",
+  "worker ended by its owner",
   "unstarted task of an ended worker: requeue",
 ];
 
