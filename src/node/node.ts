@@ -254,7 +254,9 @@ export class Node {
       case "reject":
         return this.#answer(command.leaseId, {
           kind: "failed",
-          reason: "too many lease requests wait",
+          reason: command.reason === "ended"
+            ? "this lease has ended"
+            : "too many lease requests wait",
         });
       case "unschedulable": {
         const { resource } = command;
@@ -323,6 +325,7 @@ export class Node {
         afterMs(limits.stopGraceMs, () => kept.child.kill("idle"));
         return;
       }
+      if (this.#workers.get(workerNo) !== kept) return; // It ended meanwhile.
       this.#carryOut(this.#leases.workerStayed(workerNo, processId));
       this.#trimDelayMs = Math.min(this.#trimDelayMs * 2, limits.trimMsMax);
       this.#scheduleTrim();

@@ -146,6 +146,10 @@ export class Intake implements IntakePort {
   closed(record: TaskRecord): void {
     this.#open.delete(record);
     record.parent?.children.delete(record);
+    // One that was never sent must not hold back its caller's later calls.
+    if (record.template.method !== undefined) {
+      this.#owner.actors.withdraw(record);
+    }
     for (const { ref } of record.dependencies) {
       this.#owner.references.letGo(ref);
     }

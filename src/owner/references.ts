@@ -117,6 +117,7 @@ export class References {
 
   /** Keeps refs alive until `peer` says it has registered them. */
   pin(peer: Peer, refs: readonly object[]): number {
+    if (peer.isEnded) return 0; // Nobody would let it go.
     return this.#table.pinned(peer, refs);
   }
 

@@ -102,10 +102,12 @@ export class Submitter {
 
   /** Takes a task out if it has not started. False: a worker runs it. */
   withdraw(record: TaskRecord): boolean {
-    if (record.phase === "queued") {
-      return this.#classOf(record).queue.withdrawn(record);
-    }
-    return record.phase === "pushed" && this.#takeBack(record);
+    const isTaken = record.phase === "queued"
+      ? this.#classOf(record).queue.withdrawn(record)
+      : record.phase === "pushed" && this.#takeBack(record);
+    // What was leased or asked for to run it may be needed no more.
+    if (isTaken) this.#wake(this.#classOf(record));
+    return isTaken;
   }
 
   /** Whether a worker has begun a pushed task; without claims it is taken to have. */

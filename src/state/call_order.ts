@@ -163,12 +163,9 @@ export class CallOrder<
     return true;
   }
 
-  /** The head says how the actor is. False: it is of an earlier incarnation. */
+  /** The head says how the actor is. False: that is no news. */
   heard(news: News): boolean {
-    const known = this.#news;
-    if (known !== undefined && news.incarnation < known.incarnation) {
-      return false;
-    }
+    if (this.#news !== undefined && isLate(news, this.#news)) return false;
     this.#news = news;
     // Its connection may end later than its head says so.
     if (news.phase !== "alive" && this.#connection !== undefined) {
@@ -266,4 +263,14 @@ export class CallOrder<
     const isLeaving = this.#leaving !== undefined;
     assert(!isLeaving || this.#connection === undefined, "Two connections");
   }
+}
+
+/** Whether it was so before what is known: a life begins, goes on, and is over for good. */
+function isLate(news: ActorNews, known: ActorNews): boolean {
+  if (known.phase === "dead") return true;
+  if (news.phase === "dead") return false;
+  if (news.incarnation !== known.incarnation) {
+    return news.incarnation < known.incarnation;
+  }
+  return known.phase === "alive" && news.phase !== "alive";
 }

@@ -15,6 +15,7 @@ import {
   chooseWorker,
   type Company,
   isIdle,
+  isOpenTo,
   mayHost,
   type WorkerNo,
   type WorkerState,
@@ -23,7 +24,7 @@ import {
 /** What the node must do after an event, in order. */
 export type LeaseCommand =
   | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo }
-  | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" }
+  | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" | "ended" }
   | { kind: "unschedulable"; leaseId: LeaseId; resource: string }
   | { kind: "start_worker"; workerNo: WorkerNo }
   | { kind: "stop_worker"; workerNo: WorkerNo }
@@ -99,9 +100,12 @@ export class LeaseTable {
     if (granted !== undefined) {
       return [grantOf(granted)];
     }
-    // A retry may also arrive while the first request still waits, or when
-    // its lease has ended: granting again would lease a worker to nobody.
-    if (this.#ended.has(leaseId)) return [];
+    // A retry may also arrive when its lease has ended: granting again would
+    // lease a worker to nobody, and no answer would let its owner wait for ever.
+    if (this.#ended.has(leaseId)) {
+      return [{ kind: "reject", leaseId, reason: "ended" }];
+    }
+    // Or while the first request still waits.
     if (this.#waiting.some((request) => request.leaseId === leaseId)) return [];
     const units = toUnits(needs.resources);
     const resource = this.#pool.lacks(units);
@@ -261,7 +265,9 @@ export class LeaseTable {
     }
     for (const request of this.#waiting) {
       const canRun = this.#pool.fits(request.units);
-      const isIdleThere = [...this.#workers.values()].some(isIdle);
+      const isIdleThere = this.#workers.values().some((worker) =>
+        isIdle(worker) && isOpenTo(worker, request)
+      );
       assert(!(canRun && isIdleThere), "Request waits while a worker is idle");
     }
   }

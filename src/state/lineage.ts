@@ -96,6 +96,8 @@ export class LineageTable {
     const known = this.#rows.get(task.ordinal);
     if (known !== undefined) {
       known.isRunning = false;
+      // Making it again may have taken more than one run.
+      known.runsLeft = task.runsLeft;
       this.#settle(known, "present");
       return this.#unless(task.ordinal, known);
     }

@@ -62,8 +62,7 @@ export function chooseWorker(
   let anyBlocked: WorkerNo | undefined;
   let isAllBlocked = true;
   for (const [workerNo, worker] of workers) {
-    // In its owner's process it would stop the clock that watches it.
-    if (request.needs.isTimed && isOwn(worker, request)) continue;
+    if (!isOpenTo(worker, request)) continue;
     if (isIdle(worker)) return workerNo;
     if (worker.blocked === undefined) {
       isAllBlocked = false;
@@ -77,6 +76,11 @@ export function chooseWorker(
   }
   if (guest !== undefined) return guest;
   return isAllBlocked && !mayStart ? anyBlocked : undefined;
+}
+
+/** Whether a request may run there at all: in its owner's process it would stop the clock that watches it. */
+export function isOpenTo(worker: WorkerState, request: WorkerRequest): boolean {
+  return !request.needs.isTimed || !isOwn(worker, request);
 }
 
 /** Whether a worker is there and has nothing to do. */

@@ -181,6 +181,28 @@ Deno.test("Calls to actors", async (t) => {
     },
   );
 
+  await t.step(
+    "an argument that fails, or a call that is cancelled, holds back no later call",
+    async () => {
+      const diary = Book.remote();
+      const never = diary.waitForDoor.remote();
+      const fails = remote(async (ms: number): Promise<string> => {
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        throw new RangeError("no line");
+      });
+      const other = Book.remote();
+      const failed = other.write.remote(fails.remote(20));
+      assertEquals(await get(other.write.remote("behind a failure")), 1);
+      await assertRejects(() => get(failed), TaskError, "no line");
+      const pending = other.write.remote(never);
+      const behind = other.write.remote("behind a cancelled call");
+      cancel(pending);
+      assertEquals(await get(behind), 2);
+      await assertRejects(() => get(pending), TaskCancelledError);
+      diary.openDoor.remote();
+    },
+  );
+
   await t.step("a method runs alone, awaits included", async () => {
     const diary = Book.remote();
     await get([diary.pause.remote("a", 5), diary.pause.remote("b", 1)]);

@@ -60,6 +60,17 @@ Deno.test("A cancelled task stops, and holds nothing", async (t) => {
     cancel(slow);
     await assertRejects(() => get(slow), TaskCancelledError);
   });
+  await t.step("pushed and not started: its lease is free", async () => {
+    using notes = new Notes();
+    // From here on a lease is held, and a turn's submissions are pushed at its end.
+    await get(leave.remote(notes.path, "first"));
+    const ref = leave.remote(notes.path, "second");
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    cancel(ref);
+    await assertRejects(() => get(ref), TaskCancelledError);
+    await allFree();
+    assertEquals(notes.lines(), ["first"]);
+  });
   await t.step("running: its signal aborts", async () => {
     using notes = new Notes();
     const ref = heed.remote(notes.path);

@@ -232,6 +232,15 @@ Deno.test("a pin keeps its process needed until it is released, twice too", () =
   assertEquals(references.isNeeded, false);
 });
 
+Deno.test("what goes to a peer that has ended is not pinned for ever", () => {
+  const { references } = world();
+  const ref = references.create(1, 0);
+  const peer = { isEnded: true } as Peer;
+  references.peerEnded(peer);
+  assertEquals(references.pin(peer, [ref]), 0);
+  assertEquals(references.isNeeded, false);
+});
+
 Deno.test("a handle on what others know keeps its process needed", () => {
   const { references } = world();
   const ref = references.create(1, 0);

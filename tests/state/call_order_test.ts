@@ -139,6 +139,16 @@ Deno.test("CallOrder believes no late word of an earlier incarnation, or of a pr
   strictEqual(order.connection, undefined);
 });
 
+Deno.test("CallOrder believes no word that an actor starts which lives, or lives which is dead", () => {
+  const order = new CallOrder<Call, string>(0);
+  order.heard(alive(1, first));
+  strictEqual(order.heard({ phase: "restarting", incarnation: 1 }), false);
+  strictEqual(order.connecting(), first);
+  strictEqual(order.heard({ phase: "dead", incarnation: 1 }), true);
+  strictEqual(order.heard(alive(2, second)), false);
+  strictEqual(order.news?.phase, "dead");
+});
+
 Deno.test("CallOrder gives out all that waits for a dead actor, also what came back from its connection", () => {
   const order = connected({ maxTaskRetries: -1 });
   const lost = called(order);

@@ -78,7 +78,9 @@ Deno.test("LeaseTable grants nothing to a retry that comes when its lease has en
   table.requested(lease(1), request());
   table.returned(lease(1));
   deepStrictEqual(table.returned(lease(1)), []);
-  deepStrictEqual(table.requested(lease(1), request()), []);
+  deepStrictEqual(table.requested(lease(1), request()), [
+    { kind: "reject", leaseId: lease(1), reason: "ended" },
+  ]);
   deepStrictEqual(table.requested(lease(2), request()), [grant(2, 1)]);
 });
 
@@ -179,7 +181,9 @@ Deno.test("LeaseTable starts another for a worker that ended, and ends its lease
     workerNo: 2,
   }]);
   deepStrictEqual(table.workerEnded(1), []);
-  deepStrictEqual(table.requested(lease(1), request()), []);
+  deepStrictEqual(table.requested(lease(1), request()), [
+    { kind: "reject", leaseId: lease(1), reason: "ended" },
+  ]);
   deepStrictEqual(table.workerStarted(2, process(2)), [grant(2, 2)]);
 });
 
@@ -261,6 +265,7 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
           case "reject":
           case "unschedulable":
             counts.reject++;
+            if (ended.includes(command.leaseId)) break;
             open.splice(open.indexOf(command.leaseId), 1);
             break;
           case "reclaim":

@@ -91,10 +91,20 @@ Deno.test("LineageTable runs a task once for several of its objects", () => {
   table.validate();
 });
 
+Deno.test("LineageTable counts runs that crashed while an object was made again", () => {
+  const table = tableOf({ 1: [] }, { runsLeft: 3 });
+  table.lost(key(1));
+  // Its worker crashed twice: three runs went, not one.
+  table.produced({ ...task(1), runsLeft: 0 });
+  assertEquals(short(table.lost(key(1))), [
+    "reject 1.0: its task may not run again",
+  ]);
+});
+
 Deno.test("LineageTable says why an object can't be made again", () => {
   const spent = tableOf({ 1: [] }, { runsLeft: 1 });
   spent.lost(key(1));
-  spent.produced(task(1));
+  spent.produced({ ...task(1), runsLeft: 0 });
   assertEquals(short(spent.lost(key(1))), [
     "reject 1.0: its task may not run again",
   ]);

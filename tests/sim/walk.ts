@@ -1,0 +1,78 @@
+/**
+ * Walks through seeds: each is a cluster's life, and either obeys every rule
+ * or is told with its number and its last events.
+ *
+ * @module
+ */
+import type { Rooms } from "./things.ts";
+import { World } from "./world.ts";
+
+/** What a walk came to. */
+export interface Walked {
+  readonly seedCount: number;
+  readonly stepCount: number;
+  readonly taskCount: number;
+  /** How often each interesting thing happened. */
+  readonly reached: ReadonlyMap<string, number>;
+}
+
+/** A seed that broke a rule. */
+export interface Broken {
+  readonly seed: number;
+  readonly message: string;
+  readonly story: string;
+}
+
+/** Runs one seed; answers what was wrong with it. */
+export function runSeed(
+  seed: number,
+  { rooms, storyMax = 60 }: { rooms?: Rooms; storyMax?: number } = {},
+): { world: World; broken: Broken | undefined } {
+  const world = new World(seed, rooms);
+  world.kernel.storyMax = storyMax;
+  try {
+    world.run();
+    return { world, broken: undefined };
+  } catch (error) {
+    const message = error instanceof Error
+      ? `${error.name}: ${error.message}`
+      : `${error}`;
+    return { world, broken: { seed, message, story: world.kernel.story } };
+  }
+}
+
+/** Runs so many seeds; throws at the first that breaks a rule. */
+export function walk(from: number, seedCount: number): Walked {
+  const reached = new Map<string, number>();
+  let stepCount = 0;
+  let taskCount = 0;
+  for (let seed = from; seed < from + seedCount; seed++) {
+    const { world, broken } = runSeed(seed);
+    if (broken !== undefined) throw new Error(tell(broken));
+    stepCount += world.kernel.stepCount;
+    taskCount += world.ledger.taskCount;
+    for (const [what, count] of world.kernel.reached) {
+      reached.set(what, (reached.get(what) ?? 0) + count);
+    }
+  }
+  return { seedCount, stepCount, taskCount, reached };
+}
+
+/** The first of so many seeds that breaks a rule. */
+export function findBroken(
+  rooms: Rooms,
+  seedCount: number,
+  from = 1,
+): Broken | undefined {
+  for (let seed = from; seed < from + seedCount; seed++) {
+    const { broken } = runSeed(seed, { rooms });
+    if (broken !== undefined) return broken;
+  }
+  return undefined;
+}
+
+/** A failure as it is printed. */
+export function tell({ seed, message, story }: Broken): string {
+  return `Seed ${seed} breaks a rule: ${message}\n${story}\n` +
+    `Replay: deno task sim --seeds 1 --from ${seed}`;
+}
