@@ -125,14 +125,15 @@ export class ActorCalls {
     return this.#byOrdinal.get(record.ordinal)?.callee.order.connection;
   }
 
-  /** Takes a call out that was not sent; false if it was, or is no call. */
+  /** Takes a call out that was not sent, and lets those behind it go; false if it was sent, or is no call. */
   withdraw(record: TaskRecord): boolean {
     const open = this.#byOrdinal.get(record.ordinal);
     if (open === undefined || !open.callee.order.withdrawn(record)) {
       return false;
     }
     this.#byOrdinal.delete(record.ordinal);
-    this.#advance(open.callee, record.callerNo);
+    // Not now: whoever settles many must not see those behind sent meanwhile.
+    queueMicrotask(() => this.#advance(open.callee, record.callerNo));
     return true;
   }
 

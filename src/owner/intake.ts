@@ -140,6 +140,10 @@ export class Intake implements IntakePort {
   /** A record has its outcome. */
   closed(record: TaskRecord): void {
     this.#open.delete(record);
+    // A call that was never sent must not hold back those behind it.
+    if (record.template.method !== undefined) {
+      this.#owner.actors.withdraw(record);
+    }
     record.siblings?.delete(record);
     for (const { ref } of record.dependencies) {
       this.#owner.references.letGo(ref);

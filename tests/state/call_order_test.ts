@@ -151,3 +151,19 @@ Deno.test("CallOrder gives out all that waits for a dead actor, also what came b
   deepStrictEqual(order.buried(), []);
   order.validate();
 });
+
+Deno.test("CallOrder forgets calls that were settled before they were sent, wherever they stand", () => {
+  const order = new CallOrder<Call, string>(0);
+  const calls = Array.from({ length: 6 }, () => called(order));
+  const pending = called(order, { isPending: true });
+  for (const call of [calls[0]!, calls[3]!, calls[1]!, pending]) {
+    call.phase = "done";
+    strictEqual(order.withdrawn(call), true);
+    order.validate();
+  }
+  strictEqual(order.pendingCount, 3);
+  order.heard(alive(0, first));
+  order.connecting();
+  order.connected(first, "one");
+  deepStrictEqual(sent(order), [calls[2], calls[4], calls[5]]);
+});
