@@ -187,8 +187,8 @@ export function free(
  * `TaskCancelledError`.
  *
  * @param ref A ref that a task gives.
- * @param options `force`: also stops its worker; `recursive` (default true):
- *   also cancels what the task itself submitted.
+ * @param options `force`: also stops its worker, or the actor of a method;
+ *   `recursive` (default true): also cancels what the task itself submitted.
  * @throws {TypeError} Where it is no ref, or an option is wrong.
  */
 export function cancel(

@@ -90,6 +90,10 @@ export class Head {
     return {
       "actor.release": ({ actorId }) =>
         this.#carryOut(this.#table.released(actorId)),
+      "actor.abort": ({ actorId, processId, reason }) =>
+        this.#carryOut(
+          this.#table.aborted(this.#real(actorId), { processId, reason }),
+        ),
       "actor.ready": ({ actorId, incarnation }, peer) => {
         const { processId } = peer.remote!;
         this.#carryOut(

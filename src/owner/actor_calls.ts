@@ -137,6 +137,16 @@ export class ActorCalls {
     return true;
   }
 
+  /** Ends the actor's process that runs a sent call; false if there is none. */
+  abort(record: TaskRecord, reason: string): boolean {
+    const open = this.#byOrdinal.get(record.ordinal);
+    const processId = open?.callee.order.connection?.remote?.processId;
+    if (open === undefined || processId === undefined) return false;
+    const { actorId } = open.callee.info;
+    this.#owner.node.notify("actor.abort", { actorId, processId, reason });
+    return true;
+  }
+
   /** What an actor is doing, in words. */
   describe(record: TaskRecord): string | undefined {
     const open = this.#byOrdinal.get(record.ordinal);
@@ -273,10 +283,11 @@ export class ActorCalls {
       return;
     }
     const { name } = record.template.settings;
+    const why = state?.reason === undefined ? "" : ` (${state.reason})`;
     this.#owner.outcomes.fail(
       record,
       new ActorUnavailableError(
-        `Cannot finish call "${name}": actor ${className} died during it and is starting again; the call may have run`,
+        `Cannot finish call "${name}": actor ${className} died during it${why} and is starting again; the call may have run`,
         { actorId: ask.actorId },
       ),
     );

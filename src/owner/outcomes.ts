@@ -158,9 +158,10 @@ export class Outcomes implements SubmitterEvents {
       isRecursive: how.isRecursive,
     });
     this.#abandon(record, error);
-    if (how.isForced && worker !== undefined) {
-      submitter.kill(worker, error.message);
-    }
+    if (!how.isForced) return;
+    const { name } = record.template.settings;
+    if (worker !== undefined) submitter.kill(worker, error.message);
+    else actors.abort(record, `its call "${name}" was cancelled by force`);
   }
 
   /** A timed task has begun: from now on its time counts. */
@@ -308,8 +309,15 @@ export class Outcomes implements SubmitterEvents {
       ),
       { isForced: false, isRecursive: true },
     );
-    if (worker === undefined) return;
     record.timer = afterMs(limits.abortGraceMs, () => {
+      if (worker === undefined) {
+        // It was answered meanwhile, or its actor goes.
+        this.#owner.actors.abort(
+          record,
+          `its call "${name}" ran longer than its timeout of ${timeoutMs} ms`,
+        );
+        return;
+      }
       const isStuck = this.#owner.submitter.workerOf(record) === worker;
       if (isStuck) this.#owner.submitter.kill(worker, `"${name}" over time`);
     });

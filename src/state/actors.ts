@@ -99,6 +99,7 @@ export class ActorTable {
     if (actor.phase === "alive") return [];
     actor.phase = "alive";
     actor.processId = processId;
+    actor.reason = undefined;
     return [{ kind: "announce", actorId }];
   }
 
@@ -123,6 +124,7 @@ export class ActorTable {
     if (isSpent) return this.#die(actor, actor.stopReason ?? reason);
     actor.phase = "restarting";
     actor.processId = undefined;
+    actor.reason = actor.stopReason ?? reason;
     actor.stopReason = undefined;
     actor.mayRestart = false;
     actor.incarnation++;
@@ -142,6 +144,15 @@ export class ActorTable {
       isGraceful: false,
       mayRestart: !noRestart,
     });
+  }
+
+  /** A call in that process can't be stopped but with its actor, which may start again. */
+  aborted(
+    actorId: ActorId,
+    { processId, reason }: { processId: ProcessId; reason: string },
+  ): ActorCommand[] {
+    if (this.#actors.get(actorId)?.processId !== processId) return [];
+    return this.#stop(actorId, { reason, isGraceful: false, mayRestart: true });
   }
 
   /** It leaves by its own will. */

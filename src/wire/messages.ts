@@ -42,7 +42,7 @@ export interface ActorState {
   /** Where it takes calls, while alive. */
   processId?: ProcessId;
   pid?: number;
-  /** Why it is dead. */
+  /** Why it is dead, or died last. */
   reason?: string;
   /** What its constructor threw, if that is why. */
   error?: StoredValue;
@@ -220,6 +220,8 @@ export interface Notices {
   "segment.close": { segmentId: SegmentId; mapping: number };
   "segment.free": { segmentId: SegmentId };
   "actor.release": { actorId: ActorId };
+  /** A call there can't be stopped in another way: its incarnation is to end. */
+  "actor.abort": { actorId: ActorId; processId: ProcessId; reason: string };
   "actor.ready": { actorId: ActorId; incarnation: number };
   "actor.failed": {
     actorId: ActorId;
