@@ -54,6 +54,8 @@ export const limits = {
   trimMsMax: 60_000,
   /** Workers that may fail to start one after another before those who wait are told. */
   startFailuresMax: 3,
+  /** Where workers can't be started, how long until one is tried again for those who wait. */
+  startRetryMs: 1000,
   /** How long an asked process may take to leave before SIGKILL. */
   stopGraceMs: 1000,
   /** How long a task over its time may take to heed its signal. */

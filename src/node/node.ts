@@ -14,6 +14,7 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
+import { type StartCommand, WorkerStarts } from "../state/worker_starts.ts";
 import type { JobInfo, Registration, Requests } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
@@ -62,7 +63,10 @@ export class Node {
   #trimTimer: Timer | undefined;
   /** Longer each time that a worker had to stay. */
   #trimDelayMs: number = limits.workerIdleMs;
-  #startFailures = 0;
+  readonly #starts = new WorkerStarts(limits.startFailuresMax);
+  #retryTimer: Timer | undefined;
+  /** Why the last worker that could not be started was not. */
+  #startFailure = "";
   #isClosed = false;
 
   constructor(options: NodeOptions) {
@@ -104,6 +108,7 @@ export class Node {
         this.#holders.set(leaseId, peer);
         const ownerId = peer.remote!.processId;
         this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
+        if (this.#asking.has(leaseId)) this.#start(this.#starts.needed());
         return answer.promise;
       },
       "worker.fate": ({ processId }) => children.fate(processId),
@@ -166,6 +171,7 @@ export class Node {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#trimTimer);
+    clearTimeout(this.#retryTimer);
     this.#objects.close();
   }
 
@@ -180,9 +186,9 @@ export class Node {
     if (kept === undefined) return;
     const no = this.#workerNo(kept);
     if (no === undefined) return;
-    this.#startFailures = 0;
     this.#numbers.set(processId, no);
     this.#carryOut(this.#leases.workerStarted(no, processId));
+    this.#start(this.#starts.ready(no));
   }
 
   #workerNo(kept: Kept): number | undefined {
@@ -242,7 +248,7 @@ export class Node {
         });
       }
       case "start_worker":
-        return this.#startWorker(command.workerNo);
+        return this.#start(this.#starts.asked(command.workerNo));
       case "stop_worker":
         this.#dismiss(command.workerNo);
         return;
@@ -261,27 +267,57 @@ export class Node {
     if (answer.kind !== "granted") this.#holders.delete(leaseId);
   }
 
+  #start(commands: StartCommand[]): void {
+    if (this.#isClosed) return;
+    for (const command of commands) {
+      switch (command.kind) {
+        case "start":
+          this.#startWorker(command.workerNo);
+          break;
+        case "give_up":
+          this.#giveUp();
+          break;
+        default:
+          unreachable(command);
+      }
+    }
+  }
+
   #startWorker(workerNo: number): void {
-    const kept = this.#options.children.start("worker", (kept, fate) => {
-      this.#workers.delete(workerNo);
-      if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
-      else if (!this.#isClosed) {
-        this.#startFailures++;
-        log.error(
-          `worker ${kept.child.pid} ended before it was ready: ${
-            fate.stderrTail ?? JSON.stringify(fate)
-          }`,
-        );
-      }
-      this.#options.printer.forget(kept.child.pid);
-      // A worker that can't start would be started without end.
-      if (this.#startFailures > limits.startFailuresMax) {
-        this.#giveUp(fate.stderrTail ?? "unknown reason");
-        return;
-      }
-      this.#carryOut(this.#leases.workerEnded(workerNo));
+    try {
+      const kept = this.#options.children.start("worker", (kept, fate) => {
+        this.#workers.delete(workerNo);
+        this.#options.printer.forget(kept.child.pid);
+        if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
+        else {
+          this.#startFailure = fate.stderrTail ?? JSON.stringify(fate);
+          this.#tellStartFailure(`worker ${kept.child.pid}`);
+        }
+        this.#workerEnded(workerNo);
+      });
+      this.#workers.set(workerNo, kept);
+    } catch (error) {
+      // The system gives no process now. Heard of later, as of one that ended.
+      this.#startFailure = String(error);
+      this.#tellStartFailure("a worker");
+      queueMicrotask(() => this.#workerEnded(workerNo));
+    }
+  }
+
+  #tellStartFailure(who: string): void {
+    if (this.#isClosed) return;
+    log.error(`${who} ended before it was ready: ${this.#startFailure}`);
+  }
+
+  #workerEnded(workerNo: number): void {
+    this.#start(this.#starts.ended(workerNo));
+    this.#carryOut(this.#leases.workerEnded(workerNo));
+    if (this.#asking.size === 0 || !this.#starts.isStuck) return;
+    // Workers live, and others can't be started: whoever waits may need one.
+    this.#retryTimer ??= afterMs(limits.startRetryMs, () => {
+      this.#retryTimer = undefined;
+      if (this.#asking.size > 0) this.#start(this.#starts.needed());
     });
-    this.#workers.set(workerNo, kept);
   }
 
   /** Ends an idle worker, unless others hold what it owns. */
@@ -309,15 +345,17 @@ export class Node {
   }
 
   /** No worker can be started: whoever waits is told why. */
-  #giveUp(reason: string): void {
-    for (const [leaseId, answer] of this.#asking) {
-      answer.resolve({
-        kind: "unschedulable",
-        reason: `no worker could be started: ${reason}`,
-      });
-      this.#leases.returned(leaseId);
-    }
+  #giveUp(): void {
+    const reason = `no worker could be started: ${this.#startFailure}`;
+    const asking = [...this.#asking];
     this.#asking.clear();
+    for (const [leaseId, answer] of asking) {
+      this.#holders.delete(leaseId);
+      answer.resolve({ kind: "unschedulable", reason });
+    }
+    for (const [leaseId] of asking) {
+      this.#carryOut(this.#leases.returned(leaseId));
+    }
   }
 
   #scheduleTrim(): void {
