@@ -42,6 +42,8 @@ export const limits = {
   recyclablesMax: 8,
   /** Ended things that a table remembers for late messages. */
   rememberedMax: 4096,
+  /** How soon an actor that did not answer is connected to again; twice as long each time. */
+  redialMs: 20,
   /** How long all processes may take to collect their garbage. */
   collectDeadlineMs: 1000,
   /** Actors that get a host process each; further ones share. */

@@ -226,7 +226,13 @@ extendValues({
   tracked: false,
   toFields: (proxy: object) => {
     const { fields, life } = handles.get(proxy)!;
-    return { fields, life: life ?? lifeOf(fields) };
+    const actorId = owner().actors.realId(fields.actorId);
+    if (actorId === fields.actorId) {
+      return { fields, life: life ?? lifeOf(fields) };
+    }
+    // It stands for another, which is what others need to know.
+    const real = { ...fields, actorId };
+    return { fields: real, life: lifeOf(real) };
   },
   fromFields: (value: unknown) => {
     const { fields, life } = value as Pick<Handle, "fields" | "life">;
@@ -236,17 +242,25 @@ extendValues({
 
 /** An actor's handle on itself. */
 export function ownHandle(spec: ActorSpec): ActorHandle<unknown> {
-  const { actorId, className, methods, isDetached } = spec;
+  const fields = fieldsOf(spec);
+  return proxyOf(new Handle(fields, undefined)) as ActorHandle<unknown>;
+}
+
+function fieldsOf(
+  spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">,
+): ActorHandleFields {
+  const { actorId, className, name, namespace, methods, isDetached } = spec;
   const { maxTaskRetries, maxPendingCalls } = spec;
-  const fields: ActorHandleFields = {
+  return {
     actorId,
     className,
+    ...(name === undefined ? {} : { name }),
+    namespace,
     methods,
     isDetached,
     maxTaskRetries,
     maxPendingCalls,
   };
-  return proxyOf(new Handle(fields, undefined)) as ActorHandle<unknown>;
 }
 
 function lifeOf(fields: ActorHandleFields): ObjectRef<unknown> | undefined {
@@ -277,7 +291,10 @@ export async function getActor<
   if (namespace !== undefined) text(namespace, "namespace");
   const own = owner();
   const within = namespace ?? own.job.namespace;
-  const { handle } = await own.ask("actor.find", { name, namespace: within });
+  // One that this process is making has a name that the head hears of later.
+  const birth = own.actors.births.named(within, name);
+  const found = await own.ask("actor.find", { name, namespace: within });
+  const handle = found.handle ?? (birth && fieldsOf(birth));
   if (handle === undefined) {
     throw new MantaError(
       `Cannot find actor "${name}" in namespace "${within}": none of that name is alive`,
@@ -306,10 +323,7 @@ export async function kill(
   }
   const { noRestart = true } = options;
   flag(noRestart, 'option "noRestart"');
-  const { actorId } = known.fields;
-  const own = owner();
-  await own.actors.births.created(actorId);
-  await own.ask("actor.kill", { actorId, noRestart });
+  await owner().actors.directory.kill(known.fields.actorId, { noRestart });
 }
 
 function proxyOf(handle: Handle): object {
@@ -335,6 +349,8 @@ function createActor(
   const fields: ActorHandleFields = {
     actorId,
     className: target.name || "anonymous",
+    ...(options.name === undefined ? {} : { name: options.name }),
+    namespace: options.namespace ?? own.job.namespace,
     methods: methodsOf(target),
     isDetached: options.lifetime === "detached",
     maxTaskRetries: options.maxTaskRetries ?? 0,
@@ -343,22 +359,18 @@ function createActor(
   const life = own.references.create(ordinal, 0);
   const handle = new Handle(fields, life);
   own.references.share(life);
-  if (!fields.isDetached) {
-    entryOfRef(life).onUnreferenced = () => own.actors.births.release(actorId);
-  }
+  entryOfRef(life).onUnreferenced = () => own.actors.released(actorId);
   own.actors.create(fields, {
     target,
     args,
     spec: {
       ...fields,
       ownerId: own.self,
-      namespace: options.namespace ?? own.job.namespace,
       getIfExists: options.getIfExists ?? false,
       maxRestarts: options.maxRestarts ?? 0,
       maxConcurrency: options.maxConcurrency ?? 1,
       isolation: options.isolation ?? "isolate",
       resources: resourcesOf(options, 0),
-      ...(options.name === undefined ? {} : { name: options.name }),
     },
   });
   return proxyOf(handle);

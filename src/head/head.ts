@@ -29,17 +29,11 @@ export interface ActorPlaces {
   pidOf(processId: ProcessId): number | undefined;
 }
 
-interface Watcher {
-  readonly peer: Peer;
-  /** The id it asked by. */
-  readonly as: ActorId;
-}
-
 /** Keeps the actors of one cluster. */
 export class Head {
   readonly #table = new ActorTable();
   readonly #places: ActorPlaces;
-  readonly #watchers = new Map<ActorId, Watcher[]>();
+  readonly #watchers = new Map<ActorId, Set<Peer>>();
   /** Who waits for the end of an actor's present incarnation. */
   readonly #fates = new Map<ActorId, PromiseWithResolvers<void>>();
   /** Ids of actors that were not made, because one of that name was there. */
@@ -59,12 +53,10 @@ export class Head {
         const actorId = this.#table.find(namespace, name);
         return actorId === undefined ? {} : { handle: this.#handle(actorId) };
       },
-      "actor.watch": ({ actorId: as }, peer) => {
-        const actorId = this.#real(as);
-        const watchers = this.#watchers.get(actorId) ?? [];
-        watchers.push({ peer, as });
-        this.#watchers.set(actorId, watchers);
-        return { ...this.#state(actorId), actorId: as };
+      "actor.watch": ({ actorId }, peer) => {
+        const state = this.#state(this.#real(actorId));
+        if (state.phase !== "dead") this.#watch(state.actorId, peer);
+        return state;
       },
       "actor.fate": async ({ actorId, processId }) => {
         const real = this.#real(actorId);
@@ -76,6 +68,7 @@ export class Head {
       },
       "actor.kill": async ({ actorId, noRestart }) => {
         const real = this.#real(actorId);
+        if (this.#table.view(real) === undefined) return { isUnknown: true };
         const commands = this.#table.killed(real, { noRestart });
         const over = commands.length === 0 ? undefined : this.#over(real);
         this.#carryOut(commands);
@@ -123,10 +116,7 @@ export class Head {
 
   /** A process is gone. */
   processEnded(processId: ProcessId, peer: Peer): void {
-    for (const [actorId, watchers] of this.#watchers) {
-      const others = watchers.filter((watcher) => watcher.peer !== peer);
-      this.#watchers.set(actorId, others);
-    }
+    for (const watchers of this.#watchers.values()) watchers.delete(peer);
     this.#carryOut(this.#table.ownerEnded(processId));
   }
 
@@ -147,8 +137,7 @@ export class Head {
       case "exists": {
         const { actorId } = creation;
         this.#aliases.set(spec.actorId, actorId);
-        const { isDetached } = this.#table.view(actorId)!.spec;
-        return { kind: "exists" as const, actorId, isDetached };
+        return { kind: "exists" as const, handle: this.#handle(actorId) };
       }
       case "taken":
         return {
@@ -163,6 +152,12 @@ export class Head {
     }
   }
 
+  #watch(actorId: ActorId, peer: Peer): void {
+    const watchers = this.#watchers.get(actorId);
+    if (watchers === undefined) this.#watchers.set(actorId, new Set([peer]));
+    else watchers.add(peer);
+  }
+
   #real(actorId: ActorId): ActorId {
     return this.#aliases.get(actorId) ?? actorId;
   }
@@ -175,7 +170,13 @@ export class Head {
     const view = this.#table.view(actorId);
     if (view === undefined) {
       const reason = "it is long gone, or never was";
-      return { actorId, phase: "dead", incarnation: 0, reason };
+      return {
+        actorId,
+        phase: "dead",
+        incarnation: 0,
+        reason,
+        isUnknown: true,
+      };
     }
     const { phase, incarnation, processId, reason } = view;
     const error = this.#errors.get(actorId);
@@ -222,8 +223,8 @@ export class Head {
 
   #announce(actorId: ActorId): void {
     const state = this.#state(actorId);
-    for (const { peer, as } of this.#watchers.get(actorId) ?? []) {
-      peer.notify("actor.state", { ...state, actorId: as });
+    for (const peer of this.#watchers.get(actorId) ?? []) {
+      peer.notify("actor.state", state);
     }
     if (state.phase === "alive") return;
     this.#fates.get(actorId)?.resolve();
@@ -234,17 +235,13 @@ export class Head {
 
 /** What of an actor its handles are made of. */
 function handleFields(spec: ActorSpec): ActorHandleFields {
-  const {
-    actorId,
-    className,
-    methods,
-    isDetached,
-    maxTaskRetries,
-    maxPendingCalls,
-  } = spec;
+  const { actorId, className, name, namespace, methods } = spec;
+  const { isDetached, maxTaskRetries, maxPendingCalls } = spec;
   return {
     actorId,
     className,
+    ...(name === undefined ? {} : { name }),
+    namespace,
     methods,
     isDetached,
     maxTaskRetries,

@@ -242,6 +242,7 @@ export class Owner implements OwnerPort {
   requests(): RequestHandlers {
     return {
       ...this.objects.requests(),
+      ...this.actors.directory.requests(),
       "argument.fetch": (ask, peer) => this.#onArgumentFetch(ask, peer),
       "code.get": ({ hash }) => {
         const bundle = this.values.code.bundle(hash);

@@ -100,12 +100,18 @@ export class CallOrder<
     return [...this.#waiting.keys()];
   }
 
-  /** A call was made. */
+  /** A call was made; one that waited elsewhere has its place by when it was. */
   called(call: Call): void {
     const queue = this.#waiting.get(call.callerNo);
     if (queue === undefined) {
       this.#waiting.set(call.callerNo, { calls: [call], head: 0 });
-    } else queue.calls.push(call);
+      return;
+    }
+    const { calls, head } = queue;
+    let at = calls.length;
+    while (at > head && calls[at - 1]!.ordinal > call.ordinal) at--;
+    if (at === calls.length) calls.push(call);
+    else calls.splice(at, 0, call);
   }
 
   /** Its arguments are there. */

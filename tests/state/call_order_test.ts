@@ -167,3 +167,15 @@ Deno.test("CallOrder forgets calls that were settled before they were sent, wher
   order.connected(first, "one");
   deepStrictEqual(sent(order), [calls[2], calls[4], calls[5]]);
 });
+
+Deno.test("CallOrder gives a call that waited elsewhere its place by when it was made", () => {
+  const order = connected();
+  const [first, moved, last] = [0, 1, 2].map(() => called(order));
+  order.withdrawn(moved!);
+  moved!.phase = "preparing";
+  order.called(moved!);
+  order.validate();
+  deepStrictEqual(sent(order), [first]);
+  order.prepared(moved!);
+  deepStrictEqual(sent(order), [moved, last]);
+});
