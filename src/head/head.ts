@@ -8,6 +8,7 @@
  */
 import { unreachable } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { StoredValue } from "../base/stored.ts";
 import { type ActorCommand, ActorTable } from "../state/actors.ts";
@@ -40,6 +41,7 @@ export class Head {
   readonly #aliases = new Map<ActorId, ActorId>();
   /** What constructors threw. */
   readonly #errors = new Map<ActorId, StoredValue>();
+  #pruneAtCount: number = limits.rememberedMax;
 
   constructor(places: ActorPlaces) {
     this.#places = places;
@@ -81,8 +83,10 @@ export class Head {
   /** What it hears. */
   notices(): NoticeHandlers {
     return {
-      "actor.release": ({ actorId }) =>
-        this.#carryOut(this.#table.released(actorId)),
+      "actor.release": ({ actorId }) => {
+        if (this.#aliases.delete(actorId)) return;
+        this.#carryOut(this.#table.released(actorId));
+      },
       "actor.abort": ({ actorId, processId, reason }) =>
         this.#carryOut(
           this.#table.aborted(this.#real(actorId), { processId, reason }),
@@ -96,6 +100,7 @@ export class Head {
       "actor.failed": ({ actorId, incarnation, error }) => {
         this.#errors.set(actorId, error);
         this.#carryOut(this.#table.constructorFailed(actorId, incarnation));
+        this.#prune();
         this.#places.stop(actorId, {
           isGraceful: false,
           reason: "its constructor threw",
@@ -137,6 +142,7 @@ export class Head {
       case "exists": {
         const { actorId } = creation;
         this.#aliases.set(spec.actorId, actorId);
+        this.#prune();
         return { kind: "exists" as const, handle: this.#handle(actorId) };
       }
       case "taken":
@@ -190,6 +196,20 @@ export class Head {
       ...(reason === undefined ? {} : { reason }),
       ...(error === undefined ? {} : { error }),
     };
+  }
+
+  /** Lets go, now and then, of what belongs to actors that are forgotten. */
+  #prune(): void {
+    if (this.#errors.size + this.#aliases.size < this.#pruneAtCount) return;
+    const isGone = (id: ActorId) => this.#table.view(id) === undefined;
+    for (const actorId of this.#errors.keys()) {
+      if (isGone(actorId)) this.#errors.delete(actorId);
+    }
+    for (const [alias, actorId] of this.#aliases) {
+      if (isGone(actorId)) this.#aliases.delete(alias);
+    }
+    const keptCount = this.#errors.size + this.#aliases.size;
+    this.#pruneAtCount = limits.rememberedMax + 2 * keptCount;
   }
 
   /** Resolves once an actor's present incarnation is over. */

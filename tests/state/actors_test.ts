@@ -1,5 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import type { ActorId, CodeHash, ProcessId } from "../../src/base/ids.ts";
+import { limits } from "../../src/base/limits.ts";
 import type { ActorSpec } from "../../src/base/spec.ts";
 import { ActorTable } from "../../src/state/actors.ts";
 
@@ -64,4 +65,32 @@ Deno.test("ActorTable.aborted() ends the incarnation in that process, which may 
   strictEqual(table.view(actorId)?.phase, "dead");
   strictEqual(table.view(actorId)?.reason, abort.reason);
   table.validate();
+});
+
+Deno.test("ActorTable tells a name from its namespace, whatever both are made of", () => {
+  const table = new ActorTable();
+  const one = specOf({ namespace: "a/b", name: "c" });
+  const other = specOf({ namespace: "a", name: "b/c" });
+  strictEqual(table.created(one).kind, "created");
+  strictEqual(table.created(other).kind, "created");
+  strictEqual(table.find("a/b", "c"), one.actorId);
+  strictEqual(table.find("a", "b/c"), other.actorId);
+  table.validate();
+});
+
+Deno.test("ActorTable keeps of dead actors what late questions need, and of so many only", () => {
+  const { table, actorId } = living({ name: "big" });
+  table.ended(actorId, { incarnation: 0, reason: "killed" });
+  const { spec, reason } = table.view(actorId)!;
+  strictEqual(spec.args.bytes.length, 0);
+  strictEqual(spec.className, "Clock");
+  strictEqual(reason, "killed");
+  for (let count = 0; count < limits.rememberedMax; count++) {
+    const next = specOf();
+    table.created(next);
+    table.ended(next.actorId, { incarnation: 0, reason: "killed" });
+  }
+  table.validate();
+  strictEqual(table.view(actorId), undefined);
+  strictEqual([...table.views()].length, limits.rememberedMax);
 });
