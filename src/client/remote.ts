@@ -14,6 +14,7 @@ import {
   type ActorOptions,
   type AnyClass,
   checkActorOptions,
+  checkFitting,
   checkTaskOptions,
   type TaskOptions,
   taskSettings,
@@ -47,10 +48,10 @@ class RemoteTask {
 
   constructor(fn: AnyFunction, options: TaskOptions, stats: RunStats) {
     this.#options = options;
-    const settings = taskSettings(options, {
-      name: fn.name || "anonymous",
-      isStream: isGenerator(fn),
-    });
+    const name = fn.name || "anonymous";
+    const isStream = isGenerator(fn);
+    checkFitting(options, { what: "task option", name, isStream });
+    const settings = taskSettings(options, { name, isStream });
     this.#template = {
       functionNo: nextFunctionNo++,
       fn,

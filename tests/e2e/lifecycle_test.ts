@@ -50,6 +50,26 @@ Deno.test("A program that forgets shutdown prints all its workers printed, ends 
   await program.gone();
 });
 
+Deno.test("A stream that nobody waits for does not keep a program alive, one that is waited for does", async () => {
+  await using program = new Program();
+  const { code, stdout, stderr } = await program.run(`
+import { remote } from "@manta/manta";
+const endless = remote(async function* () {
+  for (let n = 0;; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    yield n;
+  }
+}, { backpressure: 4 });
+class Feed { async *endless() { for (;;) { await new Promise(() => {}); yield 1; } } }
+const dropped = [endless.remote(), remote(Feed).remote().endless.remote()];
+let count = 0;
+for await (const _ref of endless.remote()) if (++count === 3) break;
+console.log("counted", count, dropped.length);
+`);
+  assertEquals([code, stdout, stderr], [0, "counted 3 2\n", ""]);
+  await program.gone();
+});
+
 Deno.test("An error of the driver's own ends it with status 1, and Deno.exit with its own; nothing is left", async () => {
   await using program = new Program();
   const thrown = await program.run(`${squares}\nthrow new Error("mine");`);
