@@ -30,6 +30,7 @@ export interface LocalNodeOptions {
   labels: Record<string, string>;
   capacityBytes: number;
   workerCount: number;
+  prestartCount: number;
   lineagePath: string;
   children: Children;
   printer: LogPrinter;

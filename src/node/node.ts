@@ -28,8 +28,9 @@ export interface NodeOptions {
   resources: ResourceAmounts;
   labels: Record<string, string>;
   capacityBytes: number;
-  /** Workers started in advance and kept. */
+  /** Workers that are kept, and of those how many are started in advance. */
   workerCount: number;
+  prestartCount: number;
   children: Children;
   printer: LogPrinter;
   /** Where rows go, once the file is open; the session ends if it can't be. */
@@ -71,11 +72,12 @@ export class Node {
 
   constructor(options: NodeOptions) {
     this.#options = options;
-    const { resources, workerCount, capacityBytes } = options;
+    const { resources, workerCount, prestartCount, capacityBytes } = options;
     this.#leases = new LeaseTable(resources, {
       waitingMax: limits.leaseWaitingMax,
       workersMax: limits.workersMax,
       workersKept: workerCount,
+      workersPrestarted: prestartCount,
     });
     this.#objects = new ObjectManager(
       capacityBytes,

@@ -35,6 +35,8 @@ export interface LeaseLimits {
   workersMax: number;
   /** Workers kept when idle; as many may wait before strangers must be guests. */
   workersKept: number;
+  /** Of those so many are started before anybody asks. Default: all. */
+  workersPrestarted?: number;
 }
 
 interface Waiting {
@@ -83,7 +85,8 @@ export class LeaseTable {
 
   prestarted(): LeaseCommand[] {
     const commands: LeaseCommand[] = [];
-    while (this.#workers.size < this.#limits.workersKept) {
+    const { workersKept, workersPrestarted = workersKept } = this.#limits;
+    while (this.#workers.size < Math.min(workersKept, workersPrestarted)) {
       commands.push(this.#startWorker());
     }
     return commands;
@@ -95,9 +98,7 @@ export class LeaseTable {
     { ownerId, needs }: { ownerId: ProcessId; needs: LeaseNeeds },
   ): LeaseCommand[] {
     const granted = this.#granted.get(leaseId);
-    if (granted !== undefined) {
-      return [grantOf(granted)];
-    }
+    if (granted !== undefined) return [grantOf(granted)];
     // A retry may also arrive while the first request still waits, or when
     // its lease has ended: granting again would lease a worker to nobody.
     if (this.#ended.has(leaseId)) return [];
@@ -383,10 +384,8 @@ export class LeaseTable {
   #remember(leaseId: LeaseId): void {
     this.#ended.add(leaseId);
     if (this.#ended.size <= 4096) return;
-    for (const oldest of this.#ended) {
-      this.#ended.delete(oldest);
-      return;
-    }
+    const [oldest] = this.#ended;
+    this.#ended.delete(oldest!);
   }
 }
 

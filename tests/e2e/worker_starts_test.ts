@@ -42,3 +42,28 @@ Deno.test("Each task asked for while no worker can be started fails, and runs on
   }
   await program.gone();
 });
+
+Deno.test("A program that asks for any number of CPUs gets no more processes than the machine can use", async () => {
+  await using program = new Program();
+  const { code, stdout, stderr } = await program.run(`
+    import { get, init, remote, shutdown } from "@manta/manta";
+    await init({ numCpus: 1e9 });
+    const pid = remote(() => Deno.pid);
+    const pids = await get(Array.from({ length: 50 }, () => pid.remote()));
+    const children = [...Deno.readDirSync("/proc")].filter(({ name }) => {
+      try {
+        return Deno.readTextFileSync("/proc/" + name + "/cmdline")
+          .includes("worker_entry.ts") &&
+          Deno.readTextFileSync("/proc/" + name + "/stat")
+            .split(") ").at(-1)!.split(" ")[1] === String(Deno.pid);
+      } catch {
+        return false; // It is no process, or ended just now.
+      }
+    });
+    const cores = navigator.hardwareConcurrency;
+    console.log(pids.length, children.length >= 1, children.length <= cores + 4);
+    await shutdown();
+  `);
+  assertEquals([code, stdout, stderr], [0, "50 true true\n", ""]);
+  await program.gone();
+});
