@@ -56,7 +56,7 @@ export async function runLocalNode(
   const lineage = LineagePort.open(options.lineagePath);
 
   const hosts: ActorHosts = new ActorHosts(
-    { children, pool: () => node.pool },
+    { children, printer: options.printer, pool: () => node.pool },
     {
       actorEnded: (actorId, how) => head.actorEnded(actorId, how),
       resourcesGiven: () => node.resourcesGiven(),

@@ -16,6 +16,7 @@ import { toUnits } from "../state/resources.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
+import type { LogPrinter } from "./log_printer.ts";
 
 interface Host {
   readonly kept: Kept;
@@ -52,6 +53,7 @@ export interface HostEvents {
 /** What actor hosts take: processes, and the machine's resources. */
 export interface HostRooms {
   readonly children: Pick<Children, "start">;
+  readonly printer: Pick<LogPrinter, "name" | "forget">;
   pool(): ResourcePool;
 }
 
@@ -194,6 +196,7 @@ export class ActorHosts {
       processId: undefined,
       stopTimer: undefined,
     });
+    this.#nameHost(host);
     host.peer.promise.then(
       (peer) => peer.request("host.start", { actorId, incarnation, spec }),
     ).catch(() => {}); // The host ended: its fate is told by hostEnded.
@@ -227,6 +230,17 @@ export class ActorHosts {
     return host;
   }
 
+  /** What its lines are marked by: which actor of several printed one can't be told. */
+  #nameHost({ kept, actorIds }: Host): void {
+    const specs = [...actorIds].map((id) => this.#living.get(id)!.spec);
+    const [first] = specs;
+    const isSame = specs.every((one) => one.className === first?.className);
+    const { className, name } = first!;
+    const whole = name === undefined ? className : `${className}:${name}`;
+    const one = isSame ? className : "actors";
+    this.#rooms.printer.name(kept.child.pid, specs.length === 1 ? whole : one);
+  }
+
   #endHost(host: Host, reason: string): void {
     host.isEnding = true;
     host.kept.child.kill(reason);
@@ -236,6 +250,7 @@ export class ActorHosts {
     const host = this.#hosts.get(kept.no);
     if (host === undefined) return;
     this.#hosts.delete(kept.no);
+    this.#rooms.printer.forget(kept.child.pid);
     host.peer.reject(new Error("the host ended"));
     for (const actorId of [...host.actorIds]) {
       const { culprit } = host;
@@ -258,6 +273,7 @@ export class ActorHosts {
     if (stopTimer !== undefined) host.stoppingCount--;
     clearTimeout(stopTimer);
     if (host.actorIds.size === 0) this.#endHost(host, "its last actor ended");
+    else this.#nameHost(host);
     this.#rooms.pool().give(toUnits(spec.resources));
     this.#events.actorEnded(actorId, { incarnation, reason });
     // Waiting actors first: tasks get their turn again soon.

@@ -15,7 +15,12 @@ import { log } from "../base/log.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
 import { type StartCommand, WorkerStarts } from "../state/worker_starts.ts";
-import type { JobInfo, Registration, Requests } from "../wire/messages.ts";
+import type {
+  Fate,
+  JobInfo,
+  Registration,
+  Requests,
+} from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
 import type { LineagePort } from "./lineage_port.ts";
@@ -293,7 +298,7 @@ export class Node {
         if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
         else {
           this.#startFailure = fate.stderrTail ?? JSON.stringify(fate);
-          this.#tellStartFailure(`worker ${kept.child.pid}`);
+          this.#tellStartFailure(`worker ${kept.child.pid}`, fate);
         }
         this.#workerEnded(workerNo);
       });
@@ -301,14 +306,17 @@ export class Node {
     } catch (error) {
       // The system gives no process now. Heard of later, as of one that ended.
       this.#startFailure = String(error);
-      this.#tellStartFailure("a worker");
+      this.#tellStartFailure("a worker", {});
       queueMicrotask(() => this.#workerEnded(workerNo));
     }
   }
 
-  #tellStartFailure(who: string): void {
+  #tellStartFailure(who: string, { exitCode }: Fate): void {
     if (this.#isClosed) return;
-    log.error(`${who} ended before it was ready: ${this.#startFailure}`);
+    const text = `${who} ended before it was ready: ${this.#startFailure}`;
+    // One that leaves in order found its session gone: the program is ending.
+    if (exitCode === 0) log.debug(text);
+    else log.error(text);
   }
 
   #workerEnded(workerNo: number): void {

@@ -68,8 +68,12 @@ export class ActorBirths {
       created: Promise.resolve(undefined),
     };
     this.#pending.set(spec.actorId, pending);
-    pending.created = this.#create(pending, { target, stored })
-      .finally(() => this.#pending.delete(spec.actorId));
+    // What a program began is not dropped because it has nothing else to do.
+    this.#owner.owe();
+    pending.created = this.#create(pending, { target, stored }).finally(() => {
+      this.#pending.delete(spec.actorId);
+      this.#owner.settle();
+    });
     return pending.created;
   }
 
@@ -104,6 +108,13 @@ export class ActorBirths {
         reason,
       }),
     );
+  }
+
+  /** The process makes no more: what still waits for code or arguments is not made. */
+  close(): void {
+    for (const pending of this.#pending.values()) {
+      if (!pending.isAsked) this.#end(pending, "the runtime was shut down");
+    }
   }
 
   /** No handle is left: once its creation is through, the actor may go. */
@@ -148,7 +159,7 @@ export class ActorBirths {
       pending.isAsked = true;
       const passed = dependencyValues(dependencies);
       const needed = [held.stored, ...passed.map(({ value }) => value)];
-      const answer = await this.#owner.ask("actor.create", {
+      const answer = await this.#owner.node.request("actor.create", {
         spec: {
           ...spec,
           code,

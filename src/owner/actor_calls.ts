@@ -8,18 +8,14 @@
  * @module
  */
 import { afterMs } from "../base/clock.ts";
-import {
-  ActorDiedError,
-  ActorUnavailableError,
-  PendingCallsLimitExceeded,
-} from "../base/errors.ts";
-import type { ActorId, ProcessId } from "../base/ids.ts";
+import { ActorDiedError, PendingCallsLimitExceeded } from "../base/errors.ts";
+import type { ActorId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { ActorState } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
-import { type Peer, PeerEndedError } from "../wire/peer.ts";
+import type { Peer } from "../wire/peer.ts";
 import {
   noSlot,
   type ReplyFrame,
@@ -34,7 +30,7 @@ import type { OwnerPort } from "./owner_port.ts";
 import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
 import { ActorBirths, type Birth } from "./actor_births.ts";
 import { ActorDirectory } from "./actor_directory.ts";
-import { deathError, tellDeath } from "./actor_deaths.ts";
+import { ActorDeaths } from "./actor_deaths.ts";
 
 /** All calls of one process. */
 export class ActorCalls {
@@ -42,12 +38,15 @@ export class ActorCalls {
   readonly directory: ActorDirectory;
   readonly #owner: OwnerPort;
   readonly #network: Network;
+  readonly #deaths: ActorDeaths;
   readonly #callees = new Callees();
   readonly #open = new Map<number, OpenCall>();
+  #onBorn: (() => void) | undefined;
 
   constructor(owner: OwnerPort, network: Network) {
     this.#owner = owner;
     this.#network = network;
+    this.#deaths = new ActorDeaths(owner);
     this.births = new ActorBirths(owner);
     this.directory = new ActorDirectory(owner, {
       network,
@@ -62,6 +61,7 @@ export class ActorCalls {
       ? this.#callees.expect(info)
       : undefined;
     const callee = expected?.callee ?? this.#callees.add(info);
+    callee.isBeingBorn ||= expected === undefined;
     this.births.create(birth).then(
       (existing) => {
         if (expected === undefined) return this.#watch(callee);
@@ -118,6 +118,22 @@ export class ActorCalls {
     return { refs, record };
   }
 
+  /** Nothing more is called. Waits a moment for actors that nobody called: that one could not be made only this process tells. */
+  async close(): Promise<void> {
+    this.births.close();
+    const isAnyBeingBorn = () =>
+      this.#callees.living().some((one) => one.isBeingBorn && !one.isCalled);
+    if (!isAnyBeingBorn()) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onBorn = () => {
+      if (!isAnyBeingBorn()) resolve();
+    };
+    const timer = setTimeout(resolve, limits.stopGraceMs);
+    await promise;
+    clearTimeout(timer);
+    await this.#deaths.told();
+  }
+
   /** The id of the actor that calls by this one go to, as far as it is known. */
   realId(actorId: ActorId): ActorId {
     return this.#callees.realId(actorId);
@@ -138,7 +154,12 @@ export class ActorCalls {
       this.births.forget(state.actorId);
       this.#callees.buried(callee);
       this.#bury(callee, state);
-      if (!callee.isCalled) this.#tellUncalled(callee, state);
+      if (!callee.isCalled) this.#deaths.tell(callee, state);
+    }
+    const isDecided = state.phase === "alive" || state.phase === "dead";
+    if (isDecided && callee.isBeingBorn) {
+      callee.isBeingBorn = false;
+      this.#onBorn?.();
     }
     this.#connect(callee);
   }
@@ -331,64 +352,19 @@ export class ActorCalls {
       this.#open.delete(record.ordinal);
       this.#owner.settle();
     }
-    const { className, actorId } = callee.info;
     for (const record of failed) {
-      const ask = { actorId, processId };
-      this.#failWhenKnown(callee, record, { className, ask });
+      this.#open.delete(record.ordinal);
+      this.#deaths.failWhenKnown(callee, record, processId);
     }
     const { news } = callee.order;
     if (news?.phase === "dead") this.#bury(callee, news);
     else this.#connect(callee);
   }
 
-  /** Fails a lost call by what the head says next: dead for good, or starting again. */
-  async #failWhenKnown(
-    callee: Callee,
-    record: TaskRecord,
-    { className, ask }: {
-      className: string;
-      ask: { actorId: ActorId; processId: ProcessId };
-    },
-  ): Promise<void> {
-    this.#open.delete(record.ordinal);
-    const asked = this.#owner.node.request("actor.fate", ask);
-    const state = await asked.catch(() => undefined);
-    if (state?.phase === "dead") {
-      this.#owner.outcomes.fail(record, await this.#deathError(callee, state));
-      return;
-    }
-    const { name } = record.template.settings;
-    const why = state?.reason === undefined ? "" : ` (${state.reason})`;
-    this.#owner.outcomes.fail(
-      record,
-      new ActorUnavailableError(
-        `Cannot finish call "${name}": actor ${className} died during it${why} and is starting again; the call may have run`,
-        { actorId: ask.actorId },
-      ),
-    );
-  }
-
   /** Rejects all that still waits for a dead actor. */
-  async #bury(callee: Callee, state: ActorState): Promise<void> {
+  #bury(callee: Callee, state: ActorState): void {
     const waiting = callee.order.buried();
-    const error = await this.#deathError(callee, state);
-    for (const record of waiting) {
-      this.#open.delete(record.ordinal);
-      this.#owner.outcomes.fail(record, error);
-    }
-  }
-
-  #deathError(callee: Callee, state: ActorState): Promise<Error> {
-    const { className } = callee.info;
-    const { deathCause } = callee;
-    return deathError({ className, state, deathCause }, this.#owner.values);
-  }
-
-  /** Nobody has called it: nobody else would say why it never lived. */
-  async #tellUncalled(callee: Callee, state: ActorState): Promise<void> {
-    const { deathCause } = callee;
-    const isFailure = state.error !== undefined || deathCause !== undefined;
-    if (!isFailure || deathCause instanceof PeerEndedError) return;
-    tellDeath(await this.#deathError(callee, state));
+    for (const record of waiting) this.#open.delete(record.ordinal);
+    this.#deaths.fail(callee, waiting, state);
   }
 }

@@ -28,6 +28,8 @@ export interface Callee {
   deathCause: unknown;
   /** Somebody will be told of its death. */
   isCalled: boolean;
+  /** This process made it, and it is not known yet whether it lives. */
+  isBeingBorn: boolean;
   /** How often in a row it could not be connected to. */
   failedDialCount: number;
 }
@@ -64,6 +66,7 @@ export function newCallee(info: ActorInfo): Callee {
     order: new CallOrder(info.maxTaskRetries),
     deathCause: undefined,
     isCalled: false,
+    isBeingBorn: false,
     failedDialCount: 0,
   };
 }

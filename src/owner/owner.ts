@@ -306,7 +306,7 @@ export class Owner implements OwnerPort {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.abort(new MantaError("Cannot finish: the runtime was shut down"));
-    await this.#unasked.tell();
+    await Promise.all([this.#unasked.tell(), this.actors.close()]);
     this.lineage.flush();
     this.#isClosed = true;
     this.submitter.close();

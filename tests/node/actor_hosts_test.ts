@@ -48,7 +48,12 @@ class FakeHost {
 async function crowded() {
   const hosts: FakeHost[] = [];
   const ended: { actorId: ActorId; reason: string }[] = [];
+  const names = new Map<number, string>();
   const rooms = new ActorHosts({
+    printer: {
+      name: (pid, name) => names.set(pid, name),
+      forget: (pid) => names.delete(pid),
+    },
     pool: () => new ResourcePool({}),
     children: {
       start: (_role, onEnded) => {
@@ -76,7 +81,7 @@ async function crowded() {
   assertEquals(hosts.length, limits.dedicatedHostsMax);
   const hostOf = (name: string) =>
     hosts.find(({ started }) => started.includes(name))!;
-  return { rooms, hosts, ended, start, hostOf };
+  return { rooms, hosts, ended, start, hostOf, names };
 }
 
 function specOf(name: string, fields: Partial<ActorSpec>): ActorSpec {
@@ -152,4 +157,23 @@ Deno.test("ActorHosts uses a host again whose stopping actor is gone while anoth
   assert(!host.isKilled);
   await start("new");
   assertEquals(hostOf("new"), host);
+});
+
+Deno.test("ActorHosts names a host's lines by the actor in it, or by what its actors have in common", async () => {
+  const { rooms, start, hostOf, names } = await crowded();
+  const alone = { isolation: "process", className: "Diary" } as const;
+  await start("anonymous", alone);
+  await start("named", { ...alone, name: "big" });
+  const nameOf = (name: string) => names.get(hostOf(name).no);
+  assertEquals(nameOf("anonymous"), "Diary");
+  assertEquals(nameOf("named"), "Diary:big");
+  assertEquals(nameOf("a0"), "Clock");
+  await start("other", { className: "Diary" });
+  assertEquals(nameOf("other"), "actors");
+  for (const actorId of hostOf("other").started as ActorId[]) {
+    if (actorId !== "other") rooms.isolateEnded(actorId, 0, "it left");
+  }
+  assertEquals(nameOf("other"), "Diary");
+  hostOf("named").end();
+  assertEquals(nameOf("named"), undefined);
 });
