@@ -179,3 +179,20 @@ Deno.test("CallOrder gives a call that waited elsewhere its place by when it was
   order.prepared(moved!);
   deepStrictEqual(sent(order), [moved, last]);
 });
+
+Deno.test("CallOrder connects anew after a failed attempt, and to what was heard during one", () => {
+  const order = new CallOrder<Call, string>(0);
+  const call = called(order);
+  order.heard(alive(0, first));
+  strictEqual(order.connecting(), first);
+  order.notConnected();
+  // It may live nevertheless: its connection was refused for another reason.
+  strictEqual(order.connecting(), first);
+  order.heard({ phase: "restarting", incarnation: 1 });
+  order.heard(alive(1, second));
+  strictEqual(order.connecting(), undefined);
+  order.notConnected();
+  strictEqual(order.connecting(), second);
+  order.connected(second, "two");
+  deepStrictEqual(sent(order), [call]);
+});
