@@ -36,19 +36,14 @@ export {
   TaskUnschedulableError,
   WorkerCrashedError,
 } from "./src/base/errors.ts";
-export {
-  type ActorClass,
-  type ActorHandle,
-  getActor,
-  kill,
-  type RemoteMethod,
-} from "./src/client/actor.ts";
+export { type ActorClass, getActor, kill } from "./src/client/actor.ts";
 export {
   exitActor,
   type RuntimeContext,
   runtimeContext,
 } from "./src/client/context.ts";
 export { get, type GetOptions, type Values } from "./src/client/get.ts";
+export type { ActorHandle, RemoteMethod } from "./src/client/handle.ts";
 export type { InitOptions } from "./src/client/init_options.ts";
 export {
   asCompleted,

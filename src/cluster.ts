@@ -36,6 +36,7 @@ import {
   folderRoot,
   makeFolder,
   removeFolder,
+  removeFolderInUse,
 } from "./store/folder.ts";
 import type { NodeRow } from "./wire/messages.ts";
 
@@ -235,5 +236,5 @@ function endBeforeUnload(event: Event): void {
 
 /** The program ends at once (`Deno.exit`, an error): its children see the end of their pipes. */
 function removeLeftovers(): void {
-  if (local !== undefined) removeFolder(local.folder);
+  if (local !== undefined) removeFolderInUse(local.folder);
 }

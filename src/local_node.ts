@@ -33,6 +33,7 @@ export interface LocalNodeOptions {
   capacityBytes: number;
   memoryLimitBytes: number | undefined;
   workerCount: number;
+  prestartCount: number;
   lineagePath: string;
   /** To the thread that writes that file. */
   lineageLine: MessagePort;
@@ -60,7 +61,7 @@ export async function runLocalNode(
   const lineage = LineagePort.over(lineageLine, lineagePath);
 
   const hosts: ActorHosts = new ActorHosts(
-    { children, pool: () => node.pool },
+    { children, printer: options.printer, pool: () => node.pool },
     {
       actorEnded: (actorId, how) => head.actorEnded(actorId, how),
       resourcesGiven: () => node.resourcesGiven(),

@@ -6,6 +6,7 @@
  * @module
  */
 import { parentPort, workerData } from "node:worker_threads";
+import { limits } from "./base/limits.ts";
 import type { LocalNodeOptions } from "./local_node.ts";
 import { Children } from "./node/children.ts";
 import { workerFlags } from "./node/flags.ts";
@@ -13,7 +14,7 @@ import { LogPrinter } from "./node/log_printer.ts";
 
 /** What the thread is started with. */
 export interface NodeThreadData
-  extends Omit<LocalNodeOptions, "children" | "printer"> {
+  extends Omit<LocalNodeOptions, "children" | "printer" | "prestartCount"> {
   logToDriver: boolean;
   /** The driver's command line, for its flags. */
   argv: string[];
@@ -27,7 +28,16 @@ export type NodeThreadReport =
   | { kind: "failed"; message: string }
   | { kind: "ended" };
 
-async function run(data: NodeThreadData): Promise<void> {
+async function run(given: NodeThreadData): Promise<void> {
+  const data = {
+    ...given,
+    workerCount: Math.min(given.workerCount, limits.workersMax),
+  };
+  // More at once than there are cores would only be slower, each.
+  const prestartCount = Math.min(
+    data.workerCount,
+    navigator.hardwareConcurrency,
+  );
   // Heard from the start: the program may end before its node is up. And to
   // the last: a thread that leaves by itself is gone before its last word came.
   const endAsked = new Promise<void>((resolve) =>
@@ -35,8 +45,9 @@ async function run(data: NodeThreadData): Promise<void> {
   );
   const printer = new LogPrinter(data.logToDriver);
   const children = startChildren(data, printer);
+  children.prestart(prestartCount);
   const { runLocalNode } = await import("./local_node.ts");
-  await runLocalNode({ ...data, children, printer }, {
+  await runLocalNode({ ...data, prestartCount, children, printer }, {
     ready: () => report({ kind: "ready" }),
     failed,
     endAsked,
@@ -45,7 +56,7 @@ async function run(data: NodeThreadData): Promise<void> {
 }
 
 function startChildren(
-  { folder, nodeProcessId, job, argv, cwd, workerCount }: NodeThreadData,
+  { folder, nodeProcessId, job, argv, cwd }: NodeThreadData,
   printer: LogPrinter,
 ): Children {
   const flags = workerFlags({
@@ -60,9 +71,7 @@ function startChildren(
     host: new URL("./host_entry.ts", import.meta.url).href,
   };
   const session = { folder, nodeProcessId, job };
-  const children = new Children({ session, flags, entries }, printer);
-  children.prestart(workerCount);
-  return children;
+  return new Children({ session, flags, entries }, printer);
 }
 
 function granted(

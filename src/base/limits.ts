@@ -42,6 +42,8 @@ export const limits = {
   recyclablesMax: 8,
   /** Ended things that a table remembers for late messages. */
   rememberedMax: 4096,
+  /** How soon an actor that did not answer is connected to again; twice as long each time. */
+  redialMs: 20,
   /** How long all processes may take to collect their garbage. */
   collectDeadlineMs: 1000,
   /** The same, where cold objects can go to disk instead. */
@@ -68,6 +70,8 @@ export const limits = {
   trimMsMax: 60_000,
   /** Workers that may fail to start one after another before those who wait are told. */
   startFailuresMax: 3,
+  /** Where workers can't be started, how long until one is tried again for those who wait. */
+  startRetryMs: 1000,
   /** How long an asked process may take to leave before SIGKILL. */
   stopGraceMs: 1000,
   /** How long a task over its time may take to heed its signal. */

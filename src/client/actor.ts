@@ -1,31 +1,31 @@
 /**
- * Actor classes and handles: what `remote(Class)` gives, and what it starts.
+ * Actor classes: what `remote(Class)` gives, and what it starts.
  *
  * @module
  */
 import { MantaError } from "../base/errors.ts";
 import { type ActorId, taskIdOf } from "../base/ids.ts";
-import type { ActorSpec } from "../base/spec.ts";
-import type { RunStats } from "../state/pipelines.ts";
-import type { ActorInfo } from "../owner/callee.ts";
-import { entryOfRef, type ObjectRef } from "../owner/object_ref.ts";
+import type { NewActor } from "../owner/actor_births.ts";
+import { entryOfRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
-import type { TaskTemplate } from "../owner/task_record.ts";
 import { extendValues } from "../owner/values.ts";
-import type { ActorHandleFields } from "../wire/messages.ts";
-import { flag, show, text } from "./check.ts";
+import { checkOptions, flag, show, text } from "./check.ts";
+import {
+  type ActorHandle,
+  behind,
+  fieldsOf,
+  Handle,
+  handleOf,
+  proxyOf,
+} from "./handle.ts";
 import {
   type ActorOptions,
   type AnyClass,
   checkActorOptions,
-  checkMethodOptions,
-  type MethodOptions,
   resourcesOf,
-  taskSettings,
 } from "./options.ts";
 import { owner } from "./session.ts";
-import { streamOf } from "./stream.ts";
-import type { RemoteArgs, RemoteResult } from "./types.ts";
+import type { RemoteArgs } from "./types.ts";
 
 /** A class whose instances are actors; made by `remote`. */
 export interface ActorClass<Class extends AnyClass> {
@@ -38,135 +38,6 @@ export interface ActorClass<Class extends AnyClass> {
   /** The same class with other options. */
   options(overrides: ActorOptions): ActorClass<Class>;
 }
-
-/** One method of an actor. */
-export interface RemoteMethod<
-  Args extends unknown[],
-  Result,
-  Returns extends number = 1,
-> {
-  /** Sends one call; calls of one caller run in the order sent. Returns at once. */
-  remote(...args: RemoteArgs<Args>): RemoteResult<Result, Returns>;
-  /** The same method with other options. */
-  options<const More extends number = Returns>(
-    overrides: MethodOptions & { numReturns?: More },
-  ): RemoteMethod<Args, Result, More>;
-}
-
-/** What an actor is reached by: its methods, each with `.remote()`. */
-export type ActorHandle<Instance> = {
-  readonly [
-    Name in keyof Instance as Instance[Name] extends
-      (...args: never[]) => unknown ? Name : never
-  ]: Instance[Name] extends (...args: infer Args) => infer Result
-    ? RemoteMethod<Args, Result>
-    : never;
-};
-
-/** The object behind a handle's proxy. */
-class Handle {
-  readonly fields: ActorHandleFields;
-  /** Keeps the actor alive; an actor's handle on itself must not, nor one on a detached actor. */
-  readonly life: ObjectRef<unknown> | undefined;
-  readonly methods = new Map<string, Method>();
-
-  constructor(fields: ActorHandleFields, life: ObjectRef<unknown> | undefined) {
-    this.fields = fields;
-    this.life = life;
-  }
-
-  /** How a handle looks in a log: a proxy is shown as what is behind it. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return `ActorHandle(${this.fields.className}, ${this.fields.actorId})`;
-  }
-}
-
-class Method {
-  readonly #handle: Handle;
-  readonly #method: string;
-  readonly #options: MethodOptions;
-  readonly #template: TaskTemplate;
-
-  constructor(handle: Handle, method: string, options: MethodOptions) {
-    this.#handle = handle;
-    this.#method = method;
-    this.#options = options;
-    const { className, methods } = handle.fields;
-    const settings = taskSettings(options, {
-      name: `${className}.${method}`,
-      isStream: methods[method]!,
-    });
-    this.#template = {
-      functionNo: 0,
-      fn: undefined,
-      method,
-      settings,
-      stats: noStats,
-      classKey: "",
-    };
-  }
-
-  remote(...args: unknown[]): unknown {
-    const own = owner();
-    const handle = this.#handle;
-    const info = infoOf(this.#handle);
-    const template = this.#template;
-    const { isStream, returnCount } = template.settings;
-    if (isStream) {
-      return streamOf(
-        own,
-        (sink) =>
-          own.actors.call(info, { template, args, sink, handle }).record,
-      );
-    }
-    const { refs } = own.actors.call(info, {
-      template,
-      args,
-      sink: undefined,
-      handle,
-    });
-    if (returnCount === 1) return refs[0];
-    return returnCount === 0 ? undefined : refs;
-  }
-
-  options(overrides: MethodOptions): Method {
-    checkMethodOptions(overrides);
-    const options = { ...this.#options, ...overrides };
-    return new Method(this.#handle, this.#method, options);
-  }
-}
-
-const noStats: RunStats = { meanRunMs: undefined };
-const handles = new WeakMap<object, Handle>();
-
-const handleProxy: ProxyHandler<Handle> = {
-  get(handle, name) {
-    if (typeof name === "symbol") return undefined;
-    // A handle is no thenable, and JSON has no form for it.
-    if (name === "then" || name === "toJSON") return undefined;
-    if (!Object.hasOwn(handle.fields.methods, name)) {
-      throw new TypeError(
-        `Cannot call "${name}": ${handle.fields.className} has no such method; ` +
-          `it has ${Object.keys(handle.fields.methods).join(", ") || "none"}`,
-      );
-    }
-    let method = handle.methods.get(name);
-    if (method === undefined) {
-      handle.methods.set(name, method = new Method(handle, name, {}));
-    }
-    return method;
-  },
-  set(handle, name) {
-    throw new TypeError(
-      `Cannot set "${
-        String(name)
-      }": a handle of ${handle.fields.className} has only methods`,
-    );
-  },
-  has: (handle, name) =>
-    typeof name === "string" && name in handle.fields.methods,
-  ownKeys: () => [],
-};
 
 /** The implementation behind {@linkcode ActorClass}. */
 class RemoteActor {
@@ -206,6 +77,11 @@ export function makeActorClass<Class extends AnyClass>(
   target: Class,
   options: ActorOptions,
 ): ActorClass<Class> {
+  if (Object.hasOwn(methodsOf(target), "then")) {
+    throw new TypeError(
+      `Cannot make class "${target.name}" remote: it has a method "then", so awaiting its handle would call it. Rename that method`,
+    );
+  }
   return new RemoteActor(target, options) as unknown as ActorClass<Class>;
 }
 
@@ -219,46 +95,6 @@ extendValues({
     return new RemoteActor(target, options);
   },
 });
-
-extendValues({
-  tag: "handle",
-  constructor: Handle,
-  tracked: false,
-  toFields: (proxy: object) => {
-    const { fields, life } = handles.get(proxy)!;
-    return { fields, life: life ?? lifeOf(fields) };
-  },
-  fromFields: (value: unknown) => {
-    const { fields, life } = value as Pick<Handle, "fields" | "life">;
-    return proxyOf(new Handle(fields, life));
-  },
-});
-
-/** An actor's handle on itself. */
-export function ownHandle(spec: ActorSpec): ActorHandle<unknown> {
-  const { actorId, className, methods, isDetached } = spec;
-  const { maxTaskRetries, maxPendingCalls } = spec;
-  const fields: ActorHandleFields = {
-    actorId,
-    className,
-    methods,
-    isDetached,
-    maxTaskRetries,
-    maxPendingCalls,
-  };
-  return proxyOf(new Handle(fields, undefined)) as ActorHandle<unknown>;
-}
-
-function lifeOf(fields: ActorHandleFields): ObjectRef<unknown> | undefined {
-  return fields.isDetached
-    ? undefined
-    : owner().actors.births.life(fields.actorId);
-}
-
-/** Whether a value is an actor handle. */
-export function isActorHandle(value: unknown): boolean {
-  return typeof value === "object" && value !== null && handles.has(value);
-}
 
 /**
  * Finds a living actor by its name.
@@ -277,15 +113,16 @@ export async function getActor<
   if (namespace !== undefined) text(namespace, "namespace");
   const own = owner();
   const within = namespace ?? own.job.namespace;
-  const { handle } = await own.ask("actor.find", { name, namespace: within });
+  // One that this process is making has a name that the head hears of later.
+  const birth = own.actors.births.named(within, name);
+  const found = await own.ask("actor.find", { name, namespace: within });
+  const handle = found.handle ?? (birth && fieldsOf(birth));
   if (handle === undefined) {
     throw new MantaError(
       `Cannot find actor "${name}" in namespace "${within}": none of that name is alive`,
     );
   }
-  return proxyOf(
-    new Handle(handle, lifeOf(handle)),
-  ) as unknown as ActorHandle<Instance>;
+  return handleOf(own, handle) as unknown as ActorHandle<Instance>;
 }
 
 /**
@@ -298,28 +135,16 @@ export async function kill(
   handle: object,
   options: { noRestart?: boolean } = {},
 ): Promise<void> {
-  const known = handles.get(handle);
+  const known = behind(handle);
   if (known === undefined) {
     throw new TypeError(
       `Cannot kill ${show(handle)}: expected an actor handle`,
     );
   }
+  checkOptions(options, { checks: { noRestart: flag }, what: "kill option" });
   const { noRestart = true } = options;
-  flag(noRestart, 'option "noRestart"');
-  const { actorId } = known.fields;
-  const own = owner();
-  await own.actors.births.created(actorId);
-  await own.ask("actor.kill", { actorId, noRestart });
-}
-
-function proxyOf(handle: Handle): object {
-  const proxy = new Proxy(handle, handleProxy);
-  handles.set(proxy, handle);
-  return proxy;
-}
-
-function infoOf({ fields }: Handle): ActorInfo {
-  return fields;
+  const { owner: own, fields } = known;
+  await own.actors.directory.kill(fields.actorId, { noRestart });
 }
 
 function createActor(
@@ -332,35 +157,28 @@ function createActor(
 ): unknown {
   const ordinal = own.nextOrdinal();
   const actorId = taskIdOf(own.self, ordinal) as string as ActorId;
-  const fields: ActorHandleFields = {
+  const spec: NewActor = {
     actorId,
+    ownerId: own.self,
     className: target.name || "anonymous",
+    ...(options.name === undefined ? {} : { name: options.name }),
+    namespace: options.namespace ?? own.job.namespace,
     methods: methodsOf(target),
     isDetached: options.lifetime === "detached",
+    getIfExists: options.getIfExists ?? false,
+    maxRestarts: options.maxRestarts ?? 0,
     maxTaskRetries: options.maxTaskRetries ?? 0,
+    maxConcurrency: options.maxConcurrency ?? 1,
     maxPendingCalls: options.maxPendingCalls ?? -1,
+    isolation: options.isolation ?? "isolate",
+    resources: resourcesOf(options, 0),
   };
+  const fields = fieldsOf(spec);
   const life = own.references.create(ordinal, 0);
-  const handle = new Handle(fields, life);
+  const handle = new Handle(own, fields, life);
   own.references.share(life);
-  if (!fields.isDetached) {
-    entryOfRef(life).onUnreferenced = () => own.actors.births.release(actorId);
-  }
-  own.actors.create(fields, {
-    target,
-    args,
-    spec: {
-      ...fields,
-      ownerId: own.self,
-      namespace: options.namespace ?? own.job.namespace,
-      getIfExists: options.getIfExists ?? false,
-      maxRestarts: options.maxRestarts ?? 0,
-      maxConcurrency: options.maxConcurrency ?? 1,
-      isolation: options.isolation ?? "isolate",
-      resources: resourcesOf(options, 0),
-      ...(options.name === undefined ? {} : { name: options.name }),
-    },
-  });
+  entryOfRef(life).onUnreferenced = () => own.actors.released(actorId);
+  own.actors.create(fields, { target, args, spec });
   return proxyOf(handle);
 }
 
@@ -374,7 +192,7 @@ function methodsOf(target: AnyClass): Record<string, boolean> {
   ) {
     const own = Object.getOwnPropertyDescriptors(at);
     for (const [name, { value }] of Object.entries(own)) {
-      if (name === "constructor" || name in methods) continue;
+      if (name === "constructor" || Object.hasOwn(methods, name)) continue;
       if (typeof value !== "function") continue;
       const kind = Object.prototype.toString.call(value);
       methods[name] = kind.endsWith("GeneratorFunction]");

@@ -19,7 +19,7 @@ import {
 
 /** How a runtime is started. */
 export interface InitOptions {
-  /** CPUs to give to tasks; as many workers are started in advance. Default: the machine's. */
+  /** CPUs to give to tasks; up to as many workers as the machine has are started in advance. Default: the machine's. */
   numCpus?: number;
   /** GPUs to give, counted slots. Default: 0. */
   numGpus?: number;

@@ -11,6 +11,7 @@ import {
   type ObjectEntry,
   type ObjectRef,
 } from "../owner/object_ref.ts";
+import type { Owner } from "../owner/owner.ts";
 import {
   abortSignal,
   checkOptions,
@@ -19,7 +20,9 @@ import {
   show,
   whole,
 } from "./check.ts";
+import { LeavableIterator, type Source } from "./iterator.ts";
 import { owner, ownerOfRefs } from "./session.ts";
+import { ObjectRefStream } from "./stream.ts";
 
 /** How {@linkcode wait} waits. */
 export interface WaitOptions {
@@ -82,7 +85,9 @@ export async function wait<Ref extends ObjectRef<unknown>>(
     own.objects.demand(entries[at]!);
   }
   let readyCount = entries.filter((entry) => entry.isSettled).length;
-  if (readyCount < numReturns && timeout !== 0) {
+  // Where a task looks again and again, what it looks for needs its turn.
+  const mayWait = timeout !== 0 || currentContext() !== undefined;
+  if (readyCount < numReturns && mayWait) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter = () => {
       if (++readyCount === numReturns) resolve();
@@ -114,53 +119,71 @@ export async function wait<Ref extends ObjectRef<unknown>>(
  * @param options `timeout`: milliseconds that each next one may take; `signal` to give up.
  * @throws {GetTimeoutError} Where none was ready in time.
  */
-export async function* asCompleted<Ref extends ObjectRef<unknown>>(
+export function asCompleted<Ref extends ObjectRef<unknown>>(
   refs: Iterable<Ref>,
   options: { timeout?: number; signal?: AbortSignal } = {},
-): AsyncIterableIterator<Ref> {
+): AsyncIterableIterator<Ref, void> {
   checkOptions(options, {
     checks: { timeout: delayMs, signal: abortSignal },
     what: "asCompleted option",
   });
   const list = [...refs];
   const entries = entriesOf(list);
-  if (list.length === 0) return;
-  const own = ownerOfRefs("refs");
-  const ready: Ref[] = [];
-  let wake: () => void = () => {};
-  const aborted = () => wake();
-  options.signal?.addEventListener("abort", aborted);
-  list.forEach((ref, at) => {
-    own.assertKnown(ref);
-    own.objects.demand(entries[at]!);
-    entries[at]!.whenSettled(() => {
-      ready.push(ref);
-      wake();
-    });
-  });
-  try {
-    for (let left = list.length; left > 0; left--) {
-      while (ready.length === 0) {
-        options.signal?.throwIfAborted();
-        const next = Promise.withResolvers<void>();
-        wake = next.resolve;
-        const timer = options.timeout === undefined ? undefined : setTimeout(
-          () => next.reject(lateError(options.timeout!, left)),
-          options.timeout,
-        );
-        own.owe();
-        try {
-          await waiting(next.promise, true);
-        } finally {
-          own.settle();
-          clearTimeout(timer);
-        }
-      }
-      yield ready.shift()!;
-    }
-  } finally {
-    options.signal?.removeEventListener("abort", aborted);
+  const own = list.length === 0 ? undefined : ownerOfRefs("refs");
+  for (const [at, ref] of list.entries()) {
+    own!.assertKnown(ref);
+    own!.objects.demand(entries[at]!);
   }
+  return new LeavableIterator(completions(own, { list, entries }, options));
+}
+
+/** The refs of a list as they become ready. */
+function completions<Ref>(
+  own: Owner | undefined,
+  { list, entries }: { list: Ref[]; entries: ObjectEntry[] },
+  { timeout, signal }: { timeout?: number; signal?: AbortSignal },
+): Source<Ref> {
+  const ready: Ref[] = [];
+  let openCount = list.length;
+  let wake = () => {};
+  const aborted = () => wake();
+  signal?.addEventListener("abort", aborted);
+  const waiters = list.map((ref) => () => {
+    ready.push(ref);
+    wake();
+  });
+  entries.forEach((entry, at) => entry.whenSettled(waiters[at]!));
+  return {
+    take: () => {
+      if (openCount === 0) return { done: true, value: undefined };
+      const value = ready.shift();
+      if (value === undefined) signal?.throwIfAborted();
+      if (value === undefined) return undefined;
+      openCount--;
+      return { done: false, value };
+    },
+    more: async (left) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      wake = resolve;
+      const late = () => reject(lateError(timeout!, openCount));
+      const timer = timeout === undefined
+        ? undefined
+        : setTimeout(late, timeout);
+      own!.owe();
+      try {
+        await waiting(Promise.race([promise, left]), true);
+      } finally {
+        own!.settle();
+        clearTimeout(timer);
+      }
+    },
+    close: () => {
+      signal?.removeEventListener("abort", aborted);
+      entries.forEach((entry, at) => {
+        if (!entry.isSettled) entry.forget(waiters[at]!);
+      });
+    },
+  };
 }
 
 /**
@@ -187,8 +210,8 @@ export function free(
  * `TaskCancelledError`.
  *
  * @param ref A ref that a task gives.
- * @param options `force`: also stops its worker; `recursive` (default true):
- *   also cancels what the task itself submitted.
+ * @param options `force`: also stops its worker, or the actor of a method;
+ *   `recursive` (default true): also cancels what the task itself submitted.
  * @throws {TypeError} Where it is no ref, or an option is wrong.
  */
 export function cancel(
@@ -196,7 +219,10 @@ export function cancel(
   options: { force?: boolean; recursive?: boolean } = {},
 ): void {
   if (!isObjectRef(ref)) {
-    throw new TypeError(`Cannot cancel ${show(ref)}: expected an ObjectRef`);
+    const advice = (ref as unknown) instanceof ObjectRefStream
+      ? "a stream is ended by leaving its loop, or by its iterator's return()"
+      : "expected an ObjectRef";
+    throw new TypeError(`Cannot cancel ${show(ref)}: ${advice}`);
   }
   checkOptions(options, {
     checks: { force: flag, recursive: flag },

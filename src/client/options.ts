@@ -150,6 +150,23 @@ export function checkMethodOptions(options: unknown): void {
   checkOptions(options, { checks: methodChecks, what: "method option" });
 }
 
+/** Throws for an option that means nothing for what is called, as it would be ignored. */
+export function checkFitting(
+  { numReturns, backpressure }: TaskOptions,
+  { what, name, isStream }: { what: string; name: string; isStream: boolean },
+): void {
+  if (isStream && numReturns !== undefined) {
+    throw new TypeError(
+      `Cannot use ${what} "numReturns" for "${name}": it is a generator, whose items are a stream`,
+    );
+  }
+  if (!isStream && backpressure !== undefined) {
+    throw new TypeError(
+      `Cannot use ${what} "backpressure" for "${name}": it is no generator`,
+    );
+  }
+}
+
 /** What options ask for, by resource name. */
 export function resourcesOf(
   options: ResourceOptions,

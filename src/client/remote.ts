@@ -15,6 +15,7 @@ import {
   type ActorOptions,
   type AnyClass,
   checkActorOptions,
+  checkFitting,
   checkTaskOptions,
   type TaskOptions,
   taskSettings,
@@ -48,10 +49,10 @@ class RemoteTask {
 
   constructor(fn: AnyFunction, options: TaskOptions, stats: RunStats) {
     this.#options = options;
-    const settings = taskSettings(options, {
-      name: fn.name || "anonymous",
-      isStream: isGenerator(fn),
-    });
+    const name = fn.name || "anonymous";
+    const isStream = isGenerator(fn);
+    checkFitting(options, { what: "task option", name, isStream });
+    const settings = taskSettings(options, { name, isStream });
     this.#template = {
       functionNo: nextFunctionNo++,
       fn,

@@ -12,17 +12,20 @@ import type {
   StreamSink,
   TaskRecord,
 } from "../owner/task_record.ts";
+import { LeavableIterator, type Source } from "./iterator.ts";
 
-let begin: (
-  owner: Owner,
-  submit: (sink: StreamSink) => TaskRecord,
-) => ObjectRefStream<unknown>;
+let begin: (feed: Feed) => ObjectRefStream<unknown>;
+
+/** Streams and iterators that nobody has any more: nobody can take their items. */
+const dropped = new FinalizationRegistry<Feed>((feed) => feed.close());
 
 /**
  * What a generator's `.remote()` returns: an async iterable of refs, each
  * ready as soon as its item was yielded. Leaving the loop early ends the
- * producer; an error of the producer is thrown by the loop, after the items
- * before it. Can be iterated once.
+ * producer, and so does `return()` of its iterator, also while it waits; an
+ * error of the producer is thrown by the loop, after the items before it. Can
+ * be iterated once. A stream that nobody waits for does not keep the program
+ * alive.
  *
  * @example
  * ```ts
@@ -34,59 +37,88 @@ let begin: (
  * ```
  */
 export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
-  readonly #owner: Owner;
-  readonly #record: TaskRecord;
-  readonly #items: ObjectRef<T>[] = [];
-  #arrivedCount = 0;
-  #takenCount = 0;
-  #hasEnded = false;
-  #error: unknown;
+  readonly #feed: Feed;
   #isIterated = false;
-  #wake: (() => void) | undefined;
 
-  private constructor(
-    owner: Owner,
-    submit: (sink: StreamSink) => TaskRecord,
-  ) {
-    this.#owner = owner;
-    this.#record = submit(this.#sink());
+  private constructor(feed: Feed) {
+    this.#feed = feed;
+    dropped.register(this, feed, this);
   }
 
   static {
-    begin = (owner, submit) => new ObjectRefStream<unknown>(owner, submit);
+    begin = (feed) => new ObjectRefStream<unknown>(feed);
   }
 
   /** Iterates over the items' refs. */
-  async *[Symbol.asyncIterator](): AsyncIterator<ObjectRef<T>, void, void> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<ObjectRef<T>, void> {
     if (this.#isIterated) {
       throw new TypeError(
         "Cannot iterate a stream twice: its items are taken as they come",
       );
     }
     this.#isIterated = true;
-    try {
-      for (;;) {
-        const ref = this.#items.shift();
-        if (ref !== undefined) {
-          this.#takenCount++;
-          this.#owner.outcomes.consumed(this.#record, this.#takenCount);
-          yield ref;
-        } else if (this.#hasEnded) {
-          if (this.#error === undefined) return;
-          throw await openFailure(this.#error, this.#owner.values);
-        } else {
-          await waiting(
-            new Promise<void>((resolve) => this.#wake = resolve),
-            true,
-          );
-        }
-      }
-    } finally {
-      this.#owner.cancelRecord(this.#record, {
-        isForced: false,
-        isRecursive: true,
-      });
+    const iterator = new LeavableIterator(this.#feed);
+    // From here on the iterator is what counts.
+    dropped.unregister(this);
+    dropped.register(iterator, this.#feed);
+    return iterator as LeavableIterator<unknown> as LeavableIterator<
+      ObjectRef<T>
+    >;
+  }
+}
+
+/** What came of a generator and was not taken. Holds no stream: that may be collected. */
+class Feed implements Source<ObjectRef<unknown>> {
+  readonly #owner: Owner;
+  readonly #record: TaskRecord;
+  readonly #items: ObjectRef<unknown>[] = [];
+  #arrivedCount = 0;
+  #takenCount = 0;
+  #hasEnded = false;
+  #error: unknown;
+  #wake: (() => void) | undefined;
+
+  constructor(owner: Owner, submit: (sink: StreamSink) => TaskRecord) {
+    this.#owner = owner;
+    this.#record = submit(this.#sink());
+    // Not the generator is owed, which may never end, but what is waited for.
+    // Its record is settled like any other, so it is owed again for that.
+    if (!this.#hasEnded) owner.settle();
+  }
+
+  take():
+    | IteratorResult<ObjectRef<unknown>, void>
+    | Promise<never>
+    | undefined {
+    const ref = this.#items.shift();
+    if (ref !== undefined) {
+      this.#takenCount++;
+      this.#owner.outcomes.consumed(this.#record, this.#takenCount);
+      return { done: false, value: ref };
     }
+    if (!this.#hasEnded) return undefined;
+    if (this.#error === undefined) return { done: true, value: undefined };
+    return openFailure(this.#error, this.#owner.values).then((error) => {
+      throw error;
+    });
+  }
+
+  async more(left: Promise<void>): Promise<void> {
+    const come = new Promise<void>((resolve) => this.#wake = resolve);
+    this.#owner.owe();
+    try {
+      await waiting(Promise.race([come, left]), true);
+    } finally {
+      this.#owner.settle();
+    }
+  }
+
+  close(): void {
+    this.#items.length = 0;
+    this.#owner.cancelRecord(this.#record, {
+      isForced: false,
+      isRecursive: true,
+    });
   }
 
   #sink(): StreamSink {
@@ -96,11 +128,7 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
       // Its producer began anew and must know what is done with.
       repeated: () =>
         this.#owner.outcomes.consumed(this.#record, this.#takenCount),
-      ended: (error) => {
-        this.#hasEnded = true;
-        this.#error = error;
-        this.#wake?.();
-      },
+      ended: (error) => this.#ended(error),
       get arrivedCount() {
         return arrivedCount();
       },
@@ -116,7 +144,16 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
     else {
       ready.then(() => entry.resolve(held), (error) => entry.reject(error));
     }
-    this.#items.push(ref as ObjectRef<T>);
+    this.#items.push(ref);
+    this.#wake?.();
+  }
+
+  #ended(error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#error = error;
+    // The record is there unless it failed while it was submitted.
+    if (this.#record !== undefined) this.#owner.owe();
     this.#wake?.();
   }
 }
@@ -126,5 +163,5 @@ export function streamOf(
   owner: Owner,
   submit: (sink: StreamSink) => TaskRecord,
 ): ObjectRefStream<unknown> {
-  return begin(owner, submit);
+  return begin(new Feed(owner, submit));
 }

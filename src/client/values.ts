@@ -6,4 +6,4 @@
  */
 import "./remote.ts";
 
-export { ownHandle } from "./actor.ts";
+export { ownHandle } from "./handle.ts";

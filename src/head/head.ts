@@ -8,6 +8,7 @@
  */
 import { unreachable } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { StoredValue } from "../base/stored.ts";
 import {
@@ -38,24 +39,19 @@ export interface ActorListener {
   told(view: ActorView, pid: number | undefined): void;
 }
 
-interface Watcher {
-  readonly peer: Peer;
-  /** The id it asked by. */
-  readonly as: ActorId;
-}
-
 /** Keeps the actors of one cluster. */
 export class Head {
   readonly #table = new ActorTable();
   readonly #places: ActorPlaces;
   readonly #listener: ActorListener;
-  readonly #watchers = new Map<ActorId, Watcher[]>();
+  readonly #watchers = new Map<ActorId, Set<Peer>>();
   /** Who waits for the end of an actor's present incarnation. */
   readonly #fates = new Map<ActorId, PromiseWithResolvers<void>>();
   /** Ids of actors that were not made, because one of that name was there. */
   readonly #aliases = new Map<ActorId, ActorId>();
   /** What constructors threw. */
   readonly #errors = new Map<ActorId, StoredValue>();
+  #pruneAtCount: number = limits.rememberedMax;
 
   constructor(places: ActorPlaces, listener: ActorListener) {
     this.#places = places;
@@ -70,12 +66,10 @@ export class Head {
         const actorId = this.#table.find(namespace, name);
         return actorId === undefined ? {} : { handle: this.#handle(actorId) };
       },
-      "actor.watch": ({ actorId: as }, peer) => {
-        const actorId = this.#real(as);
-        const watchers = this.#watchers.get(actorId) ?? [];
-        watchers.push({ peer, as });
-        this.#watchers.set(actorId, watchers);
-        return { ...this.#state(actorId), actorId: as };
+      "actor.watch": ({ actorId }, peer) => {
+        const state = this.#state(this.#real(actorId));
+        if (state.phase !== "dead") this.#watch(state.actorId, peer);
+        return state;
       },
       "actor.fate": async ({ actorId, processId }) => {
         const real = this.#real(actorId);
@@ -87,6 +81,7 @@ export class Head {
       },
       "actor.kill": async ({ actorId, noRestart }) => {
         const real = this.#real(actorId);
+        if (this.#table.view(real) === undefined) return { isUnknown: true };
         const commands = this.#table.killed(real, { noRestart });
         const over = commands.length === 0 ? undefined : this.#over(real);
         this.#carryOut(commands);
@@ -99,8 +94,14 @@ export class Head {
   /** What it hears. */
   notices(): NoticeHandlers {
     return {
-      "actor.release": ({ actorId }) =>
-        this.#carryOut(this.#table.released(actorId)),
+      "actor.release": ({ actorId }) => {
+        if (this.#aliases.delete(actorId)) return;
+        this.#carryOut(this.#table.released(actorId));
+      },
+      "actor.abort": ({ actorId, processId, reason }) =>
+        this.#carryOut(
+          this.#table.aborted(this.#real(actorId), { processId, reason }),
+        ),
       "actor.ready": ({ actorId, incarnation }, peer) => {
         const { processId } = peer.remote!;
         this.#carryOut(
@@ -110,6 +111,7 @@ export class Head {
       "actor.failed": ({ actorId, incarnation, error }) => {
         this.#errors.set(actorId, error);
         this.#carryOut(this.#table.constructorFailed(actorId, incarnation));
+        this.#prune();
         this.#places.stop(actorId, {
           isGraceful: false,
           reason: "its constructor threw",
@@ -130,10 +132,7 @@ export class Head {
 
   /** A process is gone. */
   processEnded(processId: ProcessId, peer: Peer): void {
-    for (const [actorId, watchers] of this.#watchers) {
-      const others = watchers.filter((watcher) => watcher.peer !== peer);
-      this.#watchers.set(actorId, others);
-    }
+    for (const watchers of this.#watchers.values()) watchers.delete(peer);
     this.#carryOut(this.#table.ownerEnded(processId));
   }
 
@@ -154,8 +153,8 @@ export class Head {
       case "exists": {
         const { actorId } = creation;
         this.#aliases.set(spec.actorId, actorId);
-        const { isDetached } = this.#table.view(actorId)!.spec;
-        return { kind: "exists" as const, actorId, isDetached };
+        this.#prune();
+        return { kind: "exists" as const, handle: this.#handle(actorId) };
       }
       case "taken":
         return {
@@ -170,6 +169,12 @@ export class Head {
     }
   }
 
+  #watch(actorId: ActorId, peer: Peer): void {
+    const watchers = this.#watchers.get(actorId);
+    if (watchers === undefined) this.#watchers.set(actorId, new Set([peer]));
+    else watchers.add(peer);
+  }
+
   #real(actorId: ActorId): ActorId {
     return this.#aliases.get(actorId) ?? actorId;
   }
@@ -182,7 +187,13 @@ export class Head {
     const view = this.#table.view(actorId);
     if (view === undefined) {
       const reason = "it is long gone, or never was";
-      return { actorId, phase: "dead", incarnation: 0, reason };
+      return {
+        actorId,
+        phase: "dead",
+        incarnation: 0,
+        reason,
+        isUnknown: true,
+      };
     }
     const { phase, incarnation, processId, reason } = view;
     const error = this.#errors.get(actorId);
@@ -196,6 +207,20 @@ export class Head {
       ...(reason === undefined ? {} : { reason }),
       ...(error === undefined ? {} : { error }),
     };
+  }
+
+  /** Lets go, now and then, of what belongs to actors that are forgotten. */
+  #prune(): void {
+    if (this.#errors.size + this.#aliases.size < this.#pruneAtCount) return;
+    const isGone = (id: ActorId) => this.#table.view(id) === undefined;
+    for (const actorId of this.#errors.keys()) {
+      if (isGone(actorId)) this.#errors.delete(actorId);
+    }
+    for (const [alias, actorId] of this.#aliases) {
+      if (isGone(actorId)) this.#aliases.delete(alias);
+    }
+    const keptCount = this.#errors.size + this.#aliases.size;
+    this.#pruneAtCount = limits.rememberedMax + 2 * keptCount;
   }
 
   /** Resolves once an actor's present incarnation is over. */
@@ -232,8 +257,8 @@ export class Head {
     const state = this.#state(actorId);
     const view = this.#table.view(actorId);
     if (view !== undefined) this.#listener.told(view, state.pid);
-    for (const { peer, as } of this.#watchers.get(actorId) ?? []) {
-      peer.notify("actor.state", { ...state, actorId: as });
+    for (const peer of this.#watchers.get(actorId) ?? []) {
+      peer.notify("actor.state", state);
     }
     if (state.phase === "alive") return;
     this.#fates.get(actorId)?.resolve();
@@ -244,17 +269,13 @@ export class Head {
 
 /** What of an actor its handles are made of. */
 function handleFields(spec: ActorSpec): ActorHandleFields {
-  const {
-    actorId,
-    className,
-    methods,
-    isDetached,
-    maxTaskRetries,
-    maxPendingCalls,
-  } = spec;
+  const { actorId, className, name, namespace, methods } = spec;
+  const { isDetached, maxTaskRetries, maxPendingCalls } = spec;
   return {
     actorId,
     className,
+    ...(name === undefined ? {} : { name }),
+    namespace,
     methods,
     isDetached,
     maxTaskRetries,

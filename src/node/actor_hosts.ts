@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { afterMs } from "../base/clock.ts";
+import { afterMs, type Timer } from "../base/clock.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
@@ -16,12 +16,17 @@ import { toUnits } from "../state/resources.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
+import type { LogPrinter } from "./log_printer.ts";
 
 interface Host {
   readonly kept: Kept;
   readonly peer: PromiseWithResolvers<Peer>;
   readonly isExclusive: boolean;
   readonly actorIds: Set<ActorId>;
+  /** How many of its actors may take it along if they do not stop in time. */
+  stoppingCount: number;
+  /** It is killed: whoever comes now would go with it. */
+  isEnding: boolean;
   /** Why it is being ended, and for whom. */
   culprit: { actorId: ActorId; className: string } | undefined;
 }
@@ -29,8 +34,10 @@ interface Host {
 interface Living {
   readonly spec: ActorSpec;
   readonly incarnation: number;
-  host: Host | undefined;
+  readonly host: Host;
   processId: ProcessId | undefined;
+  /** Runs once it was asked to stop: it is ended by force then. */
+  stopTimer: Timer | undefined;
 }
 
 /** What actor hosts tell the head. */
@@ -43,9 +50,16 @@ export interface HostEvents {
   resourcesGiven(): void;
 }
 
+/** What actor hosts take: processes, and the machine's resources. */
+export interface HostRooms {
+  readonly children: Pick<Children, "start">;
+  readonly printer: Pick<LogPrinter, "name" | "forget">;
+  pool(): ResourcePool;
+}
+
 /** Starts and ends actors on one node. */
 export class ActorHosts {
-  readonly #rooms: { children: Children; pool(): ResourcePool };
+  readonly #rooms: HostRooms;
   readonly #events: HostEvents;
   readonly #hosts = new Map<number, Host>();
   readonly #living = new Map<ActorId, Living>();
@@ -54,10 +68,7 @@ export class ActorHosts {
   readonly #queued: { spec: ActorSpec; incarnation: number }[] = [];
   #isClosed = false;
 
-  constructor(
-    rooms: { children: Children; pool(): ResourcePool },
-    events: HostEvents,
-  ) {
+  constructor(rooms: HostRooms, events: HostEvents) {
     this.#rooms = rooms;
     this.#events = events;
   }
@@ -106,8 +117,8 @@ export class ActorHosts {
       return;
     }
     const living = this.#living.get(actorId);
-    const host = living?.host;
-    if (living === undefined || host === undefined) return;
+    if (living === undefined) return;
+    const { host } = living;
     host.peer.promise.then(
       (peer) => peer.notify("actor.stop", { actorId, reason, isGraceful }),
       () => {}, // The host ended: so did the actor.
@@ -117,10 +128,13 @@ export class ActorHosts {
       : host.actorIds.size === 1
       ? 0
       : limits.stopGraceMs;
-    afterMs(graceMs, () => {
-      if (this.#living.get(actorId) !== living) return;
+    // Asked again kindly, it has no more time than before.
+    if (living.stopTimer === undefined) host.stoppingCount++;
+    else if (isGraceful) return;
+    clearTimeout(living.stopTimer);
+    living.stopTimer = afterMs(graceMs, () => {
       host.culprit ??= { actorId, className: living.spec.className };
-      host.kept.child.kill(reason);
+      this.#endHost(host, reason);
     });
   }
 
@@ -143,7 +157,7 @@ export class ActorHosts {
     if (actorId === undefined) return;
     this.#byProcess.delete(processId);
     const living = this.#living.get(actorId);
-    if (living?.host === undefined) return;
+    if (living === undefined) return;
     // The host tells more, or its own end does, if that is what it is.
     afterMs(limits.stopGraceMs, () => {
       if (this.#living.get(actorId) === living) {
@@ -162,15 +176,7 @@ export class ActorHosts {
   pidOf(processId: ProcessId): number | undefined {
     const actorId = this.#byProcess.get(processId);
     if (actorId === undefined) return undefined;
-    return this.#living.get(actorId)?.host?.kept.child.pid;
-  }
-
-  /** The host's process in which an isolate lives. */
-  hostOf(processId: ProcessId): Kept | undefined {
-    const actorId = this.#byProcess.get(processId);
-    return actorId === undefined
-      ? undefined
-      : this.#living.get(actorId)?.host?.kept;
+    return this.#living.get(actorId)?.host.kept.child.pid;
   }
 
   /** Starts no more. */
@@ -188,7 +194,9 @@ export class ActorHosts {
       incarnation,
       host,
       processId: undefined,
+      stopTimer: undefined,
     });
+    this.#nameHost(host);
     host.peer.promise.then(
       (peer) => peer.request("host.start", { actorId, incarnation, spec }),
     ).catch(() => {}); // The host ended: its fate is told by hostEnded.
@@ -196,15 +204,13 @@ export class ActorHosts {
 
   #hostFor(spec: ActorSpec): Host {
     const isExclusive = spec.isolation === "process";
-    if (!isExclusive && this.#hosts.size >= limits.dedicatedHostsMax) {
-      let emptiest: Host | undefined;
-      for (const host of this.#hosts.values()) {
-        if (host.isExclusive || host.culprit !== undefined) continue;
-        const isEmptier = emptiest === undefined ||
-          host.actorIds.size < emptiest.actorIds.size;
-        if (isEmptier) emptiest = host;
-      }
-      if (emptiest !== undefined) return emptiest;
+    const lasting = [...this.#hosts.values()].filter((host) =>
+      !host.isEnding && host.stoppingCount === 0
+    );
+    if (!isExclusive && lasting.length >= limits.dedicatedHostsMax) {
+      const shared = lasting.filter((host) => !host.isExclusive)
+        .sort((a, b) => a.actorIds.size - b.actorIds.size);
+      if (shared.length > 0) return shared[0]!;
     }
     const kept = this.#rooms.children.start(
       "host",
@@ -215,6 +221,8 @@ export class ActorHosts {
       peer: Promise.withResolvers(),
       isExclusive,
       actorIds: new Set(),
+      stoppingCount: 0,
+      isEnding: false,
       culprit: undefined,
     };
     host.peer.promise.catch(() => {}); // Each user handles it.
@@ -222,10 +230,27 @@ export class ActorHosts {
     return host;
   }
 
+  /** What its lines are marked by: which actor of several printed one can't be told. */
+  #nameHost({ kept, actorIds }: Host): void {
+    const specs = [...actorIds].map((id) => this.#living.get(id)!.spec);
+    const [first] = specs;
+    const isSame = specs.every((one) => one.className === first?.className);
+    const { className, name } = first!;
+    const whole = name === undefined ? className : `${className}:${name}`;
+    const one = isSame ? className : "actors";
+    this.#rooms.printer.name(kept.child.pid, specs.length === 1 ? whole : one);
+  }
+
+  #endHost(host: Host, reason: string): void {
+    host.isEnding = true;
+    host.kept.child.kill(reason);
+  }
+
   #hostEnded(kept: Kept, fate: Fate): void {
     const host = this.#hosts.get(kept.no);
     if (host === undefined) return;
     this.#hosts.delete(kept.no);
+    this.#rooms.printer.forget(kept.child.pid);
     host.peer.reject(new Error("the host ended"));
     for (const actorId of [...host.actorIds]) {
       const { culprit } = host;
@@ -242,10 +267,13 @@ export class ActorHosts {
     const living = this.#living.get(actorId);
     if (living === undefined) return;
     this.#living.delete(actorId);
-    const { host, spec, incarnation, processId } = living;
+    const { host, spec, incarnation, processId, stopTimer } = living;
     if (processId !== undefined) this.#byProcess.delete(processId);
-    host?.actorIds.delete(actorId);
-    if (host?.actorIds.size === 0) host.kept.child.kill("its last actor ended");
+    host.actorIds.delete(actorId);
+    if (stopTimer !== undefined) host.stoppingCount--;
+    clearTimeout(stopTimer);
+    if (host.actorIds.size === 0) this.#endHost(host, "its last actor ended");
+    else this.#nameHost(host);
     this.#rooms.pool().give(toUnits(spec.resources));
     this.#events.actorEnded(actorId, { incarnation, reason });
     // Waiting actors first: tasks get their turn again soon.

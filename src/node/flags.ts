@@ -12,23 +12,18 @@ import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const kept =
-  /^--(allow|deny|ignore|unstable|no-prompt|no-npm|no-remote|no-lock|no-config|lock|frozen|config|import-map|node-modules-dir|vendor|conditions|cert|cached-only|v8-flags|seed|location|permission-set|unsafely-ignore-certificate-errors)(=|-|$)/;
-/** Flags whose value may be the next argument, or stands behind `=`. */
-const takesValue = new Set([
-  "--config",
-  "-c",
-  "--import-map",
-  "--cert",
-  "--conditions",
-  "--location",
-  "--seed",
-  "--preload",
-  "--import",
-  "--require",
-  "--ext",
-  "--filter",
-  "--env-file",
-]);
+  /^--(allow|deny|ignore|unstable|no-prompt|no-npm|no-remote|no-lock|no-config|lock|frozen|config|import-map|node-modules-dir|vendor|conditions|cert|cached-only|v8-flags|seed|min-dep-age|node-modules-linker|location|permission-set|unsafely-ignore-certificate-errors)(=|-|$)/;
+/** Flags whose value may be the next argument, or stands behind `=`; of others only the latter. */
+const takesValue = new Set(
+  ("--config -c --import-map --lock --cert --conditions --location --seed " +
+    "--preload --import --require --ext --log-level -L --min-dep-age " +
+    "--node-modules-linker --inspect-publish-uid --cpu-prof-dir " +
+    "--cpu-prof-name --cpu-prof-interval " +
+    // Of subcommands other than `run`.
+    "--filter --coverage-threshold --reporter --junit-path --retry " +
+    "--repeats --shard --related --port --host --eval --eval-file " +
+    "--conn --name -n --display -d --cwd -f --jobs -j").split(" "),
+);
 /** Flags whose value is a file, or several. */
 const takesFiles =
   /^--(config|import-map|lock|cert|(allow|deny|ignore)-(read|write|ffi))$/;
@@ -97,21 +92,34 @@ export function ownFlags(argv: string[]): string[] {
       if (at <= 2 && subcommands.has(arg)) continue;
       break;
     }
-    const hasNext = takesValue.has(arg) && argv[at + 1] !== undefined;
-    const whole = hasNext ? `${arg}=${argv[++at]}` : arg;
-    if (kept.test(whole) || /^-([ARWNESIcP]|[ARWNESI]+)(=|$)/.test(whole)) {
-      flags.push(whole);
+    for (const flag of separated(arg)) {
+      const next = argv[at + 1];
+      const hasNext = takesValue.has(flag) && next !== undefined &&
+        // The one whose value may be left out.
+        !(flag === "--lock" && next.startsWith("-"));
+      const whole = hasNext ? `${flag}=${next}` : flag;
+      if (hasNext) at++;
+      if (kept.test(whole) || /^-[ARWNESIcP](=|$)/.test(whole)) {
+        flags.push(whole);
+      }
     }
   }
-  return flags.flatMap(separated);
+  return flags;
 }
 
-/** `-RW` is `-R -W`. */
-function separated(flag: string): string[] {
-  const several = /^-([ARWNESI]{2,})$/.exec(flag);
-  return several === null
-    ? [flag]
-    : [...several[1]!].map((letter) => `-${letter}`);
+/** `-RW` is `-R -W`, and `-Linfo` is `-L=info`. */
+function separated(arg: string): string[] {
+  if (arg.startsWith("--")) return [arg];
+  const flags: string[] = [];
+  for (let at = 1; at < arg.length; at++) {
+    const flag = `-${arg[at]}`;
+    const rest = arg.slice(at + 1);
+    const hasValue = rest.startsWith("=") ||
+      (takesValue.has(flag) && rest !== "");
+    flags.push(hasValue ? `${flag}=${rest.replace(/^=/, "")}` : flag);
+    if (hasValue) break;
+  }
+  return flags;
 }
 
 /** The flag by its long name; files in it by their whole paths. */

@@ -16,11 +16,12 @@ import type { ResourceAmounts } from "../base/spec.ts";
 import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
 import type { JobInfo, Registration, Requests } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
-import type { Children, Kept } from "./children.ts";
+import type { Children } from "./children.ts";
 import type { LineagePort } from "./lineage_port.ts";
 import type { LogPrinter } from "./log_printer.ts";
 import { MemoryMonitor } from "./memory_monitor.ts";
 import { ObjectManager } from "./object_manager.ts";
+import { WorkerPool } from "./worker_pool.ts";
 
 /** What a node is made of and told. */
 export interface NodeOptions {
@@ -32,8 +33,9 @@ export interface NodeOptions {
   capacityBytes: number;
   /** What the program may use of the memory, if it is told. */
   memoryLimitBytes: number | undefined;
-  /** Workers started in advance and kept. */
+  /** Workers that are kept, and of those how many are started in advance. */
   workerCount: number;
+  prestartCount: number;
   children: Children;
   printer: LogPrinter;
   /** Where rows go, once the file is open; the session ends if it can't be. */
@@ -61,8 +63,7 @@ export class Node {
   readonly #leases: LeaseTable;
   readonly #objects: ObjectManager;
   readonly #memory: MemoryMonitor;
-  readonly #workers = new Map<number, Kept>();
-  readonly #numbers = new Map<ProcessId, number>();
+  readonly #workers: WorkerPool;
   readonly #asking = new Map<LeaseId, Asking>();
   readonly #holders = new Map<LeaseId, Peer>();
   readonly #roles = new Map<
@@ -72,16 +73,16 @@ export class Node {
   #trimTimer: Timer | undefined;
   /** Longer each time that a worker had to stay. */
   #trimDelayMs: number = limits.workerIdleMs;
-  #startFailures = 0;
   #isClosed = false;
 
   constructor(options: NodeOptions) {
     this.#options = options;
-    const { resources, workerCount, capacityBytes } = options;
+    const { resources, workerCount, prestartCount, capacityBytes } = options;
     this.#leases = new LeaseTable(resources, {
       waitingMax: limits.leaseWaitingMax,
       workersMax: limits.workersMax,
       workersKept: workerCount,
+      workersPrestarted: prestartCount,
     });
     this.#objects = new ObjectManager({
       capacityBytes,
@@ -90,6 +91,14 @@ export class Node {
         const known = this.#roles.get(processId);
         return known === undefined ? "a process" : `${known.role} ${known.pid}`;
       },
+    });
+    this.#workers = new WorkerPool(options, {
+      ended: (workerNo) => {
+        this.#memory.workerEnded(workerNo);
+        this.#carryOut(this.#leases.workerEnded(workerNo));
+      },
+      isAnyAsked: () => this.#asking.size > 0,
+      failed: (reason) => this.#giveUp(reason),
     });
     this.#memory = new MemoryMonitor({
       children: options.children,
@@ -122,6 +131,7 @@ export class Node {
         this.#holders.set(leaseId, peer);
         const ownerId = peer.remote!.processId;
         this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
+        if (this.#asking.has(leaseId)) this.#workers.needed();
         return answer.promise;
       },
       "worker.fate": ({ processId }) => children.fate(processId),
@@ -148,13 +158,13 @@ export class Node {
         }
       },
       "worker.blocked": (company, peer) => {
-        const no = this.#numbers.get(peer.remote!.processId);
+        const no = this.#workers.noOf(peer.remote!.processId);
         if (no !== undefined) {
           this.#carryOut(this.#leases.workerBlocked(no, company));
         }
       },
       "worker.unblocked": (_, peer) => {
-        const no = this.#numbers.get(peer.remote!.processId);
+        const no = this.#workers.noOf(peer.remote!.processId);
         if (no !== undefined) this.#carryOut(this.#leases.workerUnblocked(no));
       },
       "worker.kill": ({ processId, reason }) =>
@@ -184,6 +194,7 @@ export class Node {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#trimTimer);
+    this.#workers.close();
     this.#memory.close();
     await this.#objects.close();
   }
@@ -197,18 +208,10 @@ export class Node {
       : undefined;
     this.#options.events.registered(peer, ask);
     if (kept === undefined) return;
-    const no = this.#workerNo(kept);
+    const no = this.#workers.registered(kept, processId);
     if (no === undefined) return;
-    this.#startFailures = 0;
-    this.#numbers.set(processId, no);
     this.#carryOut(this.#leases.workerStarted(no, processId));
-  }
-
-  #workerNo(kept: Kept): number | undefined {
-    for (const [no, worker] of this.#workers) {
-      if (worker === kept) return no;
-    }
-    return undefined;
+    this.#workers.ready(no);
   }
 
   #returned(leaseId: LeaseId): void {
@@ -225,12 +228,10 @@ export class Node {
   /** The owner of a lease is gone: its worker may still compute for it. */
   #orphaned(leaseId: LeaseId): void {
     this.#holders.delete(leaseId);
-    const worker = [...this.#workers].find(([no]) =>
+    const worker = this.#workers.find((no) =>
       this.#leases.leasesOf(no).includes(leaseId)
     );
-    if (worker === undefined) return;
-    const [, kept] = worker;
-    kept.child.kill("the owner of its task is gone");
+    worker?.child.kill("the owner of its task is gone");
   }
 
   #carryOut(commands: LeaseCommand[]): void {
@@ -267,7 +268,7 @@ export class Node {
         });
       }
       case "start_worker":
-        return this.#startWorker(command.workerNo);
+        return this.#workers.start(command.workerNo);
       case "stop_worker":
         this.#dismiss(command.workerNo);
         return;
@@ -284,30 +285,6 @@ export class Node {
     this.#asking.get(leaseId)?.resolve(answer);
     this.#asking.delete(leaseId);
     if (answer.kind !== "granted") this.#holders.delete(leaseId);
-  }
-
-  #startWorker(workerNo: number): void {
-    const kept = this.#options.children.start("worker", (kept, fate) => {
-      this.#workers.delete(workerNo);
-      this.#memory.workerEnded(workerNo);
-      if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
-      else if (!this.#isClosed) {
-        this.#startFailures++;
-        log.error(
-          `worker ${kept.child.pid} ended before it was ready: ${
-            fate.stderrTail ?? JSON.stringify(fate)
-          }`,
-        );
-      }
-      this.#options.printer.forget(kept.child.pid);
-      // A worker that can't start would be started without end.
-      if (this.#startFailures > limits.startFailuresMax) {
-        this.#giveUp(fate.stderrTail ?? "unknown reason");
-        return;
-      }
-      this.#carryOut(this.#leases.workerEnded(workerNo));
-    });
-    this.#workers.set(workerNo, kept);
   }
 
   /** Ends an idle worker, unless others hold what it owns. */
@@ -337,14 +314,15 @@ export class Node {
 
   /** No worker can be started: whoever waits is told why. */
   #giveUp(reason: string): void {
-    for (const [leaseId, answer] of this.#asking) {
-      answer.resolve({
-        kind: "unschedulable",
-        reason: `no worker could be started: ${reason}`,
-      });
-      this.#leases.returned(leaseId);
-    }
+    const asking = [...this.#asking];
     this.#asking.clear();
+    for (const [leaseId, answer] of asking) {
+      this.#holders.delete(leaseId);
+      answer.resolve({ kind: "unschedulable", reason });
+    }
+    for (const [leaseId] of asking) {
+      this.#carryOut(this.#leases.returned(leaseId));
+    }
   }
 
   #scheduleTrim(): void {

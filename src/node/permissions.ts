@@ -27,8 +27,17 @@ export function lackingFlags(
   return needs.filter(([, need]) => !isGranted(need)).map(([flag]) => flag);
 }
 
+/** Throws where no worker could be started whatever is allowed. */
+export function assertDeno({ isStandalone }: { isStandalone: boolean }): void {
+  if (!isStandalone) return;
+  throw new MantaError(
+    "Cannot start a runtime in a program made by deno compile: its workers are started by the deno command, which is not in it. Run the program by deno run",
+  );
+}
+
 /** Throws, naming the flags, unless the program has all that it needs. */
 export function assertPermitted(folderRoot: string): void {
+  assertDeno({ isStandalone: Deno.build.standalone });
   const lacking = lackingFlags(folderRoot, {
     isGranted: (descriptor) =>
       Deno.permissions.querySync(descriptor).state === "granted",

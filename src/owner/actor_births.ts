@@ -7,8 +7,10 @@
  *
  * @module
  */
+import { ActorDiedError } from "../base/errors.ts";
 import { type ActorId, makerOf } from "../base/ids.ts";
 import type { ActorSpec } from "../base/spec.ts";
+import type { ActorHandleFields } from "../wire/messages.ts";
 import { refusal } from "./actor_deaths.ts";
 import { dependencyValues } from "./lease_link.ts";
 import { ObjectRef } from "./object_ref.ts";
@@ -28,32 +30,99 @@ export interface Birth {
   readonly spec: NewActor;
 }
 
+/** One on its way. */
+interface Pending {
+  readonly spec: NewActor;
+  /** Settles when it is through. */
+  created: Promise<ActorHandleFields | undefined>;
+  /** Ends it, while nobody else knows of it. */
+  readonly end: PromiseWithResolvers<never>;
+  /** The head is asked: from now on the actor is its to end. */
+  isAsked: boolean;
+}
+
 /** Makes actors for one process. */
 export class ActorBirths {
   readonly #owner: OwnerPort;
-  readonly #creating = new Map<ActorId, Promise<void>>();
+  readonly #pending = new Map<ActorId, Pending>();
   readonly #kept = new Map<ActorId, unknown>();
 
   constructor(owner: OwnerPort) {
     this.#owner = owner;
   }
 
-  /** Arguments are stored at once; resolves once the head knows the actor. */
-  create({ target, args, spec }: Birth): Promise<void> {
+  /**
+   * Arguments are stored at once; resolves once the head knows the actor, with
+   * the one that was there before, if there was one.
+   */
+  create(
+    { target, args, spec }: Birth,
+  ): Promise<ActorHandleFields | undefined> {
     const stored = this.#owner.intake.storeArgs(args);
-    const creating = this.#create({ target, stored, spec })
-      .finally(() => this.#creating.delete(spec.actorId));
-    this.#creating.set(spec.actorId, creating);
-    return creating;
+    const end = Promise.withResolvers<never>();
+    end.promise.catch(() => {}); // It is for whoever creates, while it does.
+    const pending: Pending = {
+      spec,
+      end,
+      isAsked: false,
+      created: Promise.resolve(undefined),
+    };
+    this.#pending.set(spec.actorId, pending);
+    // What a program began is not dropped because it has nothing else to do.
+    this.#owner.owe();
+    pending.created = this.#create(pending, { target, stored }).finally(() => {
+      this.#pending.delete(spec.actorId);
+      this.#owner.settle();
+    });
+    return pending.created;
   }
 
   /** Resolves once an actor of this process's making is known to the head. */
   async created(actorId: ActorId): Promise<void> {
-    await this.#creating.get(actorId)?.catch(() => {}); // Its calls are told.
+    await this.#pending.get(actorId)?.created.catch(() => {}); // Its calls are told.
+  }
+
+  /** One of that name that is on its way. */
+  named(namespace: string, name: string): NewActor | undefined {
+    for (const { spec } of this.#pending.values()) {
+      if (spec.name === name && spec.namespace === namespace) return spec;
+    }
+    return undefined;
+  }
+
+  /** Somebody kills an actor; false if it does not wait for code or arguments here. */
+  kill(actorId: ActorId, { noRestart }: { noRestart: boolean }): boolean {
+    const pending = this.#pending.get(actorId);
+    if (pending === undefined || pending.isAsked) return false;
+    // What has not begun is begun anew by going on.
+    const goesOn = !noRestart && pending.spec.maxRestarts !== 0;
+    if (!goesOn) this.#end(pending, "it was killed by kill()");
+    return true;
+  }
+
+  #end({ spec, end }: Pending, reason: string): void {
+    const { actorId, className } = spec;
+    end.reject(
+      new ActorDiedError(`Cannot create actor ${className}: ${reason}`, {
+        actorId,
+        reason,
+      }),
+    );
+  }
+
+  /** The process makes no more: what still waits for code or arguments is not made. */
+  close(): void {
+    for (const pending of this.#pending.values()) {
+      if (!pending.isAsked) this.#end(pending, "the runtime was shut down");
+    }
   }
 
   /** No handle is left: once its creation is through, the actor may go. */
   async release(actorId: ActorId): Promise<void> {
+    const pending = this.#pending.get(actorId);
+    if (pending?.isAsked === false && !pending.spec.isDetached) {
+      this.#end(pending, "no handle to it was left");
+    }
     await this.created(actorId);
     this.#owner.node.notify("actor.release", { actorId });
     const kept = this.#kept.get(actorId);
@@ -73,34 +142,47 @@ export class ActorBirths {
   }
 
   async #create(
-    { target, stored: { held, ready, dependencies }, spec }:
-      & Pick<Birth, "target" | "spec">
+    pending: Pending,
+    { target, stored: { held, ready, dependencies } }:
+      & Pick<Birth, "target">
       & { stored: StoredArgs },
-  ): Promise<void> {
-    const { values } = this.#owner;
-    const [code] = await Promise.all([
+  ): Promise<ActorHandleFields | undefined> {
+    const { values, references } = this.#owner;
+    const { spec } = pending;
+    const all = Promise.all([
       values.code.refOf(target),
       ready,
       ...dependencies.map(({ ref }) => this.#owner.objects.settled(ref)),
     ]);
-    const passed = dependencyValues(dependencies);
-    const needed = [held.stored, ...passed.map(({ value }) => value)];
-    const answer = await this.#owner.ask("actor.create", {
-      spec: {
-        ...spec,
-        code,
-        bundles: values.bundlesOf(code, needed),
-        args: held.stored,
-        dependencies: passed,
-      },
-    });
-    if (answer.kind === "refused") throw refusal(spec, answer);
-    if (answer.kind === "created") {
-      // The head keeps the spec for restarts: what it refers to stays.
-      this.#kept.set(spec.actorId, [held, ...dependencies]);
-    } else if (!answer.isDetached) {
-      // This handle keeps the actor that is there, as its maker's own does.
-      this.#kept.set(spec.actorId, this.life(answer.actorId));
+    try {
+      const [code] = await Promise.race([all, pending.end.promise]);
+      pending.isAsked = true;
+      const passed = dependencyValues(dependencies);
+      const needed = [held.stored, ...passed.map(({ value }) => value)];
+      const answer = await this.#owner.node.request("actor.create", {
+        spec: {
+          ...spec,
+          code,
+          bundles: values.bundlesOf(code, needed),
+          args: held.stored,
+          dependencies: passed,
+        },
+      });
+      if (answer.kind === "refused") throw refusal(spec, answer);
+      if (answer.kind === "created") {
+        // The head keeps the spec for restarts: what it refers to stays.
+        this.#kept.set(spec.actorId, [held, ...dependencies]);
+        return undefined;
+      }
+      const { handle } = answer;
+      if (!handle.isDetached) {
+        // This handle keeps the actor that is there, as its maker's own does.
+        this.#kept.set(spec.actorId, this.life(handle.actorId));
+      }
+      return handle;
+    } catch (error) {
+      for (const { ref } of dependencies) references.letGo(ref);
+      throw error;
     }
   }
 }

@@ -7,52 +7,74 @@
  *
  * @module
  */
-import {
-  ActorUnavailableError,
-  PendingCallsLimitExceeded,
-} from "../base/errors.ts";
-import type { ActorId, ProcessId } from "../base/ids.ts";
+import { afterMs } from "../base/clock.ts";
+import { ActorDiedError, PendingCallsLimitExceeded } from "../base/errors.ts";
+import type { ActorId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { ActorState } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
-import { type Peer, PeerEndedError } from "../wire/peer.ts";
+import type { Peer } from "../wire/peer.ts";
 import {
   noSlot,
   type ReplyFrame,
   TaskFlag,
   writeTask,
 } from "../wire/task_frames.ts";
-import { type ActorInfo, type Callee, newCallee } from "./callee.ts";
+import type { ActorInfo, Callee, Expected, OpenCall } from "./callee.ts";
+import { Callees } from "./callees.ts";
 import { dependencyValues } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { OwnerPort } from "./owner_port.ts";
 import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
 import { ActorBirths, type Birth } from "./actor_births.ts";
-import { deathError, tellDeath } from "./actor_deaths.ts";
+import { ActorDirectory } from "./actor_directory.ts";
+import { ActorDeaths } from "./actor_deaths.ts";
 
 /** All calls of one process. */
 export class ActorCalls {
   readonly births: ActorBirths;
+  readonly directory: ActorDirectory;
   readonly #owner: OwnerPort;
   readonly #network: Network;
-  readonly #callees = new Map<ActorId, Callee>();
-  readonly #byOrdinal = new Map<
-    number,
-    { callee: Callee; record: TaskRecord; handle: object }
-  >();
+  readonly #deaths: ActorDeaths;
+  readonly #callees = new Callees();
+  readonly #open = new Map<number, OpenCall>();
+  #onBorn: (() => void) | undefined;
 
   constructor(owner: OwnerPort, network: Network) {
     this.#owner = owner;
     this.#network = network;
+    this.#deaths = new ActorDeaths(owner);
     this.births = new ActorBirths(owner);
+    this.directory = new ActorDirectory(owner, {
+      network,
+      births: this.births,
+      callees: this.#callees,
+    });
   }
 
   /** Creates an actor: its calls wait until it is there. */
   create(info: ActorInfo, birth: Birth): void {
-    const callee = this.#newCallee(info);
+    const expected = birth.spec.getIfExists
+      ? this.#callees.expect(info)
+      : undefined;
+    const callee = expected?.callee ?? this.#callees.add(info);
+    callee.isBeingBorn ||= expected === undefined;
     this.births.create(birth).then(
-      () => this.#watch(callee),
-      (error) => this.#stillborn(callee, error),
+      (existing) => {
+        if (expected === undefined) return this.#watch(callee);
+        const isKnown = existing !== undefined &&
+          this.#callees.get(existing.actorId) !== undefined;
+        const real = this.#identified(expected, existing ?? info);
+        if (!isKnown) this.#watch(real);
+      },
+      (error) =>
+        this.#stillborn(
+          expected === undefined ? callee : this.#identified(expected, info),
+          error,
+        ),
     );
   }
 
@@ -63,14 +85,17 @@ export class ActorCalls {
       template: TaskTemplate;
       args: unknown[];
       sink: StreamSink | undefined;
-      /** What keeps the actor alive: the call does, until it is answered. */
       handle: object;
     },
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
-    const callee = this.#calleeOf(info);
-    const { actorId, maxPendingCalls } = info;
-    const { order } = callee;
-    if (maxPendingCalls >= 0 && order.pendingCount >= maxPendingCalls) {
+    const { actorId } = info;
+    const known = this.#callees.get(actorId);
+    const expected = known === undefined ? this.#expected(info) : undefined;
+    const callee = known ?? expected!.callee;
+    const { maxPendingCalls } = callee.info;
+    if (
+      maxPendingCalls >= 0 && callee.order.pendingCount >= maxPendingCalls
+    ) {
       throw new PendingCallsLimitExceeded(
         `Cannot call ${template.settings.name}: its maxPendingCalls of ${maxPendingCalls} calls are under way`,
         { actorId, maxPendingCalls },
@@ -82,13 +107,42 @@ export class ActorCalls {
       args,
       sink,
     );
-    order.called(record);
-    this.#byOrdinal.set(record.ordinal, { callee, record, handle });
+    const open: OpenCall = { callee, record, handle, expected };
+    this.#callees.queued(open);
+    this.#open.set(record.ordinal, open);
     this.#owner.intake.whenPrepared(record, ready, () => {
-      order.prepared(record);
-      this.#advance(callee, record.callerNo);
+      if (this.#callees.holds(open)) return;
+      open.callee.order.prepared(record);
+      this.#advance(open.callee, record.callerNo);
     });
     return { refs, record };
+  }
+
+  /** Nothing more is called. Waits a moment for actors that nobody called: that one could not be made only this process tells. */
+  async close(): Promise<void> {
+    this.births.close();
+    const isAnyBeingBorn = () =>
+      this.#callees.living().some((one) => one.isBeingBorn && !one.isCalled);
+    if (!isAnyBeingBorn()) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onBorn = () => {
+      if (!isAnyBeingBorn()) resolve();
+    };
+    const timer = setTimeout(resolve, limits.stopGraceMs);
+    await promise;
+    clearTimeout(timer);
+    await this.#deaths.told();
+  }
+
+  /** The id of the actor that calls by this one go to, as far as it is known. */
+  realId(actorId: ActorId): ActorId {
+    return this.#callees.realId(actorId);
+  }
+
+  /** No handle of an actor that this process made, or found instead, is left anywhere. */
+  released(actorId: ActorId): void {
+    this.births.release(actorId);
+    this.#callees.released(actorId);
   }
 
   /** The head says how an actor is. */
@@ -98,47 +152,65 @@ export class ActorCalls {
     if (!callee.order.heard(state)) return;
     if (state.phase === "dead") {
       this.births.forget(state.actorId);
+      this.#callees.buried(callee);
       this.#bury(callee, state);
-      if (!callee.isCalled) this.#tellUncalled(callee, state);
+      if (!callee.isCalled) this.#deaths.tell(callee, state);
+    }
+    const isDecided = state.phase === "alive" || state.phase === "dead";
+    if (isDecided && callee.isBeingBorn) {
+      callee.isBeingBorn = false;
+      this.#onBorn?.();
     }
     this.#connect(callee);
   }
 
   /** An actor answered; false if no call has that number. */
   onReply(reply: ReplyFrame, from: Peer): boolean {
-    const open = this.#byOrdinal.get(reply.ordinal);
+    const open = this.#open.get(reply.ordinal);
     if (open === undefined) return false;
     const { callee, record } = open;
     callee.order.answered(record);
-    this.#byOrdinal.delete(reply.ordinal);
+    this.#open.delete(reply.ordinal);
     this.#owner.outcomes.replied(record, reply, from);
     return true;
   }
 
   /** The call of that number. */
   inFlight(ordinal: number): TaskRecord | undefined {
-    return this.#byOrdinal.get(ordinal)?.record;
+    return this.#open.get(ordinal)?.record;
   }
 
   /** The connection to the actor that has a sent call. */
   peerOf(record: TaskRecord): Peer | undefined {
-    return this.#byOrdinal.get(record.ordinal)?.callee.order.connection;
+    return this.#open.get(record.ordinal)?.callee.order.connection;
   }
 
-  /** Takes a call out that was not sent; false if it was, or is no call. */
+  /** Takes a call out that was not sent, and lets those behind it go; false if it was sent, or is no call. */
   withdraw(record: TaskRecord): boolean {
-    const open = this.#byOrdinal.get(record.ordinal);
+    const open = this.#open.get(record.ordinal);
     if (open === undefined || !open.callee.order.withdrawn(record)) {
       return false;
     }
-    this.#byOrdinal.delete(record.ordinal);
-    this.#advance(open.callee, record.callerNo);
+    this.#open.delete(record.ordinal);
+    this.#callees.left(open);
+    // Not now: whoever settles many must not see those behind sent meanwhile.
+    queueMicrotask(() => this.#advance(open.callee, record.callerNo));
+    return true;
+  }
+
+  /** Ends the actor's process that runs a sent call; false if there is none. */
+  abort(record: TaskRecord, reason: string): boolean {
+    const open = this.#open.get(record.ordinal);
+    const processId = open?.callee.order.connection?.remote?.processId;
+    if (open === undefined || processId === undefined) return false;
+    const { actorId } = open.callee.info;
+    this.#owner.node.notify("actor.abort", { actorId, processId, reason });
     return true;
   }
 
   /** What an actor is doing, in words. */
   describe(record: TaskRecord): string | undefined {
-    const open = this.#byOrdinal.get(record.ordinal);
+    const open = this.#open.get(record.ordinal);
     if (open === undefined) return undefined;
     const { order } = open.callee;
     const phase = order.news?.phase ?? "starting";
@@ -147,24 +219,36 @@ export class ActorCalls {
       : `waits for its actor, which is ${phase}`;
   }
 
-  #calleeOf(info: ActorInfo): Callee {
-    const known = this.#callees.get(info.actorId);
+  /** What is to become known of an id that is used for the first time. */
+  #expected(info: ActorInfo): Expected {
+    const known = this.#callees.expected(info.actorId);
     if (known !== undefined) return known;
-    const callee = this.#newCallee(info);
-    this.#watch(callee);
-    return callee;
+    const expected = this.#callees.expect(info);
+    this.#discover(expected);
+    return expected;
   }
 
-  #newCallee(info: ActorInfo): Callee {
-    const callee = newCallee(info);
-    this.#callees.set(info.actorId, callee);
+  async #discover(expected: Expected): Promise<void> {
+    const { info } = expected;
+    try {
+      const state = await this.directory.stateOf(info.actorId);
+      this.#identified(expected, { ...info, actorId: state.actorId });
+      this.onState(state);
+    } catch (error) {
+      this.#stillborn(this.#identified(expected, info), error);
+    }
+  }
+
+  #identified(expected: Expected, real: ActorInfo): Callee {
+    const before = expected.callee;
+    const callee = this.#callees.identified(expected, real);
+    for (const one of new Set([before, callee])) this.#advanceAll(one);
     return callee;
   }
 
   async #watch(callee: Callee): Promise<void> {
-    const { actorId } = callee.info;
     try {
-      this.onState(await this.#owner.node.request("actor.watch", { actorId }));
+      this.onState(await this.directory.stateOf(callee.info.actorId));
     } catch (error) {
       this.#stillborn(callee, error);
     }
@@ -172,12 +256,18 @@ export class ActorCalls {
 
   /** It never came to be: its calls are told why. */
   #stillborn(callee: Callee, error: unknown): void {
-    callee.deathCause = error;
+    // Whoever ended it knows.
+    const isEnded = error instanceof ActorDiedError;
+    if (!isEnded) callee.deathCause = error;
     this.onState({
       actorId: callee.info.actorId,
       phase: "dead",
       incarnation: 0,
-      reason: error instanceof Error ? error.message : String(error),
+      reason: isEnded
+        ? error.reason
+        : error instanceof Error
+        ? error.message
+        : "it could not be created",
     });
   }
 
@@ -187,15 +277,34 @@ export class ActorCalls {
     if (processId === undefined) return;
     try {
       const peer = await this.#network.peer(processId);
+      callee.failedDialCount = 0;
       if (order.connected(processId, peer)) {
         peer.closed.then(() => this.#disconnected(callee, peer));
-        for (const callerNo of order.callers) this.#advance(callee, callerNo);
+        this.#advanceAll(callee);
       }
-    } catch {
-      // It died before it could be greeted: the head tells what comes next.
+    } catch (error) {
       order.notConnected();
+      if (order.news?.processId === processId) {
+        this.#connectLater(callee, error);
+        return;
+      }
     }
+    // What was heard meanwhile had to wait for this.
     if (order.news?.processId !== processId) this.#connect(callee);
+  }
+
+  /** Most likely it died before it could be greeted, and the head tells; if it lives, it is tried again. */
+  #connectLater(callee: Callee, error: unknown): void {
+    log.debug(`actor ${callee.info.className} did not answer: ${error}`);
+    const delayMs = limits.redialMs *
+      2 ** Math.min(callee.failedDialCount++, 7);
+    afterMs(delayMs, () => this.#connect(callee));
+  }
+
+  #advanceAll(callee: Callee): void {
+    for (const callerNo of callee.order.callers) {
+      this.#advance(callee, callerNo);
+    }
   }
 
   /** Sends a caller's calls as far as they are ready. */
@@ -244,66 +353,23 @@ export class ActorCalls {
       peer,
       processId,
     );
-    for (const record of abandoned) this.#byOrdinal.delete(record.ordinal);
+    for (const record of abandoned) this.#open.delete(record.ordinal);
     for (const record of again) {
       this.#owner.lineage.attempted(record, "crashed", {});
     }
-    const { className, actorId } = callee.info;
     for (const record of failed) {
-      const ask = { actorId, processId };
-      this.#failWhenKnown(callee, record, { className, ask });
+      this.#open.delete(record.ordinal);
+      this.#deaths.failWhenKnown(callee, record, processId);
     }
     const { news } = callee.order;
     if (news?.phase === "dead") this.#bury(callee, news);
     else this.#connect(callee);
   }
 
-  /** Fails a lost call by what the head says next: dead for good, or starting again. */
-  async #failWhenKnown(
-    callee: Callee,
-    record: TaskRecord,
-    { className, ask }: {
-      className: string;
-      ask: { actorId: ActorId; processId: ProcessId };
-    },
-  ): Promise<void> {
-    this.#byOrdinal.delete(record.ordinal);
-    const state = await this.#owner.node.request("actor.fate", ask)
-      .catch(() => undefined);
-    if (state?.phase === "dead") {
-      const error = await this.#deathError(callee, state);
-      return this.#owner.outcomes.fail(record, error);
-    }
-    const { name } = record.template.settings;
-    this.#owner.outcomes.fail(
-      record,
-      new ActorUnavailableError(
-        `Cannot finish call "${name}": actor ${className} died during it and is starting again; the call may have run`,
-        { actorId: ask.actorId },
-      ),
-    );
-  }
-
   /** Rejects all that still waits for a dead actor. */
-  async #bury(callee: Callee, state: ActorState): Promise<void> {
+  #bury(callee: Callee, state: ActorState): void {
     const waiting = callee.order.buried();
-    const error = await this.#deathError(callee, state);
-    for (const record of waiting) {
-      this.#byOrdinal.delete(record.ordinal);
-      this.#owner.outcomes.fail(record, error);
-    }
-  }
-
-  #deathError(callee: Callee, state: ActorState): Promise<Error> {
-    const { info: { className }, deathCause } = callee;
-    return deathError({ className, state, deathCause }, this.#owner.values);
-  }
-
-  /** Nobody has called it: nobody else would say why it never lived. */
-  async #tellUncalled(callee: Callee, state: ActorState): Promise<void> {
-    const { deathCause } = callee;
-    const isFailure = state.error !== undefined || deathCause !== undefined;
-    if (!isFailure || deathCause instanceof PeerEndedError) return;
-    tellDeath(await this.#deathError(callee, state));
+    for (const record of waiting) this.#open.delete(record.ordinal);
+    this.#deaths.fail(callee, waiting, state);
   }
 }

@@ -21,7 +21,6 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { CodeRef, HeldValue } from "../base/stored.ts";
 import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
-import type { Fate } from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { Peer } from "../wire/peer.ts";
 import {
@@ -30,6 +29,7 @@ import {
   type ReplyFrame,
   writeProgress,
 } from "../wire/task_frames.ts";
+import { crashError } from "./crashes.ts";
 import { HeldFailure, openFailure, type UnaskedFailures } from "./failures.ts";
 import type { AttemptEnd, OwnerPort } from "./owner_port.ts";
 import type { SubmitterEvents, WorkerEnding } from "./submitter.ts";
@@ -158,10 +158,12 @@ export class Outcomes implements SubmitterEvents {
       isRecursive: how.isRecursive,
     });
     this.#abandon(record, error);
-    if (worker === undefined) return;
-    if (how.isForced) submitter.kill(worker, error.message);
+    const { name } = record.template.settings;
+    if (how.isForced) this.#end(record, `"${name}" was cancelled by force`);
     // A generator that nobody listens to is not to run on.
-    else if (record.sink !== undefined) this.#endStuck(record, error.message);
+    else if (record.sink !== undefined && worker !== undefined) {
+      this.#endStuck(record, error.message);
+    }
   }
 
   /** A timed task has begun: from now on its time counts. */
@@ -265,51 +267,9 @@ export class Outcomes implements SubmitterEvents {
   }
 
   async #crashed(record: TaskRecord, ending: WorkerEnding): Promise<void> {
-    const { name } = record.template.settings;
-    const fate: Fate = await ending.fate.catch(() => ({}));
-    const how = fate.exitSignal !== undefined
-      ? `signal ${fate.exitSignal}`
-      : fate.exitCode !== undefined
-      ? `exit code ${fate.exitCode}`
-      : "an unknown cause";
-    const runs = record.attempt === 1
-      ? "1 attempt"
-      : `${record.attempt} attempts`;
-    const tail = fate.stderrTail === undefined || fate.stderrTail === ""
-      ? ""
-      : `. The last it wrote to stderr: ${fate.stderrTail}`;
-    const why = fate.reason === undefined ? "" : ` (${fate.reason})`;
-    const isHeapFull = /JavaScript (?:heap )?out of memory/
-      .test(fate.stderrTail ?? "");
-    if (fate.outOfMemory !== undefined || isHeapFull) {
-      const taskId = taskIdOf(this.#owner.self, record.ordinal);
-      const { bound, ...bytes } = fate.outOfMemory ?? {};
-      const why = fate.outOfMemory === undefined
-        ? `ran out of memory (${how})`
-        : `held ${fate.outOfMemory.rssBytes} bytes and was ended, for ${bound} may be used up to ${fate.outOfMemory.limitBytes} bytes,`;
-      this.fail(
-        record,
-        new OutOfMemoryError(
-          `Cannot finish task "${name}": its worker ${ending.pid} ${why} after ${runs}`,
-          { ...bytes, taskId, functionName: name },
-        ),
-      );
-      return;
-    }
-    this.fail(
-      record,
-      new WorkerCrashedError(
-        `Cannot finish task "${name}": its worker ${ending.pid} ended by ${how}${why} after ${runs}${tail}`,
-        {
-          functionName: name,
-          attempts: record.attempt,
-          ...(fate.exitCode === undefined ? {} : { exitCode: fate.exitCode }),
-          ...(fate.exitSignal === undefined
-            ? {}
-            : { exitSignal: fate.exitSignal }),
-        },
-      ),
-    );
+    const fate = await ending.fate.catch(() => ({}));
+    const taskId = taskIdOf(this.#owner.self, record.ordinal);
+    this.fail(record, crashError(record, { taskId, pid: ending.pid, fate }));
   }
 
   #overtime(record: TaskRecord, timeoutMs: number): void {
@@ -323,17 +283,28 @@ export class Outcomes implements SubmitterEvents {
       ),
       { isForced: false, isRecursive: true },
     );
-    this.#endStuck(record, `"${name}" over time`);
+    this.#endStuck(
+      record,
+      `"${name}" ran longer than its timeout of ${timeoutMs} ms`,
+    );
   }
 
-  /** Ends the worker of a record that does not heed its signal. */
+  /** Ends what runs a record, unless it heeds its signal in time. */
   #endStuck(record: TaskRecord, reason: string): void {
-    const { submitter } = this.#owner;
-    const worker = submitter.workerOf(record);
-    if (worker === undefined) return;
+    const worker = this.#owner.submitter.workerOf(record);
     record.timer = afterMs(limits.abortGraceMs, () => {
-      if (submitter.workerOf(record) === worker) submitter.kill(worker, reason);
+      if (this.#owner.submitter.workerOf(record) === worker) {
+        this.#end(record, reason);
+      }
     });
+  }
+
+  /** Ends the worker, or the actor's incarnation, that runs a record. */
+  #end(record: TaskRecord, reason: string): void {
+    const { submitter, actors } = this.#owner;
+    const worker = submitter.workerOf(record);
+    if (worker !== undefined) submitter.kill(worker, reason);
+    else actors.abort(record, `its call ${reason}`);
   }
 
   /** Its refs are settled while its worker may still run it: nothing is owed any more. */

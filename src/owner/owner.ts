@@ -241,6 +241,7 @@ export class Owner implements OwnerPort {
   requests(): RequestHandlers {
     return {
       ...this.objects.requests(),
+      ...this.actors.directory.requests(),
       "argument.fetch": (ask, peer) => this.#onArgumentFetch(ask, peer),
       "code.get": ({ hash }) => {
         const bundle = this.values.code.bundle(hash);
@@ -305,7 +306,7 @@ export class Owner implements OwnerPort {
     if (this.#isClosed) return;
     this.#isEnding = true;
     this.abort(new MantaError("Cannot finish: the runtime was shut down"));
-    await this.#unasked.tell();
+    await Promise.all([this.#unasked.tell(), this.actors.close()]);
     this.lineage.close();
     this.#isClosed = true;
     this.submitter.close();

@@ -42,6 +42,8 @@ export interface CallPort {
   inFlight(ordinal: number): TaskRecord | undefined;
   peerOf(record: TaskRecord): Peer | undefined;
   withdraw(record: TaskRecord): boolean;
+  /** Ends the actor's process that runs a sent call; false if there is none. */
+  abort(record: TaskRecord, reason: string): boolean;
 }
 
 /** Outcomes, as far as calls need them. */

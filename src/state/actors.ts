@@ -9,6 +9,7 @@
  */
 import { assert } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
 
 /** Where an actor stands. */
@@ -39,7 +40,8 @@ export interface ActorView {
 }
 
 interface Actor {
-  readonly spec: ActorSpec;
+  /** Once it is dead, without what starting it took. */
+  spec: ActorSpec;
   phase: ActorPhase;
   incarnation: number;
   processId: ProcessId | undefined;
@@ -50,14 +52,13 @@ interface Actor {
   mayRestart: boolean;
 }
 
-/** Dead actors that are remembered for late questions. */
-const deadMax = 10_000;
+const noValue = { bytes: new Uint8Array(0) };
 
 /** Keeps the actors of one cluster. */
 export class ActorTable {
   readonly #actors = new Map<ActorId, Actor>();
   readonly #names = new Map<string, ActorId>();
-  readonly #dead: ActorId[] = [];
+  readonly #dead = new Set<ActorId>();
 
   /** Somebody creates an actor. Idempotent: a retry finds its own. */
   created(spec: ActorSpec): Creation {
@@ -99,6 +100,7 @@ export class ActorTable {
     if (actor.phase === "alive") return [];
     actor.phase = "alive";
     actor.processId = processId;
+    actor.reason = undefined;
     return [{ kind: "announce", actorId }];
   }
 
@@ -123,6 +125,7 @@ export class ActorTable {
     if (isSpent) return this.#die(actor, actor.stopReason ?? reason);
     actor.phase = "restarting";
     actor.processId = undefined;
+    actor.reason = actor.stopReason ?? reason;
     actor.stopReason = undefined;
     actor.mayRestart = false;
     actor.incarnation++;
@@ -142,6 +145,15 @@ export class ActorTable {
       isGraceful: false,
       mayRestart: !noRestart,
     });
+  }
+
+  /** A call in that process can't be stopped but with its actor, which may start again. */
+  aborted(
+    actorId: ActorId,
+    { processId, reason }: { processId: ProcessId; reason: string },
+  ): ActorCommand[] {
+    if (this.#actors.get(actorId)?.processId !== processId) return [];
+    return this.#stop(actorId, { reason, isGraceful: false, mayRestart: true });
   }
 
   /** It leaves by its own will. */
@@ -208,9 +220,11 @@ export class ActorTable {
         "Wrong name",
       );
     }
-    for (
-      const { spec, phase, incarnation, processId } of this.#actors.values()
-    ) {
+    for (const actor of this.#actors.values()) {
+      const { spec, phase, incarnation, processId } = actor;
+      const isDead = phase === "dead";
+      assert(isDead === this.#dead.has(spec.actorId), "Death is not counted");
+      assert(!isDead || spec.args === noValue, "Dead actor keeps arguments");
       assert(
         (processId !== undefined) === (phase === "alive"),
         "Actor nowhere",
@@ -246,12 +260,23 @@ export class ActorTable {
     actor.processId = undefined;
     actor.reason = reason;
     if (name !== undefined) this.#names.delete(nameKey(namespace, name));
-    this.#dead.push(actorId);
-    if (this.#dead.length > deadMax) this.#actors.delete(this.#dead.shift()!);
+    actor.spec = {
+      ...actor.spec,
+      bundles: [],
+      args: noValue,
+      dependencies: [],
+    };
+    // Remembered for late questions.
+    this.#dead.add(actorId);
+    if (this.#dead.size > limits.rememberedMax) {
+      const [oldest] = this.#dead;
+      this.#dead.delete(oldest!);
+      this.#actors.delete(oldest!);
+    }
     return [{ kind: "announce", actorId }];
   }
 }
 
 function nameKey(namespace: string, name: string): string {
-  return `${namespace}/${name}`;
+  return JSON.stringify([namespace, name]);
 }

@@ -102,12 +102,18 @@ export class CallOrder<
     return [...this.#waiting.keys()];
   }
 
-  /** A call was made. */
+  /** A call was made; one that waited elsewhere has its place by when it was. */
   called(call: Call): void {
     const queue = this.#waiting.get(call.callerNo);
     if (queue === undefined) {
       this.#waiting.set(call.callerNo, { calls: [call], head: 0 });
-    } else queue.calls.push(call);
+      return;
+    }
+    const { calls, head } = queue;
+    let at = calls.length;
+    while (at > head && calls[at - 1]!.ordinal > call.ordinal) at--;
+    if (at === calls.length) calls.push(call);
+    else calls.splice(at, 0, call);
   }
 
   /** Its arguments are there. */
@@ -133,11 +139,7 @@ export class CallOrder<
       }
       queue.calls[queue.head++] = undefined as unknown as Call;
     }
-    if (queue.head === queue.calls.length) this.#waiting.delete(callerNo);
-    else if (queue.head > 4096 && queue.head * 2 > queue.calls.length) {
-      queue.calls = queue.calls.slice(queue.head);
-      queue.head = 0;
-    }
+    this.#cut(callerNo, queue);
     return next;
   }
 
@@ -151,15 +153,18 @@ export class CallOrder<
     this.#sent.delete(call.ordinal);
   }
 
-  /** A call is not to run; false if it was sent. */
+  /** A call is not to run, or needs not: it is settled. False if it was sent. */
   withdrawn(call: Call): boolean {
     if (this.#sent.has(call.ordinal)) return false;
     this.#prepared.delete(call);
     const queue = this.#waiting.get(call.callerNo);
     if (queue === undefined) return true;
     const at = queue.calls.indexOf(call, queue.head);
-    if (at >= 0) queue.calls.splice(at, 1);
-    if (queue.calls.length === queue.head) this.#waiting.delete(call.callerNo);
+    // Many go in the order they came: that must not move all others each time.
+    if (at === queue.head) {
+      queue.calls[queue.head++] = undefined as unknown as Call;
+    } else if (at >= 0) queue.calls.splice(at, 1);
+    this.#cut(call.callerNo, queue);
     return true;
   }
 
@@ -237,6 +242,14 @@ export class CallOrder<
     this.#waiting.clear();
     this.#prepared.clear();
     return calls;
+  }
+
+  #cut(callerNo: number, queue: CallerQueue<Call>): void {
+    if (queue.head === queue.calls.length) this.#waiting.delete(callerNo);
+    else if (queue.head > 4096 && queue.head * 2 > queue.calls.length) {
+      queue.calls = queue.calls.slice(queue.head);
+      queue.head = 0;
+    }
   }
 
   /** Asserts every invariant; tests call it after each event. */

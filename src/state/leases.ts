@@ -16,7 +16,7 @@ import {
   type Company,
   isIdle,
   isOpenTo,
-  mayHost,
+  mayStartFor,
   type WorkerNo,
   type WorkerState,
 } from "./worker_choice.ts";
@@ -37,6 +37,8 @@ export interface LeaseLimits {
   workersMax: number;
   /** Workers kept when idle; as many may wait before strangers must be guests. */
   workersKept: number;
+  /** Of those so many are started before anybody asks. Default: all. */
+  workersPrestarted?: number;
 }
 
 interface Waiting {
@@ -85,7 +87,8 @@ export class LeaseTable {
 
   prestarted(): LeaseCommand[] {
     const commands: LeaseCommand[] = [];
-    while (this.#workers.size < this.#limits.workersKept) {
+    const { workersKept, workersPrestarted = workersKept } = this.#limits;
+    while (this.#workers.size < Math.min(workersKept, workersPrestarted)) {
       commands.push(this.#startWorker());
     }
     return commands;
@@ -291,7 +294,9 @@ export class LeaseTable {
         continue;
       }
       if (startingCount > 0) startingCount--;
-      else if (this.#mayStart(request)) commands.push(this.#startWorker());
+      else if (mayStartFor(this.#workers, request, this.#limits)) {
+        commands.push(this.#startWorker());
+      }
       at++;
     }
     if (this.#waiting.length > 0) this.#reclaim(commands);
@@ -303,22 +308,8 @@ export class LeaseTable {
     return chooseWorker(this.#workers, request, {
       isCpuFreeAt: ({ leases }) =>
         leases.values().every((id) => this.#granted.get(id)!.isCpuReleased),
-      mayStart: this.#mayStart(request),
+      mayStart: mayStartFor(this.#workers, request, this.#limits),
     });
-  }
-
-  /** Nested tasks wait for the workers that would take them: recursion starts none. */
-  #mayStart(request: Waiting): boolean {
-    const { workersMax, workersKept } = this.#limits;
-    if (this.#workers.size >= workersMax) return false;
-    let blockedCount = 0;
-    for (const worker of this.#workers.values()) {
-      if (worker.blocked !== undefined) blockedCount++;
-    }
-    if (request.needs.depth > 0 && this.#workers.size >= workersKept) {
-      return !this.#workers.values().some((worker) => mayHost(worker, request));
-    }
-    return blockedCount <= workersKept * 2;
   }
 
   /** Asks holders of other kinds of work to give way, once each. */
@@ -388,10 +379,8 @@ export class LeaseTable {
   #remember(leaseId: LeaseId): void {
     this.#ended.add(leaseId);
     if (this.#ended.size <= 4096) return;
-    for (const oldest of this.#ended) {
-      this.#ended.delete(oldest);
-      return;
-    }
+    const [oldest] = this.#ended;
+    this.#ended.delete(oldest!);
   }
 }
 

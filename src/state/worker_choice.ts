@@ -101,8 +101,25 @@ function isWelcome(worker: WorkerState, request: WorkerRequest): boolean {
   return !needs.isAlone && needs.depth > 0 && needs.depth >= blocked.depth;
 }
 
+/** Whether a further worker may be started: nested tasks wait for those that would take them. */
+export function mayStartFor(
+  workers: ReadonlyMap<WorkerNo, WorkerState>,
+  request: WorkerRequest,
+  { workersMax, workersKept }: { workersMax: number; workersKept: number },
+): boolean {
+  if (workers.size >= workersMax) return false;
+  if (request.needs.depth > 0 && workers.size >= workersKept) {
+    return !workers.values().some((worker) => mayHost(worker, request));
+  }
+  let blockedCount = 0;
+  for (const { blocked } of workers.values()) {
+    if (blocked !== undefined) blockedCount++;
+  }
+  return blockedCount <= workersKept * 2;
+}
+
 /** Whether a worker may yet take a request as a guest: it waits, or what computes there made it. */
-export function mayHost(worker: WorkerState, request: WorkerRequest): boolean {
+function mayHost(worker: WorkerState, request: WorkerRequest): boolean {
   if (worker.blocked !== undefined) return isWelcome(worker, request);
   return isOwn(worker, request) && !request.needs.isTimed;
 }

@@ -34,13 +34,24 @@ export function makeFolder(folder: string): void {
   }
 }
 
-/** Removes a session's folder and all in it. */
+/** Removes a session's folder and all in it; tells why, if it can't. */
 export function removeFolder(folder: string): void {
+  const error = tryToRemove(folder);
+  if (error !== undefined) log.error(`cannot remove ${folder}: ${error}`);
+}
+
+/** Removes a folder in which others may still write: what they leave is the reaper's. */
+export function removeFolderInUse(folder: string): void {
+  const error = tryToRemove(folder);
+  if (error !== undefined) log.debug(`${folder} is still in use: ${error}`);
+}
+
+function tryToRemove(folder: string): unknown {
   try {
     Deno.removeSync(folder, { recursive: true });
+    return undefined;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    log.error(`cannot remove ${folder}: ${error}`);
+    return error instanceof Deno.errors.NotFound ? undefined : error;
   }
 }
 

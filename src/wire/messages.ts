@@ -53,16 +53,20 @@ export interface ActorState {
   /** Where it takes calls, while alive. */
   processId?: ProcessId;
   pid?: number;
-  /** Why it is dead. */
+  /** Why it is dead, or died last. */
   reason?: string;
   /** What its constructor threw, if that is why. */
   error?: StoredValue;
+  /** The head has not heard of it, or has forgotten it. */
+  isUnknown?: boolean;
 }
 
 /** What one needs to make a handle of an actor. */
 export interface ActorHandleFields {
   actorId: ActorId;
   className: string;
+  name?: string;
+  namespace: string;
   /** Methods by name, true for generators. */
   methods: Record<string, boolean>;
   /** Handles do not keep it alive. */
@@ -180,13 +184,14 @@ export interface Requests {
     answer:
       | { kind: "created" }
       /** One of that name is there: calls go to it. */
-      | { kind: "exists"; actorId: ActorId; isDetached: boolean }
+      | { kind: "exists"; handle: ActorHandleFields }
       | { kind: "refused"; reason: string; isUnschedulable: boolean };
   };
   "actor.find": {
     ask: { name: string; namespace: string };
     answer: { handle?: ActorHandleFields };
   };
+  /** The answer names the actor that is there, where the id is of one that was not made for it. */
   "actor.watch": { ask: { actorId: ActorId }; answer: ActorState };
   /** Answered once the incarnation that was in that process is over. */
   "actor.fate": {
@@ -196,7 +201,13 @@ export interface Requests {
   /** Answered once the present incarnation is over. */
   "actor.kill": {
     ask: { actorId: ActorId; noRestart: boolean };
-    answer: Record<never, never>;
+    answer: { isUnknown?: boolean };
+  };
+  /** To the process that makes it: answered once it is known to the head, or never will be. */
+  "actor.birth": {
+    ask: { actorId: ActorId; kill?: { noRestart: boolean } };
+    /** Why it never came to be, if so. */
+    answer: { reason?: string };
   };
   "lineage.flush": { ask: Record<never, never>; answer: Record<never, never> };
   // Between owners and borrowers.
@@ -244,6 +255,8 @@ export interface Notices {
   "segment.close": { segmentId: SegmentId; mapping: number };
   "segment.free": { segmentId: SegmentId; isUnreadable?: boolean };
   "actor.release": { actorId: ActorId };
+  /** A call there can't be stopped in another way: its incarnation is to end. */
+  "actor.abort": { actorId: ActorId; processId: ProcessId; reason: string };
   "actor.ready": { actorId: ActorId; incarnation: number };
   "actor.failed": {
     actorId: ActorId;

@@ -36,7 +36,10 @@ export class Network {
   /** Starts to take connections. */
   listen(): void {
     const path = socketPath(this.#folder, this.self.processId);
-    this.#listener = Deno.listen({ transport: "unix", path });
+    // Whoever finds the path may dial at once: it must listen before it is there.
+    const unready = `${path}.new`;
+    this.#listener = Deno.listen({ transport: "unix", path: unready });
+    Deno.renameSync(unready, path);
     this.#listener.unref();
     this.#accepting = this.#accept(this.#listener);
   }

@@ -181,7 +181,8 @@ export class ActorRunner implements InvocationEvents {
         name: `${className}.${frame.method}`,
         resources,
         call: (args) => this.#callMethod(frame.method, args),
-        isOwnEnd: (error) => error === this.#exitError,
+        isOwnEnd: (error) =>
+          this.#exitError !== undefined && error === this.#exitError,
       },
     }, this);
   }

@@ -69,6 +69,26 @@ class Troubled {
     return 1;
   }
 
+  toString(): string {
+    return "a troubled one";
+  }
+
+  valueOf(): number {
+    return 7;
+  }
+
+  hasOwnProperty(name: PropertyKey): boolean {
+    return name === "own";
+  }
+
+  toJSON(): { as: string } {
+    return { as: "json" };
+  }
+
+  failWith(what: unknown): never {
+    throw what;
+  }
+
   fail(): never {
     throw new RangeError("too far", { cause: "nobody knows" });
   }
@@ -299,6 +319,33 @@ Deno.test("Calls to actors", async (t) => {
       assertEquals(await get(troubled.fine.remote()), "fine");
     },
   );
+
+  await t.step("whatever is thrown fails the call, undefined too", async () => {
+    const troubled = remote(Troubled).remote();
+    for (const what of [undefined, null, 0, "text"]) {
+      const failed = await assertRejects(
+        () => get(troubled.failWith.remote(what)),
+        TaskError,
+        "its function threw",
+      );
+      assertEquals(failed.cause, what);
+    }
+    assertEquals(await get(troubled.fine.remote()), "fine");
+  });
+
+  await t.step("methods may be called like those of every object", async () => {
+    const troubled = remote(Troubled).remote();
+    assertEquals(await get(troubled.toString.remote()), "a troubled one");
+    assertEquals(await get(troubled.valueOf.remote()), 7);
+    assertEquals(await get(troubled.hasOwnProperty.remote("own")), true);
+    assertEquals(await get(troubled.toJSON.remote()), { as: "json" });
+    assert("toString" in troubled && !("isPrototypeOf" in troubled));
+    assertEquals(JSON.stringify({ troubled }), '{"troubled":{}}');
+    const diary = Book.remote();
+    assert(!("toString" in diary));
+    assertThrows(() => String(diary), TypeError, "no such method");
+    assertEquals(await Promise.resolve(diary), diary);
+  });
 
   await t.step("what is no method is an error at the call", () => {
     const troubled = remote(Troubled).remote() as unknown as Record<

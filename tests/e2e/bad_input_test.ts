@@ -19,6 +19,7 @@ import {
   init,
   type InitOptions,
   isInitialized,
+  kill,
   type ObjectRef,
   put,
   remote,
@@ -98,6 +99,54 @@ Deno.test("Options are checked at the call, by name", async (t) => {
   });
 });
 
+Deno.test("Options that mean nothing for what is called are refused, not ignored", async () => {
+  const generators: (() => unknown)[] = [
+    function* gen() {},
+    async function* gen() {},
+  ];
+  for (const gen of generators) {
+    refused(
+      () => remote(gen, { numReturns: 2 }),
+      TypeError,
+      '"numReturns" for "gen"',
+      "generator",
+    );
+    refused(() => remote(gen).options({ numReturns: 1 }), TypeError, "stream");
+    assertEquals(remote(gen, { backpressure: 1 }).name, "gen");
+  }
+  refused(
+    () => remote(one, { backpressure: 1 }),
+    TypeError,
+    '"backpressure" for "one"',
+  );
+  refused(() => remote(one).options({ backpressure: 1 }), TypeError, "one");
+  class Both {
+    one() {}
+    *many() {}
+  }
+  await using _runtime = await init({ numCpus: 1 });
+  const both = remote(Both).remote();
+  refused(
+    () => both.one.options({ backpressure: 1 }),
+    TypeError,
+    '"backpressure" for "Both.one"',
+  );
+  refused(
+    () => both.many.options({ numReturns: 1 }),
+    TypeError,
+    '"numReturns" for "Both.many"',
+  );
+});
+
+Deno.test("A class with a method named then can't be remote: its handles would be thenables", () => {
+  class Chain {
+    then(): void {}
+  }
+  class Link extends Chain {}
+  refused(() => remote(Chain), TypeError, '"Chain"', '"then"');
+  refused(() => remote(Link), TypeError, '"Link"', '"then"');
+});
+
 Deno.test("Options that this version lacks are refused, not ignored", async () => {
   const lacking = "does not have it yet";
   const task: Record<string, unknown>[] = [
@@ -162,10 +211,7 @@ Deno.test("Calls name the argument that is wrong, and the runtime goes on", asyn
     await assertRejects(() => why(noRef), TypeError);
     assertThrows(() => cancel(noRef), TypeError);
     assertThrows(() => free([noRef]), TypeError);
-    await assertRejects(
-      () => Array.fromAsync(asCompleted([noRef])),
-      TypeError,
-    );
+    assertThrows(() => asCompleted([noRef]), TypeError, "element 0");
   });
   await t.step(
     "wait() with duplicates, or for more than there are",
@@ -201,6 +247,38 @@ Deno.test("Calls name the argument that is wrong, and the runtime goes on", asyn
       TypeError,
       '"force"',
     );
+    assertThrows(() => cancel(ref, null as never), TypeError, "an object");
+    await assertRejects(() => wait([ref], null as never), TypeError);
+    await assertRejects(() => get(ref, null as never), TypeError);
+    const { message } = await rejection(init(null as never));
+    assertStringIncludes(message, "an object of options");
+  });
+  await t.step("asCompleted() checks at the call, not at the loop", () => {
+    const bad = { timeOut: 5 } as never;
+    assertThrows(() => asCompleted([ref], bad), TypeError, '"timeout"');
+    assertThrows(() => asCompleted([ref, ref]), TypeError, "twice");
+  });
+  await t.step("options of kill(), and what is no handle", async () => {
+    const empty = remote(Empty).remote();
+    for (const bad of [{ norestart: false }, null, 5]) {
+      await assertRejects(() => kill(empty, bad as never), TypeError);
+    }
+    await assertRejects(
+      () => kill(empty, { noRestart: "no" } as never),
+      TypeError,
+      '"noRestart"',
+    );
+    for (const bad of [null, undefined, 5, ref, Empty]) {
+      await assertRejects(() => kill(bad as never), TypeError, "actor handle");
+    }
+  });
+  await t.step("a stream can't be cancelled, and it says what ends it", () => {
+    const stream = remote(function* () {}).remote();
+    assertThrows(
+      () => cancel(stream as never),
+      TypeError,
+      "leaving its loop, or by its iterator's return()",
+    );
   });
   await t.step("values that can't travel, by their path", () => {
     const task = remote((_: unknown) => {});
@@ -233,10 +311,20 @@ Deno.test("Calls name the argument that is wrong, and the runtime goes on", asyn
   });
 });
 
-Deno.test("Refs of an ended runtime are refused", async () => {
+Deno.test("Refs and handles of an ended runtime are refused", async () => {
+  class Clock {
+    tick() {}
+  }
   await init({ numCpus: 1 });
   const old = put(1);
+  const clock = remote(Clock).remote();
+  const detached = remote(Clock, { lifetime: "detached" }).remote();
+  await get([clock.tick.remote(), detached.tick.remote()]);
   await shutdown();
+  for (const handle of [clock, detached]) {
+    assertThrows(() => handle.tick.remote(), TypeError, "ended");
+    await assertRejects(() => kill(handle), TypeError, "ended");
+  }
   await assertRejects(() => get(old), TypeError, "ended");
   await assertRejects(() => wait([old]), TypeError, "ended");
   await assertRejects(() => why(old), TypeError, "ended");
@@ -251,6 +339,10 @@ Deno.test("Refs of an ended runtime are refused", async () => {
     assertThrows(() => same.remote(old), TypeError, "ended");
     assertThrows(() => same.remote([old]), Error, "ended");
     assertThrows(() => put({ old }), Error, "ended");
+    assertThrows(() => clock.tick.remote(), TypeError, "ended");
+    assertThrows(() => detached.tick.remote(), TypeError, "ended");
+    assertThrows(() => put({ clock }), Error, "ended");
+    await assertRejects(() => kill(detached), TypeError, "ended");
     assertEquals(await get(same.remote(2)), 2);
   }
 });

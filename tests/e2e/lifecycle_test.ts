@@ -125,6 +125,78 @@ Deno.test("A program that forgets shutdown prints all its workers printed, ends 
   await program.gone();
 });
 
+Deno.test("A stream that nobody waits for does not keep a program alive, one that is waited for does", async () => {
+  await using program = new Program();
+  const { code, stdout, stderr } = await program.run(`
+import { remote } from "@manta/manta";
+const endless = remote(async function* () {
+  for (let n = 0;; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    yield n;
+  }
+}, { backpressure: 4 });
+class Feed { async *endless() { for (;;) { await new Promise(() => {}); yield 1; } } }
+const dropped = [endless.remote(), remote(Feed).remote().endless.remote()];
+let count = 0;
+for await (const _ref of endless.remote()) if (++count === 3) break;
+console.log("counted", count, dropped.length);
+`);
+  assertEquals([code, stdout, stderr], [0, "counted 3 2\n", ""]);
+  await program.gone();
+});
+
+Deno.test("A constructor that throws in an actor that nobody calls is told of, also where shutdown is forgotten", async () => {
+  await using program = new Program();
+  const orderly = `
+actors.push(remote(Unborn).remote(never.remote()));
+await get(remote(Born).remote().ping.remote());
+await shutdown();`;
+  for (const end of ["", orderly]) {
+    const { code, stderr } = await program.run(`
+import { get, init, remote, shutdown } from "@manta/manta";
+class Unborn { constructor(text: string) { throw new TypeError(text); } }
+class Born { ping() {} }
+const never = remote(() => new Promise<string>(() => {}), { numCpus: 0 });
+await init({ numCpus: 1 });
+const actors = [
+  remote(Unborn).remote("not today"),
+  remote(Born).remote(),
+];
+${end}`);
+    assertEquals(code, 0);
+    assertEquals(stderr.split("Cannot call actor").length, 2, stderr);
+    assertStringIncludes(stderr, "Unborn");
+    assertStringIncludes(stderr, "TypeError: not today");
+    await program.gone();
+  }
+});
+
+Deno.test("A program that leaves while its runtime starts leaves nothing and says nothing", async () => {
+  await using program = new Program();
+  for (const leave of ["Deno.exit(0)", "await shutdown()", ""]) {
+    for (let round = 0; round < 4; round++) {
+      const { code, stdout, stderr } = await program.run(`
+import { init, put, shutdown } from "@manta/manta";
+${round % 2 === 0 ? "await init({ numCpus: 2 });" : "put(shutdown);"}
+${leave};`);
+      assertEquals([code, stdout, stderr], [0, "", ""], leave);
+      await program.gone();
+    }
+  }
+});
+
+Deno.test("What an actor prints says which class and name it is of", async () => {
+  await using program = new Program();
+  const { stdout } = await program.run(`
+import { get, remote } from "@manta/manta";
+class Clock { say() { console.log("tick"); } }
+await get(remote(Clock).remote().say.remote());
+await get(remote(Clock, { name: "big" }).remote().say.remote());
+`);
+  assert(/^\(Clock pid=\d+\) tick$/m.test(stdout), stdout);
+  assert(/^\(Clock:big pid=\d+\) tick$/m.test(stdout), stdout);
+});
+
 Deno.test("An error of the driver's own ends it with status 1, and Deno.exit with its own; nothing is left", async () => {
   await using program = new Program();
   const thrown = await program.run(`${squares}\nthrow new Error("mine");`);

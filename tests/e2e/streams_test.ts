@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import {
   assert,
   assertEquals,
@@ -14,6 +16,7 @@ import {
   put,
   remote,
   runtimeContext,
+  signal,
   TaskError,
   TaskTimeoutError,
   WorkerCrashedError,
@@ -70,6 +73,7 @@ class Feed {
 }
 
 Deno.test("Generators stream", async (t) => {
+  setFlagsFromString("--expose-gc");
   await using _runtime = await init({ numCpus: 2, logToDriver: false });
 
   await t.step("each item is there before the next is made", async () => {
@@ -228,6 +232,47 @@ Deno.test("Generators stream", async (t) => {
       return total;
     });
     assertEquals(await get([sum.remote(10), sum.remote(100)]), [55, 5050]);
+  });
+
+  await t.step("return() ends it while an item is awaited", async () => {
+    const silent = remote(async function* (path: string) {
+      try {
+        note(path, "begun");
+        await new Promise<void>((resolve) =>
+          signal().addEventListener("abort", () => resolve())
+        );
+        yield 1;
+      } finally {
+        note(path, "ended");
+      }
+    });
+    using notes = new Notes();
+    const iterator = silent.remote(notes.path)[Symbol.asyncIterator]();
+    const next = iterator.next();
+    const after = iterator.next();
+    await notes.reach(1);
+    const over = { done: true, value: undefined } as const;
+    assertEquals(await iterator.return!(), over);
+    assertEquals([await next, await after], [over, over]);
+    await notes.reach(2);
+    assertEquals(await iterator.next(), over);
+  });
+
+  await t.step("one that nobody has any more ends its producer", async () => {
+    using notes = new Notes();
+    const gc = runInNewContext("gc");
+    const endless = counting.options({ backpressure: 2 });
+    const drop = () => void endless.remote(notes.path);
+    const dropIterator = () => {
+      const iterator = endless.remote(notes.path)[Symbol.asyncIterator]();
+      return iterator.next().then(({ value }) => get(value!));
+    };
+    drop();
+    assertEquals(await dropIterator(), 0);
+    await until(() => {
+      gc();
+      return notes.lines().filter((line) => line === "ended").length === 2;
+    }, "the producers' end");
   });
 
   await t.step("a stream is iterated once", async () => {

@@ -29,6 +29,7 @@ import {
   wait,
   why,
 } from "../../mod.ts";
+import { entryOfRef, ObjectEntry } from "../../src/owner/object_ref.ts";
 import { note, Notes, rejection, until } from "../support/notes.ts";
 
 const nap = remote(async (ms: number, value?: unknown) => {
@@ -341,6 +342,44 @@ Deno.test("Objects are what their refs promise", async (t) => {
     assertEquals(await wait([bad]), [[bad], []]);
     await rejection(get(bad));
   });
+  await t.step(
+    "asCompleted that is left early, also while it waits, forgets its refs",
+    async () => {
+      using late = running();
+      const entry = entryOfRef(late.ref);
+      let forgottenCount = 0;
+      entry.forget = (waiter) => {
+        forgottenCount++;
+        ObjectEntry.prototype.forget.call(entry, waiter);
+      };
+      for await (const ref of asCompleted([put(0), late.ref])) {
+        assert(ref !== late.ref);
+        break;
+      }
+      const iterator = asCompleted([late.ref]);
+      const next = iterator.next();
+      await iterator.return!();
+      assertEquals(await next, { done: true, value: undefined });
+      assertEquals(forgottenCount, 2);
+    },
+  );
+
+  await t.step(
+    "a task that looks again and again by wait() lets its own child run",
+    async () => {
+      const child = remote(() => "done");
+      const parent = remote(async () => {
+        const ref = child.remote();
+        for (let looks = 0;; looks++) {
+          const [ready] = await wait([ref], { timeout: 0 });
+          if (ready.length > 0) return await get(ref);
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+      }, { numCpus: 2 });
+      assertEquals(await get(parent.remote()), "done");
+    },
+  );
+
   await t.step("asCompleted gives each as soon as it is ready", async () => {
     using gate = new Notes();
     const held = remote(async (path: string, count: number) => {

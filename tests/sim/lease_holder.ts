@@ -107,6 +107,7 @@ export class LeaseHolder {
       resources: { CPU: its.cpus },
       depth: latest.depth,
       isAlone: wantsNoCompany(latest),
+      isRetryable: !wantsNoCompany(latest),
       isTimed: latest.plan.isTimed,
       isShort: (latest.stats.meanRunMs ?? Infinity) <= shortMs,
     };

@@ -100,6 +100,7 @@ Deno.test("CallOrder sends again what a death took along, before what was never 
   deepStrictEqual(order.disconnected("one", first), {
     abandoned: [],
     failed: [],
+    again: lost,
   });
   strictEqual(order.connecting(), second);
   order.connected(second, "two");
@@ -121,6 +122,7 @@ Deno.test("CallOrder sends nothing again that was answered, settled, or may not"
   deepStrictEqual(order.disconnected("one", first), {
     abandoned: [settled],
     failed: [lost],
+    again: [],
   });
   strictEqual(order.pendingCount, 0);
 });
@@ -160,4 +162,49 @@ Deno.test("CallOrder gives out all that waits for a dead actor, also what came b
   deepStrictEqual(order.buried(), [lost]);
   deepStrictEqual(order.buried(), []);
   order.validate();
+});
+
+Deno.test("CallOrder forgets calls that were settled before they were sent, wherever they stand", () => {
+  const order = new CallOrder<Call, string>(0);
+  const calls = Array.from({ length: 6 }, () => called(order));
+  const pending = called(order, { isPending: true });
+  for (const call of [calls[0]!, calls[3]!, calls[1]!, pending]) {
+    call.phase = "done";
+    strictEqual(order.withdrawn(call), true);
+    order.validate();
+  }
+  strictEqual(order.pendingCount, 3);
+  order.heard(alive(0, first));
+  order.connecting();
+  order.connected(first, "one");
+  deepStrictEqual(sent(order), [calls[2], calls[4], calls[5]]);
+});
+
+Deno.test("CallOrder gives a call that waited elsewhere its place by when it was made", () => {
+  const order = connected();
+  const [first, moved, last] = [0, 1, 2].map(() => called(order));
+  order.withdrawn(moved!);
+  moved!.phase = "preparing";
+  order.called(moved!);
+  order.validate();
+  deepStrictEqual(sent(order), [first]);
+  order.prepared(moved!);
+  deepStrictEqual(sent(order), [moved, last]);
+});
+
+Deno.test("CallOrder connects anew after a failed attempt, and to what was heard during one", () => {
+  const order = new CallOrder<Call, string>(0);
+  const call = called(order);
+  order.heard(alive(0, first));
+  strictEqual(order.connecting(), first);
+  order.notConnected();
+  // It may live nevertheless: its connection was refused for another reason.
+  strictEqual(order.connecting(), first);
+  order.heard({ phase: "restarting", incarnation: 1 });
+  order.heard(alive(1, second));
+  strictEqual(order.connecting(), undefined);
+  order.notConnected();
+  strictEqual(order.connecting(), second);
+  order.connected(second, "two");
+  deepStrictEqual(sent(order), [call]);
 });

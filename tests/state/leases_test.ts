@@ -385,3 +385,14 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
       assert(reached >= count, `Only ${reached} of ${what} in the walk`);
     }
   }));
+
+Deno.test("LeaseTable starts so many workers in advance, the others it keeps on demand", () => {
+  const table = new LeaseTable({ CPU: 1e9 }, {
+    waitingMax: 8,
+    workersMax: 4,
+    workersKept: 4,
+    workersPrestarted: 2,
+  });
+  strictEqual(table.prestarted().length, 2);
+  deepStrictEqual(table.prestarted(), []);
+});

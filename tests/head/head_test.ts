@@ -1,0 +1,86 @@
+import { assertEquals } from "@std/assert";
+import type { ActorId, CodeHash, ProcessId } from "../../src/base/ids.ts";
+import type { ActorSpec } from "../../src/base/spec.ts";
+import { Head } from "../../src/head/head.ts";
+import type { ActorState, Requests } from "../../src/wire/messages.ts";
+import type { Peer } from "../../src/wire/peer.ts";
+
+const process = "process" as ProcessId;
+
+/** A head whose actors start nowhere, and one that asks it. */
+function head() {
+  const heard: ActorState[] = [];
+  const peer = {
+    remote: { processId: process, pid: 1, role: "actor" },
+    notify: (_: string, state: ActorState) => heard.push(state),
+  } as unknown as Peer;
+  const own = new Head({
+    start: () => {},
+    stop: () => {},
+    refusal: () => undefined,
+    pidOf: () => undefined,
+  }, { told: () => {} });
+  const requests = own.requests();
+  const notices = own.notices();
+  const ask = <K extends keyof Requests>(
+    kind: K,
+    what: Requests[K]["ask"],
+  ): Promise<Requests[K]["answer"]> =>
+    Promise.resolve(requests[kind]!(what, peer));
+  return { own, ask, notices, peer, heard };
+}
+
+function specOf(actorId: string, fields: Partial<ActorSpec> = {}): ActorSpec {
+  return {
+    actorId: actorId as ActorId,
+    ownerId: "owner" as ProcessId,
+    className: "Clock",
+    methods: {},
+    code: { hash: "code" as CodeHash, index: 0 },
+    bundles: [],
+    args: { bytes: new Uint8Array() },
+    dependencies: [],
+    namespace: "default",
+    getIfExists: true,
+    isDetached: true,
+    maxRestarts: 0,
+    maxTaskRetries: 0,
+    maxConcurrency: 1,
+    maxPendingCalls: -1,
+    isolation: "isolate",
+    resources: {},
+    name: "big",
+    ...fields,
+  };
+}
+
+Deno.test("Head answers by an id that found another actor, until no handle by it is left", async () => {
+  const { own, ask, notices, peer, heard } = head();
+  await ask("actor.create", { spec: specOf("real") });
+  const found = await ask("actor.create", { spec: specOf("alias") });
+  assertEquals(String(found.kind === "exists" && found.handle.actorId), "real");
+  const alias = "alias" as ActorId;
+  const state = await ask("actor.watch", { actorId: alias });
+  assertEquals(String(state.actorId), "real");
+  notices["actor.ready"]!(
+    { actorId: "real" as ActorId, incarnation: 0 },
+    peer,
+  );
+  assertEquals(heard.map(({ actorId, phase }) => [actorId, phase]), [
+    ["real", "alive"],
+  ]);
+  notices["actor.release"]!({ actorId: alias }, peer);
+  assertEquals((await ask("actor.watch", { actorId: alias })).isUnknown, true);
+  own.actorEnded("real" as ActorId, { incarnation: 0, reason: "killed" });
+  assertEquals(heard.at(-1)!.phase, "dead");
+});
+
+Deno.test("Head says of an actor that it has not heard of that it has not", async () => {
+  const { ask } = head();
+  const actorId = "nobody" as ActorId;
+  assertEquals(await ask("actor.kill", { actorId, noRestart: true }), {
+    isUnknown: true,
+  });
+  const state = await ask("actor.watch", { actorId });
+  assertEquals([state.phase, state.isUnknown], ["dead", true]);
+});
