@@ -24,11 +24,19 @@ import { hashCode } from "../code/modules.ts";
 import { revive } from "../code/revive.ts";
 import type { Peer } from "../wire/peer.ts";
 
+/** Captured values as bytes that are still the program's own memory in part. */
+export interface EncodedCapture {
+  /** All the bytes there are: two captures are the same if these are. */
+  readonly parts: readonly Uint8Array[];
+  /** Copies them. Before the program runs on, or not at all. */
+  store(): Promise<HeldValue>;
+}
+
 /** How captured values are stored and opened again; `values.ts` does it. */
 export interface CodeValues {
   /** Finds functions in a value without storing it. */
   functionsIn(value: unknown): AnyFunction[];
-  store(values: unknown[], functions: AnyFunction[]): Promise<HeldValue>;
+  encode(values: unknown[], functions: AnyFunction[]): EncodedCapture;
   open(
     held: HeldValue,
     from: Peer | undefined,
@@ -124,11 +132,12 @@ export class CodeTable {
       functionsIn: (value) => this.#values.functionsIn(value),
     }, { mainModule: this.#mainModule });
     const captured = await this.#capturer.capture(fn);
-    const held = await this.#values.store(captured.values, captured.functions);
-    warnIfLarge(captured, held);
-    const hash = hashCode(captured.meta, held.stored.bytes) as CodeHash;
+    const { name, meta } = captured;
+    const encoded = this.#values.encode(captured.values, captured.functions);
+    const hash = hashCode(meta, encoded.parts);
     if (!this.#bundles.has(hash)) {
-      const { name, meta } = captured;
+      const held = await encoded.store();
+      warnIfLarge(captured, held);
       this.#bundles.set(hash, {
         wire: { hash, name, meta, values: held.stored },
         held,

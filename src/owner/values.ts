@@ -25,7 +25,7 @@ import {
   ValueCodec,
 } from "../wire/values.ts";
 import type { Peer } from "../wire/peer.ts";
-import { CodeTable } from "./code_table.ts";
+import { CodeTable, type EncodedCapture } from "./code_table.ts";
 import { entryOfRef, isObjectRef, ObjectRef } from "./object_ref.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
@@ -81,7 +81,7 @@ export class Values {
     this.#segments = rooms.segments;
     this.code = new CodeTable({
       functionsIn: (value) => [...this.codec.encode(value).functions],
-      store: (values, functions) => this.#storeCaptured(values, functions),
+      encode: (values, functions) => this.#encodeCaptured(values, functions),
       open: (held, from) => this.#openCaptured(held, from),
       hold: (stored) => this.hold(stored),
     }, rooms.mainModule);
@@ -270,13 +270,19 @@ export class Values {
     });
   }
 
-  async #storeCaptured(
+  #encodeCaptured(
     values: unknown[],
     functions: AnyFunction[],
-  ): Promise<HeldValue> {
-    const { held, ready } = this.store(values, { functions });
-    await ready;
-    return held;
+  ): EncodedCapture {
+    const encoded = this.codec.encode(values, { functions });
+    return {
+      parts: [encoded.bytes, ...encoded.buffers],
+      store: async () => {
+        const { held, ready } = this.#storeRich(encoded, { functions });
+        await ready;
+        return held;
+      },
+    };
   }
 
   async #openCaptured(

@@ -1,0 +1,75 @@
+/**
+ * Captures: what functions hold in their closures arrives as it was, and no
+ * function ever runs with another's.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { get, init, put, remote } from "../../mod.ts";
+
+Deno.test("closures of one text never get each other's data", async (t) => {
+  await using _runtime = await init({ numCpus: 1 });
+  // Beside the skeleton from 4096 bytes on, in a segment from 64 KiB on.
+  const sizes = { inside: 4095, beside: 4096, shared: 100_000 };
+  for (const [where, byteLength] of Object.entries(sizes)) {
+    const filled = (v: number) => new Uint8Array(byteLength).fill(v);
+    const both = async <T>(make: (v: number) => Promise<T>) =>
+      assertEquals(await Promise.all([make(1), make(2)]), [1, 2] as T[]);
+
+    await t.step(`with an array of their own, ${where}`, () =>
+      both((v) => {
+        const array = filled(v);
+        return get(remote(() => array[0]).remote());
+      }));
+    await t.step(`with a helper that holds one, ${where}`, () =>
+      both((v) => {
+        const array = filled(v);
+        const first = () => array[0];
+        return get(remote(() => first()).remote());
+      }));
+    await t.step(`with one deep in an object, ${where}`, () =>
+      both((v) => {
+        const weights = { layers: new Map([["first", filled(v)]]) };
+        return get(remote(() => weights.layers.get("first")![0]).remote());
+      }));
+    await t.step(`as arguments of a task, ${where}`, () =>
+      both((v) => {
+        const array = filled(v);
+        const call = remote((read: () => number | undefined) => read());
+        return get(call.remote(() => array[0]));
+      }));
+    await t.step(`as classes of actors, ${where}`, () =>
+      both((v) => {
+        const array = filled(v);
+        class Holder {
+          first(): number | undefined {
+            return array[0];
+          }
+        }
+        return get(remote(Holder).remote().first.remote());
+      }));
+    await t.step(`with a bare buffer, ${where}`, () =>
+      both((v) => {
+        const { buffer } = filled(v);
+        return get(remote(() => new Uint8Array(buffer)[0]).remote());
+      }));
+  }
+  await t.step("with refs of their own", async () => {
+    const make = (v: number) => {
+      const ref = put(v);
+      return get(remote(() => get(ref)).remote());
+    };
+    assertEquals(await Promise.all([make(1), make(2)]), [1, 2]);
+  });
+  await t.step("and equal ones are one", async () => {
+    const make = () => {
+      const array = new Uint8Array(100_000).fill(7);
+      return (): number | undefined => array[0];
+    };
+    const same = remote((
+      a: () => number | undefined,
+      b: () => number | undefined,
+    ) => a === b);
+    assertEquals(await get(same.remote(make(), make())), true);
+  });
+});
