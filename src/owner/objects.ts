@@ -279,7 +279,7 @@ export class Objects {
       const pinToken = refs.length > 0 ? this.#references.pin(peer, refs) : 0;
       return { kind: "value", value: stored, pinToken };
     }
-    const { stored } = storeFailure(entry.error, this.#values);
+    const { stored } = await storeFailure(entry.error, this.#values);
     return { kind: "failed", error: stored };
   }
 

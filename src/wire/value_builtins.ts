@@ -233,12 +233,22 @@ function writeError(writer: BuiltinSink, value: Error, kind: Kind): void {
   writer.out.u8(Tag.error);
   writer.out.string(kind.errorName);
   writer.out.string(String(value.name));
-  const plain = Object.keys(value);
+  const plain = Object.keys(value).filter((key) => !isNodesOwn(value, key));
   const hidden = hiddenErrorKeys.filter((key) =>
     Object.hasOwn(value, key) && !plain.includes(key)
   );
   writer.writePairs(value, hidden);
   writer.writePairs(value, plain);
+}
+
+/** Errors of `node:` modules carry a native `toString` that shows their code: it stays behind. */
+function isNodesOwn(error: Error, key: string): boolean {
+  if (key !== "toString" || !Object.hasOwn(error, "code")) return false;
+  const own: unknown = Object.getOwnPropertyDescriptor(error, key)?.value;
+  if (typeof own !== "function") return false;
+  const text = Function.prototype.toString.call(own).replace(/\s|;/g, "");
+  return text ===
+    "function(){return`${this.name}[${this.code}]:${this.message}`}";
 }
 
 function writeDomException(writer: BuiltinSink, value: DOMException): void {

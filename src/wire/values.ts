@@ -21,7 +21,7 @@ import { Tag } from "./value_tags.ts";
 import { ValueWriter } from "./value_writer.ts";
 
 export type { Extension, FunctionUse } from "./value_extension.ts";
-export { refuseValue } from "./value_kinds.ts";
+export { kindOf, refuseValue } from "./value_kinds.ts";
 export type { RootLabel } from "./value_path.ts";
 
 // deno-lint-ignore ban-types
