@@ -46,8 +46,8 @@ export class Capturer {
   /** Captures a function or class. What can't travel is a `SerializationError`. */
   capture(fn: AnyFunction): Promise<Captured> {
     const captured = this.#last.then(() => this.#capture(fn));
-    // The next one waits for this one, however it ends.
-    this.#last = captured.catch(() => {});
+    // The next one waits for this one, however it ends, and keeps nothing of it.
+    this.#last = captured.then(() => {}, () => {});
     return captured;
   }
 

@@ -24,6 +24,14 @@ import type {
 } from "./meta.ts";
 import { resolved } from "./modules.ts";
 
+/** The functions of a bundle. */
+export interface Revived {
+  /** In the order of its nodes: the first is the one that was captured. */
+  readonly functions: AnyFunction[];
+  /** Whether a function was made here, not found. */
+  isMade(index: number): boolean;
+}
+
 /**
  * Makes the functions of a bundle, in the order of its nodes: the first is the
  * one that was captured. `decodeValues` is called once, when all functions
@@ -32,15 +40,15 @@ import { resolved } from "./modules.ts";
 export async function revive(
   meta: string,
   decodeValues: (functions: AnyFunction[]) => unknown[],
-): Promise<AnyFunction[]> {
+): Promise<Revived> {
   const revival = new Revival(JSON.parse(meta) as Meta);
   await Promise.all([revival.importAll(), revival.evaluateAll()]);
   revival.makeFunctions();
   revival.takeValues(decodeValues(revival.functions));
-  return revival.functions;
+  return revival;
 }
 
-class Revival {
+class Revival implements Revived {
   readonly functions: AnyFunction[] = [];
   readonly #meta: Meta;
   readonly #imports = new Map<string, unknown>();
@@ -54,6 +62,11 @@ class Revival {
 
   constructor(meta: Meta) {
     this.#meta = meta;
+  }
+
+  isMade(index: number): boolean {
+    const { kind } = this.#meta.nodes[index]!;
+    return kind === "code" || kind === "bound";
   }
 
   async importAll(): Promise<void> {

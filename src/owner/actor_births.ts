@@ -97,7 +97,7 @@ export class ActorBirths {
     if (answer.kind === "refused") throw refusal(spec, answer);
     if (answer.kind === "created") {
       // The head keeps the spec for restarts: what it refers to stays.
-      this.#kept.set(spec.actorId, [held, ...dependencies]);
+      this.#kept.set(spec.actorId, [target, held, ...dependencies]);
     } else if (!answer.isDetached) {
       // This handle keeps the actor that is there, as its maker's own does.
       this.#kept.set(spec.actorId, this.life(answer.actorId));

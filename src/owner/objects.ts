@@ -222,8 +222,9 @@ export class Objects {
   ): Promise<{ held?: HeldValue; failure?: HeldFailure }> {
     const stored = answer.kind === "value" ? answer.value : answer.error;
     const held = this.#values.hold(stored);
+    const ready = this.#values.ensureCode(held, peer);
     if (answer.kind === "value") this.#port.release(peer, answer.pinToken);
-    await this.#values.ensureCode(stored, peer);
+    await ready;
     return answer.kind === "value"
       ? { held }
       : { failure: new HeldFailure(held) };

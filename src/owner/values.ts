@@ -25,7 +25,11 @@ import {
   ValueCodec,
 } from "../wire/values.ts";
 import type { Peer } from "../wire/peer.ts";
-import { CodeTable, type EncodedCapture } from "./code_table.ts";
+import {
+  CodeTable,
+  type EncodedCapture,
+  type NamedFunction,
+} from "./code_table.ts";
 import { entryOfRef, isObjectRef, ObjectRef } from "./object_ref.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
@@ -61,6 +65,7 @@ export class Values {
   readonly #self: ProcessId;
   readonly #references: References;
   readonly #segments: SegmentClient;
+  readonly #nextOrdinal: () => number;
   /** Values that are being opened, and how often. */
   readonly #opening = new Map<HeldValue, number>();
   readonly #discardedEarly = new Set<HeldValue>();
@@ -74,9 +79,11 @@ export class Values {
       references: References;
       segments: SegmentClient;
       mainModule: string;
+      nextOrdinal(): number;
     },
   ) {
     this.#self = self;
+    this.#nextOrdinal = rooms.nextOrdinal;
     this.#references = rooms.references;
     this.#segments = rooms.segments;
     this.code = new CodeTable({
@@ -147,13 +154,16 @@ export class Values {
     return this.#own(this.hold(stored));
   }
 
-  /** Fetches the code that a value from elsewhere needs, so that it can be passed on. */
-  ensureCode(stored: StoredValue, from: Peer): Promise<unknown> | undefined {
+  /** Fetches the code that a value from elsewhere needs, so that it can be passed on; the value keeps it. */
+  ensureCode(held: HeldValue, from: Peer): Promise<unknown> | undefined {
+    const { stored, refs } = held;
     if (stored.code === undefined) return undefined;
     const hashes = new Set(
       stored.code.filter((ref) => ref !== null).map((ref) => ref.hash),
     );
-    return Promise.all([...hashes].map((hash) => this.code.ensure(hash, from)));
+    return Promise.all([...hashes].map(async (hash) => {
+      refs.push(await this.code.ensure(hash, from));
+    }));
   }
 
   /** The code that a function and some values need, all of it known here. */
@@ -182,19 +192,17 @@ export class Values {
     const ownerId = options.ownerId ?? this.#self;
     const placement = this.#segments.place(encoded.buffers, ownerId);
     if (placement !== undefined) waits.push(placement.admitted);
+    const held = encoded.refs.filter(isObjectRef)
+      .map((ref) => this.#references.hold(ref));
+    const keys = held.map(keyOf);
+    const refs: object[] = held;
     const code: (CodeRef | null)[] = [];
     // A bundle's own functions are named by their place in it.
     if (options.functions === undefined) {
       encoded.functions.forEach((fn, at) => {
-        this.#nameFunction(fn, { at, code, waits });
+        this.#nameFunction(fn, { at, code, refs, waits });
       });
     }
-    const refs = encoded.refs.filter(isObjectRef)
-      .map((ref) => this.#references.hold(ref));
-    const keys: RefKey[] = refs.map((ref) => {
-      const { ownerId, ordinal, index } = entryOfRef(ref);
-      return { ownerId, ordinal, index };
-    });
     const stored: StoredValue = {
       bytes: encoded.bytes,
       ...(placement
@@ -205,33 +213,34 @@ export class Values {
       ...(code.length > 0 ? { code } : {}),
       ...(keys.length > 0 ? { refs: keys } : {}),
     };
-    const held = { stored, refs };
+    const value = { stored, refs };
     // One that is made for an owner is its own once it arrives there, also
     // where that is this very process.
-    if (options.ownerId === undefined) this.#own(held);
+    if (options.ownerId === undefined) this.#own(value);
     const ready = waits.length === 0
       ? undefined
       : Promise.all(waits).then(() => undefined);
     ready?.catch(() => {}); // Whoever uses the value awaits it too.
-    return { held, ready };
+    return { held: value, ready };
   }
 
   #nameFunction(
     fn: AnyFunction,
-    { at, code, waits }: {
+    { at, code, refs, waits }: {
       at: number;
       code: (CodeRef | null)[];
+      refs: object[];
       waits: Promise<unknown>[];
     },
   ): void {
-    const known = this.code.knownRef(fn);
-    code.push(known ?? null);
-    if (known !== undefined) return;
-    waits.push(
-      this.code.refOf(fn).then((ref) => {
-        code[at] = ref;
-      }),
-    );
+    const named = ({ ref, bundle }: NamedFunction) => {
+      code[at] = ref;
+      refs.push(bundle);
+    };
+    const known = this.code.known(fn);
+    code.push(null);
+    if (known !== undefined) named(known);
+    else waits.push(this.code.name(fn).then(named));
   }
 
   /** The segment of a value of this process's own goes when the value does. */
@@ -280,9 +289,23 @@ export class Values {
       store: async () => {
         const { held, ready } = this.#storeRich(encoded, { functions });
         await ready;
-        return held;
+        return this.#lend(held);
       },
     };
+  }
+
+  /**
+   * Captured values in a segment become an object, which everyone who has the
+   * bundle borrows: so the segment stays as long as any of them.
+   */
+  #lend(held: HeldValue): HeldValue {
+    const { stored } = held;
+    if (stored.segment === undefined) return held;
+    const ref = this.#references.create(this.#nextOrdinal(), 0);
+    entryOfRef(ref).resolve(held);
+    this.#references.share(ref);
+    const refs = [...stored.refs ?? [], keyOf(ref)];
+    return { stored: { ...stored, refs }, refs: [...held.refs, ref] };
   }
 
   async #openCaptured(
@@ -304,6 +327,11 @@ export class Values {
       return values;
     };
   }
+}
+
+function keyOf(ref: ObjectRef<unknown>): RefKey {
+  const { ownerId, ordinal, index } = entryOfRef(ref);
+  return { ownerId, ordinal, index };
 }
 
 /** Whoever opens a value may write to its arrays: each has copies of its own. */

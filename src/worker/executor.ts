@@ -55,6 +55,8 @@ interface Client {
 export class Executor implements InvocationEvents {
   readonly #owner: Owner;
   readonly #clients = new WeakMap<Peer, Client>();
+  /** Functions that are kept ready for their next task. */
+  readonly #revived = new Set<KnownFunction>();
   #queue: Waiting[] = [];
   readonly #open = new Set<Invocation>();
   /** How many of them there are at each depth, and that want no company. */
@@ -78,6 +80,19 @@ export class Executor implements InvocationEvents {
       },
       "task.cancel": ({ ordinal, isRecursive }, peer) =>
         this.#cancel(peer, { ordinal, isRecursive }),
+      "function.forget": ({ functionNo }, peer) => {
+        const { functions } = this.#clientOf(peer);
+        this.#revived.delete(functions.get(functionNo)!);
+        functions.delete(functionNo);
+      },
+      "collect": ({ round }) => {
+        // The store is full, and code can be fetched again.
+        for (const known of this.#revived) {
+          known.fn = known.reviving = undefined;
+        }
+        this.#revived.clear();
+        this.#owner.segments.collect(round);
+      },
     };
   }
 
@@ -206,7 +221,10 @@ export class Executor implements InvocationEvents {
       this.#skip(peer, frame);
       return;
     }
-    const known = client.functions.get(frame.functionNo)!;
+    const known = client.functions.get(frame.functionNo);
+    // Its submitter gave it up, and with it whatever it may have sent.
+    if (known === undefined) return this.#skip(peer, frame);
+    let { fn } = known;
     this.#unblock();
     this.#computingCount++;
     const invocation = new Invocation(this.#owner, {
@@ -216,12 +234,12 @@ export class Executor implements InvocationEvents {
       invoked: {
         name: known.frame.name,
         resources: known.resources,
-        call: (args) => known.fn!(...args),
+        call: (args) => fn!(...args),
       },
     }, this);
     this.#open.add(invocation);
     this.#count(invocation, 1);
-    if (known.fn !== undefined) {
+    if (fn !== undefined) {
       invocation.start();
       return;
     }
@@ -230,8 +248,10 @@ export class Executor implements InvocationEvents {
       peer,
     );
     known.reviving.then(
-      (fn) => {
-        known.fn = fn;
+      (revived) => {
+        fn = known.fn = revived;
+        const isNamed = client.functions.get(frame.functionNo) === known;
+        if (isNamed) this.#revived.add(known);
         invocation.start();
       },
       (error) => {
