@@ -61,6 +61,8 @@ export class Bundle implements BundlePort {
   readonly #imports = new Set<string>();
   readonly #codeNodes = new CodeNodes(this);
   #found: Found[] = [];
+  /** One of its classes has instances that can't travel. */
+  #isHiding = false;
 
   constructor(options: {
     name: string;
@@ -83,12 +85,25 @@ export class Bundle implements BundlePort {
         this.name,
       );
       for (const [index, found] of wave.entries()) {
-        this.#nodes[found.index] = await this.#describe(
-          found,
-          described[index]!,
-        );
+        const node = await this.#describe(found, described[index]!);
+        this.#nodes[found.index] = await this.#withHidden(node, found.fn);
       }
     }
+    // Their classes are known only now.
+    if (this.#isHiding) {
+      this.values.forEach((value, at) =>
+        this.#functionsIn(value, this.valueNames[at]!)
+      );
+    }
+  }
+
+  async #withHidden(node: Node, fn: AnyFunction): Promise<Node> {
+    if (node.kind !== "code" && node.kind !== "import") return node;
+    const hides = await this.sources.hiddenMember(fn);
+    if (hides === undefined) return node;
+    this.#port.refuseInstances(fn, hides);
+    this.#isHiding = true;
+    return { ...node, hides };
   }
 
   /** The description, once all is added. */

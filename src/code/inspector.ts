@@ -38,6 +38,8 @@ export interface Described {
   /** Innermost first; the global scope is left out. */
   readonly scopes: readonly FunctionScope[];
   readonly bound?: BoundParts;
+  /** A class's own static `#private` fields. */
+  readonly privates: ReadonlyMap<string, unknown>;
 }
 
 /** One script that V8 has compiled. */
@@ -55,9 +57,11 @@ export interface Script {
 interface RemoteObject {
   readonly objectId?: string;
   readonly value?: unknown;
+  /** What JSON can't write: `NaN`, `-0`, `5n`. */
+  readonly unserializableValue?: string;
 }
 
-interface InternalProperty {
+interface ListedProperty {
   readonly name: string;
   readonly value?: RemoteObject;
 }
@@ -201,12 +205,16 @@ export class Inspector {
         silent: true,
       },
     );
-    const { internalProperties = [] } = await this.#post<
-      { internalProperties?: InternalProperty[] }
-    >("Runtime.getProperties", {
-      objectId: result.objectId,
-      ownProperties: true,
-    });
+    const { internalProperties = [], privateProperties = [] } = await this
+      .#post<
+        {
+          internalProperties?: ListedProperty[];
+          privateProperties?: ListedProperty[];
+        }
+      >("Runtime.getProperties", {
+        objectId: result.objectId,
+        ownProperties: true,
+      });
     const internal = new Map(
       internalProperties.map(({ name, value }) => [name, value]),
     );
@@ -216,14 +224,15 @@ export class Inspector {
       const target = await take("[[TargetFunction]]", "target") as AnyFunction;
       const self = await take("[[BoundThis]]", "this");
       const args = await take("[[BoundArgs]]", "args") as unknown[];
-      return { scopes: [], bound: { target, self, args: Array.from(args) } };
+      const bound = { target, self, args: Array.from(args) };
+      return { scopes: [], bound, privates: new Map() };
     }
     const location = internal.get("[[FunctionLocation]]")?.value as {
       scriptId: string;
       lineNumber: number;
       columnNumber: number;
     } | undefined;
-    if (location === undefined) return { scopes: [] };
+    if (location === undefined) return { scopes: [], privates: new Map() };
     const list = await take("[[Scopes]]", "scopes") as
       | ArrayLike<{ description: string; object: Record<string, unknown> }>
       | undefined;
@@ -231,7 +240,16 @@ export class Inspector {
       label: scope.description,
       variables: scope.object,
     })).filter(({ label }) => label !== "Global");
+    const privates = new Map<string, unknown>();
+    for (const { name, value } of privateProperties) {
+      if (value === undefined) continue; // An accessor holds nothing.
+      privates.set(
+        name,
+        await this.#take(value, `${index}.${name}`, question),
+      );
+    }
     return {
+      privates,
       location: {
         scriptId: location.scriptId,
         line: location.lineNumber,
@@ -247,7 +265,7 @@ export class Inspector {
     key: string,
     question: Question,
   ): Promise<unknown> {
-    if (object?.objectId === undefined) return object?.value;
+    if (object?.objectId === undefined) return primitiveOf(object);
     await this.#post("Runtime.callFunctionOn", {
       objectId: object.objectId,
       functionDeclaration: `function (key) { "use strict"; ${
@@ -276,4 +294,10 @@ export class Inspector {
       await this.#post("Debugger.disable");
     }
   }
+}
+
+function primitiveOf(object: RemoteObject | undefined): unknown {
+  const text = object?.unserializableValue;
+  if (text === undefined) return object?.value;
+  return text.endsWith("n") ? BigInt(text.slice(0, -1)) : Number(text);
 }

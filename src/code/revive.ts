@@ -12,7 +12,7 @@ import { SerializationError } from "../base/errors.ts";
 import { atGlobalPath } from "./builtins.ts";
 import { noteImport, noteImportMeta } from "./imported.ts";
 import { importFrom, run } from "./evaluate.ts";
-import { layOut, type Made } from "./layout.ts";
+import { layOut, type Made, type Maker } from "./layout.ts";
 import type {
   CodeNode,
   ImportName,
@@ -30,6 +30,8 @@ export interface Revived {
   readonly functions: AnyFunction[];
   /** Whether a function was made here, not found. */
   isMade(index: number): boolean;
+  /** A `#private` member of a class's instances, which therefore can't travel. */
+  hiddenMember(index: number): string | undefined;
 }
 
 /**
@@ -55,7 +57,9 @@ class Revival implements Revived {
   readonly #importMetas = new Map<number, object>();
   readonly #symbols = new Map<number, symbol>();
   readonly #setters = new Map<number, ((value: unknown) => void)[]>();
-  readonly #makers = new Map<number, (base?: unknown) => unknown>();
+  readonly #makers = new Map<number, Maker>();
+  /** How to set static `#private` fields, by class and name. */
+  readonly #privates = new Map<string, (value: unknown) => void>();
   /** Variables whose value is a function that does not exist yet, by that function. */
   readonly #waiting = new Map<number, number[]>();
   #values: unknown[] = [];
@@ -67,6 +71,13 @@ class Revival implements Revived {
   isMade(index: number): boolean {
     const { kind } = this.#meta.nodes[index]!;
     return kind === "code" || kind === "bound";
+  }
+
+  hiddenMember(index: number): string | undefined {
+    const node = this.#meta.nodes[index]!;
+    return node.kind === "code" || node.kind === "import"
+      ? node.hides
+      : undefined;
   }
 
   async importAll(): Promise<void> {
@@ -126,6 +137,9 @@ class Revival implements Revived {
       const fn = this.functions[index]!;
       this.#define(fn, node.properties);
       this.#define(fn.prototype, node.prototype);
+      for (const { name, source } of node.privates ?? []) {
+        this.#privates.get(`${index}${name}`)?.(this.#take(source));
+      }
     });
   }
 
@@ -159,7 +173,9 @@ class Revival implements Revived {
         this.#ensure(node.base.node);
       }
       const base = node.base === undefined ? undefined : this.#take(node.base);
-      this.#place(index, this.#makers.get(index)!(base));
+      const takePrivate = (name: string, set: (value: unknown) => void) =>
+        void this.#privates.set(`${index}${name}`, set);
+      this.#place(index, this.#makers.get(index)!(base, takePrivate));
     }
     return this.functions[index]!;
   }
@@ -325,6 +341,7 @@ function* sourcesIn(meta: Meta): Generator<Source> {
 
 function* sourcesOf(node: CodeNode): Generator<Source> {
   if (node.base !== undefined) yield node.base;
+  for (const { source } of node.privates ?? []) yield source;
   for (const { value, get, set } of [...node.properties, ...node.prototype]) {
     if (value !== undefined) yield value;
     if (get !== undefined) yield get;

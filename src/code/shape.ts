@@ -52,11 +52,18 @@ export interface Shape {
   readonly isSloppy: boolean;
   readonly free: FreeNames;
   readonly members: readonly Member[];
+  /** Static `#private` fields, whose values {@linkcode privateName} is told how to set. */
+  readonly privates: readonly string[];
+  /** A `#private` member of its instances, which nobody outside can give them. */
+  readonly hides: string | undefined;
   readonly edits: readonly Edit[];
 }
 
 /** The name that stands for a class's heritage in an edited text. */
 export const heritageName = "$base";
+
+/** The function that an edited class calls with the name and the setter of each static `#private` field. */
+export const privateName = "$manta_private";
 
 /** The name that stands for `import.meta` in an edited text: as long as that. */
 export const importMetaName = "import_meta";
@@ -99,6 +106,8 @@ export function shapeOf(fn: AnyFunction, parser: Parser): Shape {
     isSloppy,
     free: shifted,
     members: builder.members,
+    privates: builder.privates,
+    hides: builder.hides,
     edits: builder.edits,
   };
 }
@@ -140,7 +149,26 @@ function parseFunction(text: string, parser: Parser): ParsedFunction {
       }
     }
   }
+  if (usesForeignPrivate(text, parser)) {
+    throw new SyntaxError("Private field of a class around it");
+  }
   throw firstError ?? new SyntaxError("not the text of a function");
+}
+
+/** Whether a text can be read where its `#private` names are declared: `#x in o` can't be elsewhere. */
+function usesForeignPrivate(text: string, parser: Parser): boolean {
+  const names = new Set(text.match(/#[\p{L}_$][\p{L}\p{N}_$]*/gu));
+  if (names.size === 0) return false;
+  const declared = [...names].map((name) => `${name};`).join("");
+  return [text, `static at = (${text})`].some((member) => {
+    try {
+      parseText(parser, `(class{${declared}${member}})`);
+      return true;
+    } catch {
+      // Not in this form either.
+      return false;
+    }
+  });
 }
 
 function functionIn(
@@ -189,7 +217,9 @@ class ShapeBuilder {
   readonly #offset: number;
   readonly edits: Edit[] = [];
   readonly members: Member[] = [];
+  readonly privates: string[] = [];
   readonly skipped = new Set<SyntaxNode>();
+  hides: string | undefined;
   key = "";
   hasHeritage = false;
 
@@ -231,13 +261,20 @@ class ShapeBuilder {
     const end = member.end - this.#offset;
     const text = this.#text.slice(start, end);
     if (member.type === "StaticBlock") {
-      // What it did is in the class by now; only private parts can't be seen.
-      if (!/#[\p{L}_$]/u.test(text)) this.#blank(member, start, end);
+      // What it did is in the class by now.
+      this.#blank(member, start, end);
       return;
     }
     const isStatic = member.static === true;
-    const isPrivate = (member.key as SyntaxNode).type === "PrivateIdentifier";
-    if (isPrivate) return;
+    const memberKey = member.key as SyntaxNode;
+    if (memberKey.type === "PrivateIdentifier") {
+      const name = `#${memberKey.name}`;
+      if (!isStatic) this.hides ??= name;
+      else if (member.type === "PropertyDefinition") {
+        this.#takePrivate(member, name);
+      }
+      return;
+    }
     if (member.type === "PropertyDefinition") {
       if (isStatic) this.#blank(member, start, end);
       return;
@@ -252,6 +289,18 @@ class ShapeBuilder {
       }
     }
     this.members.push({ isStatic, key, text });
+  }
+
+  /** It holds what it holds now, which is set from inside of the class. */
+  #takePrivate(member: SyntaxNode, name: string): void {
+    this.privates.push(name);
+    if (isSyntaxNode(member.value)) this.skipped.add(member.value);
+    const start = member.start - this.#offset;
+    const end = member.end - this.#offset;
+    const lines = this.#text.slice(start, end).replace(/[^\n]/g, "");
+    const set = `($value)=>{this.${name}=$value}`;
+    const block = `static{${privateName}(${JSON.stringify(name)},${set})}`;
+    this.edits.push({ start, end, text: `static ${name};${block}${lines}` });
   }
 
   /** Static fields hold what they hold now, so their first values must not be made again. */

@@ -41,6 +41,7 @@ export interface EncodedCapture {
 export interface CodeValues {
   /** Finds functions in a value without storing it. */
   functionsIn(value: unknown): AnyFunction[];
+  refuseInstances(constructor: AnyFunction, hiddenMember: string): void;
   encode(values: unknown[], functions: AnyFunction[]): EncodedCapture;
   open(
     held: HeldValue,
@@ -171,6 +172,8 @@ export class CodeTable {
   async #capture(fn: AnyFunction): Promise<NamedFunction> {
     this.#capturer ??= new Capturer({
       functionsIn: (value) => this.#values.functionsIn(value),
+      refuseInstances: (constructor, hiddenMember) =>
+        this.#values.refuseInstances(constructor, hiddenMember),
     }, { mainModule: this.#mainModule });
     const captured = await this.#capturer.capture(fn);
     const { name, meta } = captured;
@@ -232,6 +235,8 @@ export class CodeTable {
     const { functions } = revived;
     const { hash } = bundle.wire;
     functions.forEach((fn, index) => {
+      const hidden = revived.hiddenMember(index);
+      if (hidden !== undefined) this.#values.refuseInstances(fn, hidden);
       // What was imported lives as long as its module, and would keep the bundle.
       if (!revived.isMade(index) || this.#known.has(fn)) return;
       this.#known.set(fn, { ref: { hash, index }, bundle });

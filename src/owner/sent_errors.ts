@@ -9,7 +9,7 @@
  * @module
  */
 import type { HeldValue } from "../base/stored.ts";
-import { kindOf } from "../wire/values.ts";
+import { areInstancesRefused, kindOf } from "../wire/values.ts";
 import { hiddenErrorKeys } from "../wire/value_tags.ts";
 import type { StoreOptions, Values } from "./values.ts";
 
@@ -107,11 +107,11 @@ class Reduction {
       if (constructor === undefined) return prototype;
       try {
         await this.#values.code.refOf(constructor);
-        return prototype;
+        if (!areInstancesRefused(constructor)) return prototype;
       } catch {
         // The class needs what can't travel: the one above it may not.
-        prototype = Object.getPrototypeOf(constructor.prototype);
       }
+      prototype = Object.getPrototypeOf(constructor.prototype);
     }
   }
 
@@ -120,6 +120,9 @@ class Reduction {
     try {
       const { functions } = this.#values.codec.encode(value, { label: path });
       for (const fn of functions) await this.#values.code.refOf(fn);
+      if (functions.some(areInstancesRefused)) {
+        this.#values.codec.encode(value, { label: path });
+      }
       return undefined;
     } catch (fault) {
       return fault instanceof Error ? fault.message : String(fault);

@@ -19,8 +19,10 @@ import type {
   StoredValue,
 } from "../base/stored.ts";
 import {
+  areInstancesRefused,
   type Encoded,
   type Extension,
+  refuseInstances,
   type RootLabel,
   ValueCodec,
 } from "../wire/values.ts";
@@ -88,6 +90,7 @@ export class Values {
     this.#segments = rooms.segments;
     this.code = new CodeTable({
       functionsIn: (value) => [...this.codec.encode(value).functions],
+      refuseInstances,
       encode: (values, functions) => this.#encodeCaptured(values, functions),
       open: (held, from) => this.#openCaptured(held, from),
       hold: (stored) => this.hold(stored),
@@ -125,7 +128,7 @@ export class Values {
         ready: undefined,
       };
     }
-    return this.#storeRich(encoded, options);
+    return this.#storeRich(encoded, options, value);
   }
 
   /** The value itself; a promise where code or a segment must come first. */
@@ -187,15 +190,19 @@ export class Values {
     this.#segments.free(segmentId);
   }
 
-  #storeRich(encoded: Encoded, options: StoreOptions): Storing {
+  #storeRich(
+    encoded: Encoded,
+    options: StoreOptions,
+    value?: unknown,
+  ): Storing {
     const waits: Promise<unknown>[] = [];
     const ownerId = options.ownerId ?? this.#self;
     const placement = this.#segments.place(encoded.buffers, ownerId);
     if (placement !== undefined) waits.push(placement.admitted);
-    const held = encoded.refs.filter(isObjectRef)
+    const handles = encoded.refs.filter(isObjectRef)
       .map((ref) => this.#references.hold(ref));
-    const keys = held.map(keyOf);
-    const refs: object[] = held;
+    const keys = handles.map(keyOf);
+    const refs: object[] = [...handles];
     const code: (CodeRef | null)[] = [];
     // A bundle's own functions are named by their place in it.
     if (options.functions === undefined) {
@@ -213,15 +220,19 @@ export class Values {
       ...(code.length > 0 ? { code } : {}),
       ...(keys.length > 0 ? { refs: keys } : {}),
     };
-    const value = { stored, refs };
+    const held = { stored, refs };
     // One that is made for an owner is its own once it arrives there, also
     // where that is this very process.
-    if (options.ownerId === undefined) this.#own(value);
+    if (options.ownerId === undefined) this.#own(held);
     const ready = waits.length === 0
       ? undefined
-      : Promise.all(waits).then(() => undefined);
+      : Promise.all(waits).then(() => {
+        // Only a class's text tells that its instances hide something.
+        if (!encoded.functions.some(areInstancesRefused)) return;
+        this.codec.encode(value, { label: options.label ?? "value" });
+      });
     ready?.catch(() => {}); // Whoever uses the value awaits it too.
-    return { held: value, ready };
+    return { held, ready };
   }
 
   #nameFunction(

@@ -13,6 +13,7 @@ import { isInt32s, isNumbers, sparseKeys } from "./value_arrays.ts";
 import { type BuiltinSink, writeBuiltin } from "./value_builtins.ts";
 import type { Extension, FunctionUse } from "./value_extension.ts";
 import {
+  assertNothingHidden,
   assertNotRefused,
   type Constructor,
   kindOf,
@@ -268,6 +269,9 @@ export class ValueWriter implements BuiltinSink {
     if (extension !== undefined) return this.#writeExtension(extension, value);
     const kind = kindOf(prototype);
     assertNotRefused(value);
+    if (kind.constructor !== undefined) {
+      assertNothingHidden(value, kind.constructor);
+    }
     if (kind.base !== "object") return writeBuiltin(this, value, kind);
     this.register(value);
     if (kind.constructor === undefined) {

@@ -21,7 +21,12 @@ import { Tag } from "./value_tags.ts";
 import { ValueWriter } from "./value_writer.ts";
 
 export type { Extension, FunctionUse } from "./value_extension.ts";
-export { kindOf, refuseValue } from "./value_kinds.ts";
+export {
+  areInstancesRefused,
+  kindOf,
+  refuseInstances,
+  refuseValue,
+} from "./value_kinds.ts";
 export type { RootLabel } from "./value_path.ts";
 
 // deno-lint-ignore ban-types
@@ -63,7 +68,7 @@ const none: readonly never[] = Object.freeze([]);
  * Writes and reads values.
  *
  * Two views on one small buffer go on sharing it; large ones become separate
- * arrays, and a large resizable buffer comes with its length fixed. `#private` fields of an instance are lost: they can't be seen. An
+ * arrays, and a large resizable buffer comes with its length fixed. An
  * instance of a class that extends a typed array comes as that typed array.
  */
 export class ValueCodec {

@@ -4,8 +4,13 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
-import { get, init, put, remote } from "../../mod.ts";
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertStringIncludes,
+} from "@std/assert";
+import { get, init, put, remote, SerializationError } from "../../mod.ts";
+import { rejection } from "../support/notes.ts";
 
 Deno.test("closures of one text never get each other's data", async (t) => {
   await using _runtime = await init({ numCpus: 1 });
@@ -72,4 +77,95 @@ Deno.test("closures of one text never get each other's data", async (t) => {
     ) => a === b);
     assertEquals(await get(same.remote(make(), make())), true);
   });
+});
+
+class Cache {
+  #entries = new Map([["a", 1]]);
+
+  get(key: string): number | undefined {
+    return this.#entries.get(key);
+  }
+}
+
+class Warm extends Cache {
+  size = 1;
+}
+
+class Tally {
+  static #count = 0;
+
+  static add(): number {
+    return ++Tally.#count;
+  }
+}
+
+class HiddenError extends RangeError {
+  #secret = 7;
+
+  reveal(): number {
+    return this.#secret;
+  }
+}
+
+Deno.test("What a class hides travels, or is refused by name", async (t) => {
+  await using _runtime = await init({ numCpus: 1, logToDriver: false });
+  const cache = new Cache();
+  const refused = async (promise: Promise<unknown>, path: string) => {
+    const error = await rejection(promise);
+    assertInstanceOf(error, SerializationError);
+    assertStringIncludes(error.message, `"${path}"`);
+    assertStringIncludes(error.message, "#entries");
+    return error;
+  };
+
+  await t.step("static #private fields hold what they hold", async () => {
+    Tally.add();
+    Tally.add();
+    assertEquals(await get(remote(() => Tally.add()).remote()), 3);
+    assertEquals(Tally.add(), 3);
+  });
+  await t.step("an instance made in the task has its own", async () => {
+    assertEquals(await get(remote(() => new Warm().get("a")).remote()), 1);
+  });
+  await t.step(
+    "a captured instance names function, variable and path",
+    async () => {
+      const deep = { at: [cache] };
+      const error = await refused(
+        get(
+          remote(function useCache() {
+            return deep.at[0]!.get("a");
+          }).remote(),
+        ),
+        "deep.at[0]",
+      );
+      assertStringIncludes(error.message, '"useCache"');
+      assertStringIncludes(error.message, "Cache");
+    },
+  );
+  await t.step("so does one in a value, an argument and a result", async () => {
+    const pass = remote((value: unknown) => value);
+    const make = remote(() => ({ made: new Warm() }));
+    for (let times = 0; times < 2; times++) {
+      await refused((async () => await get(put({ cache })))(), "value.cache");
+      await refused(
+        (async () => await get(pass.remote([new Warm()])))(),
+        "argument 1[0]",
+      );
+      await refused(get(make.remote()), "result.made");
+    }
+  });
+  await t.step(
+    "an error that hides something is the built-in it extends",
+    async () => {
+      const thrower = remote(() => {
+        throw new HiddenError("orig");
+      });
+      for (let times = 0; times < 2; times++) {
+        const { cause } = await rejection(get(thrower.remote() as never));
+        assertInstanceOf(cause, RangeError);
+        assertEquals(cause.message, "orig");
+      }
+    },
+  );
 });
