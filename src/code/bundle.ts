@@ -57,7 +57,8 @@ export class Bundle implements BundlePort {
   readonly #nodes: Node[] = [];
   readonly #modules: ModuleMeta[] = [];
   readonly #indices = new Map<AnyFunction, number>();
-  readonly #symbols: symbol[] = [];
+  /** The program's own symbols, by number. */
+  readonly symbols: symbol[] = [];
   readonly #imports = new Set<string>();
   readonly #codeNodes = new CodeNodes(this);
   #found: Found[] = [];
@@ -189,8 +190,8 @@ export class Bundle implements BundlePort {
   symbolOf(symbol: symbol): SymbolName {
     const shared = symbolNameOf(symbol);
     if (shared !== undefined) return shared;
-    let own = this.#symbols.indexOf(symbol);
-    if (own < 0) own = this.#symbols.push(symbol) - 1;
+    let own = this.symbols.indexOf(symbol);
+    if (own < 0) own = this.symbols.push(symbol) - 1;
     const { description } = symbol;
     return description === undefined ? { own } : { own, description };
   }

@@ -25,6 +25,8 @@ export interface Captured {
   readonly variables: string[];
   /** The functions of the bundle; the first is the captured one. */
   readonly functions: AnyFunction[];
+  /** The program's own symbols that `meta` names by number. */
+  readonly symbols: symbol[];
   /** Addresses of the modules it needs, as far as they can be told. */
   readonly imports: string[];
 }
@@ -70,6 +72,7 @@ export class Capturer {
       values: bundle.values,
       variables: bundle.valueNames,
       functions: bundle.functions,
+      symbols: bundle.symbols,
       imports: bundle.imports(),
     };
   }

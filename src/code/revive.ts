@@ -41,12 +41,15 @@ export interface Revived {
  */
 export async function revive(
   meta: string,
-  decodeValues: (functions: AnyFunction[]) => unknown[],
+  decodeValues: (
+    functions: AnyFunction[],
+    symbols: Map<number, symbol>,
+  ) => unknown[],
 ): Promise<Revived> {
   const revival = new Revival(JSON.parse(meta) as Meta);
   await Promise.all([revival.importAll(), revival.evaluateAll()]);
   revival.makeFunctions();
-  revival.takeValues(decodeValues(revival.functions));
+  revival.takeValues(decodeValues(revival.functions, revival.symbols));
   return revival;
 }
 
@@ -55,7 +58,8 @@ class Revival implements Revived {
   readonly #meta: Meta;
   readonly #imports = new Map<string, unknown>();
   readonly #importMetas = new Map<number, object>();
-  readonly #symbols = new Map<number, symbol>();
+  /** The program's own symbols, by number. */
+  readonly symbols = new Map<number, symbol>();
   readonly #setters = new Map<number, ((value: unknown) => void)[]>();
   readonly #makers = new Map<number, Maker>();
   /** How to set static `#private` fields, by class and name. */
@@ -274,10 +278,10 @@ class Revival implements Revived {
   #symbol(name: SymbolName): symbol {
     if ("wellKnown" in name) return Reflect.get(Symbol, name.wellKnown);
     if ("registered" in name) return Symbol.for(name.registered);
-    let symbol = this.#symbols.get(name.own);
+    let symbol = this.symbols.get(name.own);
     if (symbol === undefined) {
       symbol = Symbol(name.description);
-      this.#symbols.set(name.own, symbol);
+      this.symbols.set(name.own, symbol);
     }
     return symbol;
   }

@@ -42,11 +42,13 @@ export interface CodeValues {
   /** Finds functions in a value without storing it. */
   functionsIn(value: unknown): AnyFunction[];
   refuseInstances(constructor: AnyFunction, hiddenMember: string): void;
-  encode(values: unknown[], functions: AnyFunction[]): EncodedCapture;
+  encode(captured: Captured): EncodedCapture;
   open(
     held: HeldValue,
     from: Peer | undefined,
-  ): Promise<(functions: AnyFunction[]) => unknown[]>;
+  ): Promise<
+    (functions: AnyFunction[], symbols: Map<number, symbol>) => unknown[]
+  >;
   hold(stored: HeldValue["stored"]): HeldValue;
 }
 
@@ -177,7 +179,7 @@ export class CodeTable {
     }, { mainModule: this.#mainModule });
     const captured = await this.#capturer.capture(fn);
     const { name, meta } = captured;
-    const encoded = this.#values.encode(captured.values, captured.functions);
+    const encoded = this.#values.encode(captured);
     const hash = hashCode(meta, encoded.parts);
     let bundle = this.#find(hash);
     if (bundle === undefined) {

@@ -10,6 +10,7 @@
  */
 import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
+import type { Captured } from "../code/capture.ts";
 import type { ProcessId } from "../base/ids.ts";
 import type {
   CodeBundle,
@@ -89,9 +90,11 @@ export class Values {
     this.#references = rooms.references;
     this.#segments = rooms.segments;
     this.code = new CodeTable({
-      functionsIn: (value) => [...this.codec.encode(value).functions],
+      functionsIn: (value) => [
+        ...this.codec.encode(value, { symbols: [] }).functions,
+      ],
       refuseInstances,
-      encode: (values, functions) => this.#encodeCaptured(values, functions),
+      encode: (captured) => this.#encodeCaptured(captured),
       open: (held, from) => this.#openCaptured(held, from),
       hold: (stored) => this.hold(stored),
     }, rooms.mainModule);
@@ -290,11 +293,9 @@ export class Values {
     });
   }
 
-  #encodeCaptured(
-    values: unknown[],
-    functions: AnyFunction[],
-  ): EncodedCapture {
-    const encoded = this.codec.encode(values, { functions });
+  #encodeCaptured(captured: Captured): EncodedCapture {
+    const { values, functions, symbols } = captured;
+    const encoded = this.codec.encode(values, { functions, symbols });
     return {
       parts: [encoded.bytes, ...encoded.buffers],
       store: async () => {
@@ -322,13 +323,16 @@ export class Values {
   async #openCaptured(
     held: HeldValue,
     _from: Peer | undefined,
-  ): Promise<(functions: AnyFunction[]) => unknown[]> {
+  ): Promise<
+    (functions: AnyFunction[], symbols: Map<number, symbol>) => unknown[]
+  > {
     const { stored } = held;
     const buffers = stored.segment === undefined
       ? copiesOf(stored)
       : await this.#segments.open(stored.segment);
-    return (functions) => {
-      const values = this.codec.decode(stored.bytes, { buffers, functions });
+    return (functions, symbols) => {
+      const parts = { buffers, functions, symbols };
+      const values = this.codec.decode(stored.bytes, parts);
       if (!Array.isArray(values)) {
         throw new SerializationError(
           "Cannot revive function: its captured values are no list",

@@ -40,6 +40,8 @@ export interface Kind {
   readonly base: Base;
   /** The program's class, if it is one's instance. */
   readonly constructor: Constructor | undefined;
+  /** The program's class, if it extends a typed array: only closures keep it. */
+  readonly viewConstructor?: Constructor | undefined;
   /** For errors: the nearest class of {@linkcode knownErrors}. */
   readonly errorName: string;
 }
@@ -188,6 +190,7 @@ function judge(prototype: object): Kind {
       return {
         base: known,
         constructor: isPrograms ? constructor : undefined,
+        viewConstructor: known === "view" && !isHost ? constructor : undefined,
         errorName: knownErrors.has(errorName) ? errorName : "Error",
       };
     }

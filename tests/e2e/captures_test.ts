@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import {
   assertEquals,
   assertInstanceOf,
@@ -156,6 +157,20 @@ Deno.test("What a class hides travels, or is refused by name", async (t) => {
     }
   });
   await t.step(
+    "the first value of a class that nobody looked at, too",
+    async () => {
+      class Newer {
+        #entries = 1;
+        count(): number {
+          return this.#entries;
+        }
+      }
+      assertEquals(new Newer().count(), 1);
+      await refused(get(put([new Newer()])), "value[0]");
+      await refused((async () => await get(put(new Newer())))(), "value");
+    },
+  );
+  await t.step(
     "an error that hides something is the built-in it extends",
     async () => {
       const thrower = remote(() => {
@@ -168,4 +183,128 @@ Deno.test("What a class hides travels, or is refused by name", async (t) => {
       }
     },
   );
+});
+
+class Vector extends Float64Array {
+  norm(): number {
+    return Math.hypot(...this);
+  }
+}
+
+Deno.test("Captured objects arrive whole", async (t) => {
+  await using _runtime = await init({ numCpus: 1 });
+  const own = Symbol("own");
+
+  await t.step("with symbol keys, those of the program too", async () => {
+    const iterable = {
+      *[Symbol.iterator]() {
+        yield 1;
+        yield 2;
+      },
+      [own]: { deep: own },
+      [Symbol.for("shared")]: 3,
+    };
+    const f = remote(() => [
+      [...iterable],
+      iterable[own].deep === own,
+      iterable[Symbol.for("shared") as never],
+    ]);
+    assertEquals(await get(f.remote()), [[1, 2], true, 3]);
+    const disposable = { n: 0, [Symbol.dispose]: () => void disposable.n++ };
+    const used = remote(() => {
+      {
+        using _used = disposable;
+      }
+      return disposable.n;
+    });
+    assertEquals(await get(used.remote()), 1);
+  });
+  await t.step("with getters and setters", async () => {
+    const lazy = {
+      n: 0,
+      get next() {
+        return ++this.n;
+      },
+      set jump(to: number) {
+        this.n = to;
+      },
+    };
+    const f = remote(() => {
+      const taken = [lazy.next, lazy.next];
+      lazy.jump = 10;
+      return [...taken, lazy.next, Object.keys(lazy)];
+    });
+    assertEquals(await get(f.remote()), [1, 2, 11, ["n", "next", "jump"]]);
+    assertEquals(lazy.n, 0);
+  });
+  await t.step(
+    "frozen, sealed, hidden and read-only as they were",
+    async () => {
+      const frozen = Object.freeze({ list: Object.freeze([1, 2]), more: [3] });
+      const sealed = Object.seal({ a: 1 });
+      const odd = Object.defineProperties({}, {
+        hidden: { value: 1, writable: true, configurable: true },
+        fixed: { value: 2, enumerable: true },
+      });
+      const loop: Record<string, unknown> = {};
+      loop["self"] = loop;
+      Object.freeze(loop);
+      const f = remote(() => [
+        [frozen, frozen.list, frozen.more].map((one) => Object.isFrozen(one)),
+        [Object.isSealed(sealed), Object.isFrozen(sealed)],
+        Object.getOwnPropertyDescriptors(odd),
+        loop["self"] === loop && Object.isFrozen(loop),
+      ]);
+      assertEquals(await get(f.remote()), [
+        [true, true, false],
+        [true, false],
+        Object.getOwnPropertyDescriptors(odd),
+        true,
+      ]);
+    },
+  );
+  await t.step("with the prototype they had", async () => {
+    const bare = Object.assign(Object.create(null), { toString: 1 });
+    const parent = { greet: () => "hello" };
+    const child = Object.assign(Object.create(parent), { a: 1 });
+    const f = remote(() => [
+      "constructor" in bare,
+      bare.toString,
+      child.greet(),
+      Object.hasOwn(child, "greet"),
+      child instanceof Object,
+    ]);
+    assertEquals(await get(f.remote()), [false, 1, "hello", false, true]);
+  });
+  await t.step("Buffers, and typed arrays of a class", async () => {
+    const buffer = Buffer.from("hi");
+    const large = Buffer.alloc(100_000, 7);
+    const vector = Object.assign(new Vector([3, 4]), { unit: "m" });
+    const f = remote(() => [
+      buffer.toString("hex"),
+      large.readUInt8(99_999),
+      vector.norm(),
+      vector instanceof Vector && vector.length,
+      vector.unit,
+    ]);
+    assertEquals(await get(f.remote()), ["6869", 7, 5, 2, "m"]);
+  });
+  await t.step("instances with such parts", async () => {
+    class Tree {
+      name = "root";
+      [own] = 5;
+    }
+    const tree = new Tree();
+    Object.defineProperty(tree, "size", { get: () => 9, enumerable: true });
+    const extended = Object.assign(new Map([[1, 2]]), { label: "m" });
+    const f = remote(() => [
+      tree.name,
+      tree[own],
+      (tree as unknown as { size: number }).size,
+      tree instanceof Tree,
+      extended.get(1),
+      extended.label,
+    ]);
+    assertEquals(await get(f.remote()), ["root", 5, 9, true, 2, "m"]);
+  });
 });
