@@ -78,7 +78,7 @@ export class ActorRunner implements InvocationEvents {
       node.notify("actor.ready", { actorId, incarnation });
       this.#advance();
     } catch (error) {
-      const mapped = await mapErrorStack(error);
+      const mapped = mapErrorStack(error);
       const { stored } = await storeError(mapped, values);
       node.notify("actor.failed", { actorId, incarnation, error: stored });
     }

@@ -176,11 +176,17 @@ export class Invocation implements TaskContext {
     if (this.#invoked.isOwnEnd?.(error)) return this.refuse(error);
     this.#isFailing = true;
     const what = "its function threw";
-    mapErrorStack(error).then((mapped) => this.#wrapped(mapped, what))
-      .catch((fault) =>
-        this.#wrapped(undefined, `${what} what can't be read: ${fault}`)
-      )
-      .then((failure) => this.#answerFailure(failure));
+    let failure: Error;
+    try {
+      failure = this.#wrapped(mapErrorStack(error), what);
+    } catch (fault) {
+      // A getter of the error's own threw, say.
+      failure = this.#wrapped(
+        undefined,
+        `${what} what can't be read: ${fault}`,
+      );
+    }
+    this.#answerFailure(failure);
   }
 
   /** Says that its time begins, before its code can keep the thread busy. */

@@ -15,6 +15,7 @@ import {
 } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
 import { socketPath } from "../wire/network.ts";
+import { showUserLines } from "./error_stacks.ts";
 import { Executor } from "./executor.ts";
 
 /** How often a worker looks whether its node takes connections. */
@@ -75,6 +76,7 @@ async function leave({ owner, node }: Session): Promise<void> {
 
 /** Errors that no promise chain of a task caught: told to `handle`, else to stderr. */
 export function listenForUncaught(handle: (error: unknown) => boolean): void {
+  showUserLines();
   const heard = (error: unknown) => {
     if (handle(error)) return;
     const text = error instanceof Error ? error.stack : Deno.inspect(error);

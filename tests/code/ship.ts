@@ -135,7 +135,7 @@ async function receive(one: Shipped): Promise<Outcome> {
     for await (const item of result) items.push(item);
     return { value: items, meta };
   } catch (error) {
-    const stack = error instanceof Error ? await mapStack(error.stack!) : "";
+    const stack = error instanceof Error ? mapStack(error.stack!) : "";
     return { ...outcomeOf(error), stack, meta };
   }
 }
