@@ -12,6 +12,7 @@ import type {
   StreamSink,
   TaskRecord,
 } from "../owner/task_record.ts";
+import { refuseValue } from "../wire/values.ts";
 
 let begin: (
   owner: Owner,
@@ -48,6 +49,7 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
     owner: Owner,
     submit: (sink: StreamSink) => TaskRecord,
   ) {
+    refuseValue(this, "a stream is read where it was made: send its refs");
     this.#owner = owner;
     this.#record = submit(this.#sink());
   }

@@ -9,7 +9,7 @@
  * @module
  */
 import type { AnyFunction } from "../base/functions.ts";
-import { SerializationError } from "../base/errors.ts";
+import { MantaError, SerializationError } from "../base/errors.ts";
 import {
   globalObjectName,
   globalPathOf,
@@ -86,8 +86,12 @@ export class Bundle implements BundlePort {
         this.name,
       );
       for (const [index, found] of wave.entries()) {
-        const node = await this.#describe(found, described[index]!);
-        this.#nodes[found.index] = await this.#withHidden(node, found.fn);
+        try {
+          const node = await this.#describe(found, described[index]!);
+          this.#nodes[found.index] = await this.#withHidden(node, found.fn);
+        } catch (error) {
+          throw this.#explained(error, found.path);
+        }
       }
     }
     // Their classes are known only now.
@@ -161,6 +165,21 @@ export class Bundle implements BundlePort {
 
   /** Where a worker is to get a value from; `path` names it in errors. */
   async sourceOf(value: unknown, path: string): Promise<Source> {
+    try {
+      return await this.#sourceOf(value, path);
+    } catch (error) {
+      throw this.#explained(error, path);
+    }
+  }
+
+  /** What the program's own code threw while it was looked at: a proxy's trap, a getter. */
+  #explained(error: unknown, path: string): unknown {
+    if (error instanceof MantaError) return error;
+    const message = error instanceof Error ? error.message : error;
+    return this.refusal(path, `could not be read: ${message}`, error);
+  }
+
+  async #sourceOf(value: unknown, path: string): Promise<Source> {
     switch (typeof value) {
       case "undefined":
         return { special: "undefined" };

@@ -46,7 +46,7 @@ export class CodeNodes {
       .positionOf(fn, described);
     const textHash = await this.#bundle.sources.textHash(script);
     const base = shape.hasHeritage
-      ? { base: await this.#baseOf(fn, path) }
+      ? { base: await this.#baseOf(fn, path), baseName: shape.baseName }
       : {};
     return {
       kind: "code",

@@ -179,7 +179,7 @@ class Page {
     const [before, after] = frameOf(node);
     this.#write("(function(){");
     this.#writeVariables(own);
-    const parameters = `${heritageName},${privateName}`;
+    const parameters = `${node.baseName ?? heritageName},${privateName}`;
     this.#write(`$manta.make.push(function(${parameters}){return(${before}`);
     this.#moveTo(node.line, node.column);
     this.#write(node.text);

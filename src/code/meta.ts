@@ -97,6 +97,8 @@ export interface CodeNode {
   }[];
   /** What a class extends. */
   readonly base?: Source;
+  /** How its text calls that. */
+  readonly baseName?: string;
   /** The variables it names, by index. */
   readonly variables: readonly number[];
   /** Those of them that it assigns. */

@@ -47,10 +47,14 @@ export interface Shape {
   readonly key: string;
   readonly isClass: boolean;
   readonly isArrow: boolean;
-  /** Whether the class names a heritage, by the name {@linkcode heritageName} after the edits. */
+  /** Whether the class names a heritage, by a name like {@linkcode heritageName} after the edits. */
   readonly hasHeritage: boolean;
+  /** That name. */
+  readonly baseName: string;
   readonly isSloppy: boolean;
   readonly free: FreeNames;
+  /** The name that stands for `import.meta` after the edits. */
+  readonly importMetaName: string;
   readonly members: readonly Member[];
   /** Static `#private` fields, whose values {@linkcode privateName} is told how to set. */
   readonly privates: readonly string[];
@@ -66,7 +70,7 @@ export const heritageName = "$base";
 export const privateName = "$manta_private";
 
 /** The name that stands for `import.meta` in an edited text: as long as that. */
-export const importMetaName = "import_meta";
+const importMetaName = "import_meta";
 
 /** A function's text, whatever its own `toString` says. */
 export function textOf(fn: AnyFunction): string {
@@ -90,12 +94,9 @@ export function shapeOf(fn: AnyFunction, parser: Parser): Shape {
   if (node.type === "ClassExpression") builder.takeClass(node);
   const free = freeNamesOf(node, builder.skipped);
   const shifted = shiftNames(free, offset);
+  const metaName = unusedName(importMetaName, text);
   for (const { start, end } of shifted.importMetas) {
-    builder.edits.push({
-      start,
-      end,
-      text: importMetaName.padEnd(end - start),
-    });
+    builder.edits.push({ start, end, text: metaName.padEnd(end - start) });
   }
   return {
     form: formOf(property),
@@ -103,13 +104,20 @@ export function shapeOf(fn: AnyFunction, parser: Parser): Shape {
     isClass: node.type === "ClassExpression",
     isArrow: node.type === "ArrowFunctionExpression",
     hasHeritage: builder.hasHeritage,
+    baseName: builder.baseName,
     isSloppy,
     free: shifted,
+    importMetaName: metaName,
     members: builder.members,
     privates: builder.privates,
     hides: builder.hides,
     edits: builder.edits,
   };
+}
+
+/** A name like this one that the program does not use itself in a text. */
+function unusedName(name: string, text: string): string {
+  return text.includes(name) ? unusedName(`${name}$`, text) : name;
 }
 
 /** Applies edits that don't overlap. */
@@ -222,6 +230,7 @@ class ShapeBuilder {
   hides: string | undefined;
   key = "";
   hasHeritage = false;
+  baseName = heritageName;
 
   constructor(fn: AnyFunction, text: string, offset: number) {
     this.#fn = fn;
@@ -249,8 +258,10 @@ class ShapeBuilder {
       this.skipped.add(node.superClass);
       const start = node.superClass.start - this.#offset;
       const end = node.superClass.end - this.#offset;
-      const length = end - start;
-      this.edits.push({ start, end, text: heritageName.padEnd(length) });
+      const others = this.#text.slice(0, start) + this.#text.slice(end);
+      this.baseName = unusedName(heritageName, others);
+      const text = this.baseName.padEnd(end - start);
+      this.edits.push({ start, end, text });
     }
     const body = node.body as SyntaxNode;
     for (const member of body.body as SyntaxNode[]) this.#takeMember(member);

@@ -116,6 +116,7 @@ export class Values {
 
   /** Stores a value now: later changes to it are not seen. */
   store(value: unknown, options: StoreOptions = {}): Storing {
+    assertNoThenable(value, options.label ?? "value");
     const encoded = this.codec.encode(value, {
       ...(options.label === undefined ? {} : { label: options.label }),
       ...(options.functions === undefined
@@ -341,6 +342,28 @@ export class Values {
       }
       return values;
     };
+  }
+}
+
+/** `get` gives values through promises, which would call such a `then`. */
+function assertNoThenable(value: unknown, label: RootLabel): void {
+  const isObject = typeof value === "object" && value !== null;
+  if (!isObject && typeof value !== "function") return;
+  if (typeof label !== "string" || !isThenable(value)) return;
+  throw new SerializationError(
+    `Cannot send value: "${label}" can't travel: it has a method "then", ` +
+      "which whoever awaits it would call. Put it into an object or an array",
+    { path: label },
+  );
+}
+
+function isThenable(value: object): boolean {
+  try {
+    return typeof Reflect.get(value, "then") === "function" &&
+      !(value instanceof Promise);
+  } catch {
+    // It can't be read: the codec says so, and where.
+    return false;
   }
 }
 

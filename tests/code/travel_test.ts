@@ -404,6 +404,9 @@ class Counted {
 }
 Counted.inc();
 Counted.inc();
+const import_meta = 6, $base = "captured";
+class Over {}
+class Under extends Over { who() { return $base; } }
 const abstract = abstractly();
 function abstractly() { class Local { n = start; } return class extends Local { get m() { return this.n + 1; } }; }
 await ship({
@@ -416,6 +419,9 @@ await ship({
   old: () => new (Old as any)().read(),
   statics: () => [Point.origin.plus(new Point(1, 2)).x, Point.origin instanceof Point],
   local: () => new abstract().m,
+  named: () => [import_meta, import.meta.main, new Under().who(), new Under() instanceof Over],
+  meta: () => import.meta.main,
+  plain: () => import_meta,
   counted: () => { Counted.inc(); return Counted.all(); },
   Derived: () => Derived,
 });
@@ -434,6 +440,9 @@ await ship({
     old: 5,
     statics: [1, true],
     local: 4,
+    named: [6, true, "captured", true],
+    meta: true,
+    plain: 6,
     counted: [3, "begun", "block", 0, 1, 2, 5, true, "NaN", true, "made"],
   });
 });
