@@ -53,7 +53,7 @@ export class Capturer {
     return captured;
   }
 
-  /** Ends the inspector's session; a later capture opens another. */
+  /** Ends the inspector's session: a capture under way, or later, is refused. */
   close(): void {
     this.#sources.inspector.close();
   }

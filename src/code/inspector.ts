@@ -9,6 +9,7 @@
  * @module
  */
 import type { AnyFunction } from "../base/functions.ts";
+import { RuntimeClosedError } from "../base/errors.ts";
 import type { Session } from "node:inspector";
 import { unmarked } from "./stack.ts";
 
@@ -91,8 +92,10 @@ function slotExpression(question: Question): string {
 
 /** The session. */
 export class Inspector {
-  #opening: Promise<Session> | undefined;
+  #opening: Promise<void> | undefined;
   #session: Session | undefined;
+  #isClosed = false;
+  readonly #unanswered = new Set<(error: Error) => void>();
   readonly #scripts = new Map<string, Script>();
   readonly #sources = new Map<string, string>();
 
@@ -147,19 +150,23 @@ export class Inspector {
     );
   }
 
-  /** Ends the session. */
+  /** Ends the session for good: whoever waits for an answer is told. */
   close(): void {
+    this.#isClosed = true;
     this.#session?.disconnect();
     this.#session = undefined;
-    this.#opening = undefined;
+    for (const reject of this.#unanswered) reject(closedError());
+    this.#unanswered.clear();
   }
 
-  #open(): Promise<Session> {
-    return this.#opening ??= this.#connect();
+  async #open(): Promise<void> {
+    if (this.#isClosed) throw closedError();
+    await (this.#opening ??= this.#connect());
   }
 
-  async #connect(): Promise<Session> {
+  async #connect(): Promise<void> {
     const { Session } = await import("node:inspector");
+    if (this.#isClosed) throw closedError();
     const session = new Session();
     try {
       session.connect();
@@ -177,17 +184,20 @@ export class Inspector {
       });
     });
     this.#session = session;
-    return session;
   }
 
   #post<Result>(method: string, params: object = {}): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    if (this.#session === undefined) return Promise.reject(closedError());
+    // After its end a session answers nobody.
+    this.#unanswered.add(reject);
     const answered = (error: Error | null, result?: object) => {
+      this.#unanswered.delete(reject);
       if (error === null || error === undefined) resolve(result as Result);
       else reject(error);
     };
     // The types of node:inspector name each method; here it is a parameter.
-    const post = this.#session!.post as unknown as (
+    const post = this.#session.post as unknown as (
       method: string,
       params: object,
       answered: (error: Error | null, result?: object) => void,
@@ -294,6 +304,12 @@ export class Inspector {
       await this.#post("Debugger.disable");
     }
   }
+}
+
+function closedError(): RuntimeClosedError {
+  return new RuntimeClosedError(
+    "Cannot send function: the runtime was shut down",
+  );
 }
 
 function primitiveOf(object: RemoteObject | undefined): unknown {

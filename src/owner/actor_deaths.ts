@@ -6,6 +6,7 @@
 import {
   ActorDiedError,
   MantaError,
+  RuntimeClosedError,
   TaskUnschedulableError,
 } from "../base/errors.ts";
 import { log } from "../base/log.ts";
@@ -48,6 +49,7 @@ export function refusal(
 
 /** Logs a death that no call will be told of. */
 export function tellDeath({ message, cause }: Error): void {
+  if (cause instanceof RuntimeClosedError) return;
   const detail = cause instanceof Error ? `\n${cause.stack ?? cause}` : "";
   log.error(`${message}${detail}`);
 }

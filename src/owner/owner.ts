@@ -8,8 +8,8 @@
  * @module
  */
 import {
-  MantaError,
   ObjectLostError,
+  RuntimeClosedError,
   TaskCancelledError,
 } from "../base/errors.ts";
 import { type ProcessId, taskIdOf } from "../base/ids.ts";
@@ -308,7 +308,9 @@ export class Owner implements OwnerPort {
   /** Ends the owner's part; what is open fails. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    this.abort(new MantaError("Cannot finish: the runtime was shut down"));
+    this.abort(
+      new RuntimeClosedError("Cannot finish: the runtime was shut down"),
+    );
     await this.#unasked.tell();
     this.lineage.flush();
     this.#isClosed = true;
