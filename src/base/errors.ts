@@ -31,6 +31,9 @@ export class MantaError extends Error {
   }
 }
 
+/** The runtime ended meanwhile: the program wanted that, so it is no news. */
+export class RuntimeClosedError extends MantaError {}
+
 /** A task's or an actor method's own code threw; `cause` is what it threw. */
 export class TaskError extends MantaError {
   /** The function, or `Class.method`. */
@@ -263,6 +266,7 @@ export const errorClasses: ReadonlyMap<string, typeof MantaError> = new Map([
   AuthenticationError,
   ProtocolError,
   TaskUnschedulableError,
+  RuntimeClosedError,
 ].map((errorClass) => [errorClass.name, errorClass]));
 
 /** A broken invariant: a bug in this library, never in the caller's program. */

@@ -51,10 +51,11 @@ export interface StoredValue {
   readonly refs?: RefKey[];
 }
 
-/** A stored value together with the refs and handles inside it, which live as long as it does. */
+/** A stored value together with what it needs, which lives as long as it does. */
 export interface HeldValue {
   readonly stored: StoredValue;
-  readonly refs: readonly object[];
+  /** Refs and handles inside it, and its code; grows while that is still on its way. */
+  readonly refs: object[];
 }
 
 /** Bytes that a value takes, wherever they lie. */

@@ -126,7 +126,7 @@ function listOf(
   refs: unknown,
 ): [keys: string[] | undefined, refs: ObjectRef<unknown>[]] {
   if (Array.isArray(refs)) {
-    refs.forEach((ref, at) => assertRef(ref, `element ${at}`));
+    for (const [at, ref] of refs.entries()) assertRef(ref, `element ${at}`);
     return [undefined, refs];
   }
   if (typeof refs === "object" && refs !== null) {

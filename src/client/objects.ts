@@ -261,7 +261,8 @@ function entriesOf(refs: readonly unknown[]): ObjectEntry[] {
     );
   }
   const seen = new Map<ObjectEntry, number>();
-  return refs.map((ref, at) => {
+  // A copy has no holes, which `map` would pass over.
+  return [...refs].map((ref, at) => {
     if (!isObjectRef(ref)) {
       throw new TypeError(
         `Cannot use element ${at}, ${

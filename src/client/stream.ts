@@ -13,6 +13,7 @@ import type {
   TaskRecord,
 } from "../owner/task_record.ts";
 import { LeavableIterator, type Source } from "./iterator.ts";
+import { refuseValue } from "../wire/values.ts";
 
 let begin: (feed: Feed) => ObjectRefStream<unknown>;
 
@@ -41,6 +42,7 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
   #isIterated = false;
 
   private constructor(feed: Feed) {
+    refuseValue(this, "a stream is read where it was made: send its refs");
     this.#feed = feed;
     dropped.register(this, feed, this);
   }

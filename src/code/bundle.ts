@@ -9,7 +9,7 @@
  * @module
  */
 import type { AnyFunction } from "../base/functions.ts";
-import { SerializationError } from "../base/errors.ts";
+import { MantaError, SerializationError } from "../base/errors.ts";
 import {
   globalObjectName,
   globalPathOf,
@@ -57,10 +57,13 @@ export class Bundle implements BundlePort {
   readonly #nodes: Node[] = [];
   readonly #modules: ModuleMeta[] = [];
   readonly #indices = new Map<AnyFunction, number>();
-  readonly #symbols: symbol[] = [];
+  /** The program's own symbols, by number. */
+  readonly symbols: symbol[] = [];
   readonly #imports = new Set<string>();
   readonly #codeNodes = new CodeNodes(this);
   #found: Found[] = [];
+  /** One of its classes has instances that can't travel. */
+  #isHiding = false;
 
   constructor(options: {
     name: string;
@@ -83,12 +86,29 @@ export class Bundle implements BundlePort {
         this.name,
       );
       for (const [index, found] of wave.entries()) {
-        this.#nodes[found.index] = await this.#describe(
-          found,
-          described[index]!,
-        );
+        try {
+          const node = await this.#describe(found, described[index]!);
+          this.#nodes[found.index] = await this.#withHidden(node, found.fn);
+        } catch (error) {
+          throw this.#explained(error, found.path);
+        }
       }
     }
+    // Their classes are known only now.
+    if (this.#isHiding) {
+      this.values.forEach((value, at) =>
+        this.#functionsIn(value, this.valueNames[at]!)
+      );
+    }
+  }
+
+  async #withHidden(node: Node, fn: AnyFunction): Promise<Node> {
+    if (node.kind !== "code" && node.kind !== "import") return node;
+    const hides = await this.sources.hiddenMember(fn);
+    if (hides === undefined) return node;
+    this.#port.refuseInstances(fn, hides);
+    this.#isHiding = true;
+    return { ...node, hides };
   }
 
   /** The description, once all is added. */
@@ -145,6 +165,21 @@ export class Bundle implements BundlePort {
 
   /** Where a worker is to get a value from; `path` names it in errors. */
   async sourceOf(value: unknown, path: string): Promise<Source> {
+    try {
+      return await this.#sourceOf(value, path);
+    } catch (error) {
+      throw this.#explained(error, path);
+    }
+  }
+
+  /** What the program's own code threw while it was looked at: a proxy's trap, a getter. */
+  #explained(error: unknown, path: string): unknown {
+    if (error instanceof MantaError) return error;
+    const message = error instanceof Error ? error.message : error;
+    return this.refusal(path, `could not be read: ${message}`, error);
+  }
+
+  async #sourceOf(value: unknown, path: string): Promise<Source> {
     switch (typeof value) {
       case "undefined":
         return { special: "undefined" };
@@ -174,8 +209,8 @@ export class Bundle implements BundlePort {
   symbolOf(symbol: symbol): SymbolName {
     const shared = symbolNameOf(symbol);
     if (shared !== undefined) return shared;
-    let own = this.#symbols.indexOf(symbol);
-    if (own < 0) own = this.#symbols.push(symbol) - 1;
+    let own = this.symbols.indexOf(symbol);
+    if (own < 0) own = this.symbols.push(symbol) - 1;
     const { description } = symbol;
     return description === undefined ? { own } : { own, description };
   }

@@ -18,6 +18,8 @@ export interface ValuePort {
    * travel.
    */
   functionsIn(value: unknown): AnyFunction[];
+  /** From now on an instance of this class in a value can't travel. */
+  refuseInstances(constructor: AnyFunction, hiddenMember: string): void;
 }
 
 /** A bundle, as those see it who describe its functions. */

@@ -25,6 +25,8 @@ export interface Captured {
   readonly variables: string[];
   /** The functions of the bundle; the first is the captured one. */
   readonly functions: AnyFunction[];
+  /** The program's own symbols that `meta` names by number. */
+  readonly symbols: symbol[];
   /** Addresses of the modules it needs, as far as they can be told. */
   readonly imports: string[];
 }
@@ -46,12 +48,12 @@ export class Capturer {
   /** Captures a function or class. What can't travel is a `SerializationError`. */
   capture(fn: AnyFunction): Promise<Captured> {
     const captured = this.#last.then(() => this.#capture(fn));
-    // The next one waits for this one, however it ends.
-    this.#last = captured.catch(() => {});
+    // The next one waits for this one, however it ends, and keeps nothing of it.
+    this.#last = captured.then(() => {}, () => {});
     return captured;
   }
 
-  /** Ends the inspector's session; a later capture opens another. */
+  /** Ends the inspector's session: a capture under way, or later, is refused. */
   close(): void {
     this.#sources.inspector.close();
   }
@@ -70,6 +72,7 @@ export class Capturer {
       values: bundle.values,
       variables: bundle.valueNames,
       functions: bundle.functions,
+      symbols: bundle.symbols,
       imports: bundle.imports(),
     };
   }

@@ -36,6 +36,7 @@ export class CaptureSources {
   readonly #hashes = new Map<string, string>();
   readonly #lineStarts = new Map<string, number[]>();
   readonly #shapes = new Map<string, Shape>();
+  readonly #hidden = new WeakMap<AnyFunction, string | undefined>();
   readonly #namespaces = new Map<
     string,
     { readonly exports?: Record<string, unknown> }
@@ -76,6 +77,22 @@ export class CaptureSources {
     if (this.#shapes.size >= shapesMax) this.#shapes.clear();
     this.#shapes.set(key, shape);
     return shape;
+  }
+
+  /** A `#private` member that a class or one above it gives its instances, if any does. */
+  async hiddenMember(fn: AnyFunction): Promise<string | undefined> {
+    if (this.#hidden.has(fn)) return this.#hidden.get(fn);
+    let found: string | undefined;
+    let at: unknown = fn;
+    while (found === undefined && typeof at === "function") {
+      // Most texts tell without the parser that there is none.
+      const text = textOf(at);
+      const mayHide = /^class\b/.test(text) && /#[\p{L}_$]/u.test(text);
+      if (mayHide) found = (await this.shape(at)).hides;
+      at = Object.getPrototypeOf(at);
+    }
+    this.#hidden.set(fn, found);
+    return found;
   }
 
   /** What a module's import statements bind. */

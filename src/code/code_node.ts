@@ -46,7 +46,7 @@ export class CodeNodes {
       .positionOf(fn, described);
     const textHash = await this.#bundle.sources.textHash(script);
     const base = shape.hasHeritage
-      ? { base: await this.#baseOf(fn, path) }
+      ? { base: await this.#baseOf(fn, path), baseName: shape.baseName }
       : {};
     return {
       kind: "code",
@@ -63,6 +63,7 @@ export class CodeNodes {
       sloppy: shape.isSloppy || isSloppy(fn),
       isClass: shape.isClass,
       ...base,
+      ...await this.#privatesOf(shape, { described, path }),
       variables: names.used,
       assigned: names.assigned,
       scopes: [this.#scopes.globalId, ...scopeIds.toReversed()],
@@ -117,6 +118,26 @@ export class CodeNodes {
       return await this.#bundle.sourceOf(base, path);
     }
     return { plain: null };
+  }
+
+  async #privatesOf(
+    shape: Shape,
+    { described, path }: { described: Described; path: string },
+  ): Promise<Pick<CodeNode, "privates">> {
+    if (shape.privates.length === 0) return {};
+    const privates: { name: string; source: Source }[] = [];
+    for (const name of shape.privates) {
+      const where = this.#bundle.memberPath(path, name);
+      if (!described.privates.has(name)) {
+        throw this.#bundle.refusal(where, "can't be read");
+      }
+      const value = described.privates.get(name);
+      privates.push({
+        name,
+        source: await this.#bundle.sourceOf(value, where),
+      });
+    }
+    return { privates };
   }
 
   /** What hangs on a function itself: statics with their present values, and whatever was added. */

@@ -9,6 +9,7 @@
  * @module
  */
 import type { AnyFunction } from "../base/functions.ts";
+import { RuntimeClosedError } from "../base/errors.ts";
 import type { Session } from "node:inspector";
 import { unmarked } from "./stack.ts";
 
@@ -38,6 +39,8 @@ export interface Described {
   /** Innermost first; the global scope is left out. */
   readonly scopes: readonly FunctionScope[];
   readonly bound?: BoundParts;
+  /** A class's own static `#private` fields. */
+  readonly privates: ReadonlyMap<string, unknown>;
 }
 
 /** One script that V8 has compiled. */
@@ -55,9 +58,11 @@ export interface Script {
 interface RemoteObject {
   readonly objectId?: string;
   readonly value?: unknown;
+  /** What JSON can't write: `NaN`, `-0`, `5n`. */
+  readonly unserializableValue?: string;
 }
 
-interface InternalProperty {
+interface ListedProperty {
   readonly name: string;
   readonly value?: RemoteObject;
 }
@@ -87,8 +92,10 @@ function slotExpression(question: Question): string {
 
 /** The session. */
 export class Inspector {
-  #opening: Promise<Session> | undefined;
+  #opening: Promise<void> | undefined;
   #session: Session | undefined;
+  #isClosed = false;
+  readonly #unanswered = new Set<(error: Error) => void>();
   readonly #scripts = new Map<string, Script>();
   readonly #sources = new Map<string, string>();
 
@@ -143,19 +150,23 @@ export class Inspector {
     );
   }
 
-  /** Ends the session. */
+  /** Ends the session for good: whoever waits for an answer is told. */
   close(): void {
+    this.#isClosed = true;
     this.#session?.disconnect();
     this.#session = undefined;
-    this.#opening = undefined;
+    for (const reject of this.#unanswered) reject(closedError());
+    this.#unanswered.clear();
   }
 
-  #open(): Promise<Session> {
-    return this.#opening ??= this.#connect();
+  async #open(): Promise<void> {
+    if (this.#isClosed) throw closedError();
+    await (this.#opening ??= this.#connect());
   }
 
-  async #connect(): Promise<Session> {
+  async #connect(): Promise<void> {
     const { Session } = await import("node:inspector");
+    if (this.#isClosed) throw closedError();
     const session = new Session();
     try {
       session.connect();
@@ -173,17 +184,20 @@ export class Inspector {
       });
     });
     this.#session = session;
-    return session;
   }
 
   #post<Result>(method: string, params: object = {}): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    if (this.#session === undefined) return Promise.reject(closedError());
+    // After its end a session answers nobody.
+    this.#unanswered.add(reject);
     const answered = (error: Error | null, result?: object) => {
+      this.#unanswered.delete(reject);
       if (error === null || error === undefined) resolve(result as Result);
       else reject(error);
     };
     // The types of node:inspector name each method; here it is a parameter.
-    const post = this.#session!.post as unknown as (
+    const post = this.#session.post as unknown as (
       method: string,
       params: object,
       answered: (error: Error | null, result?: object) => void,
@@ -201,12 +215,16 @@ export class Inspector {
         silent: true,
       },
     );
-    const { internalProperties = [] } = await this.#post<
-      { internalProperties?: InternalProperty[] }
-    >("Runtime.getProperties", {
-      objectId: result.objectId,
-      ownProperties: true,
-    });
+    const { internalProperties = [], privateProperties = [] } = await this
+      .#post<
+        {
+          internalProperties?: ListedProperty[];
+          privateProperties?: ListedProperty[];
+        }
+      >("Runtime.getProperties", {
+        objectId: result.objectId,
+        ownProperties: true,
+      });
     const internal = new Map(
       internalProperties.map(({ name, value }) => [name, value]),
     );
@@ -216,14 +234,15 @@ export class Inspector {
       const target = await take("[[TargetFunction]]", "target") as AnyFunction;
       const self = await take("[[BoundThis]]", "this");
       const args = await take("[[BoundArgs]]", "args") as unknown[];
-      return { scopes: [], bound: { target, self, args: Array.from(args) } };
+      const bound = { target, self, args: Array.from(args) };
+      return { scopes: [], bound, privates: new Map() };
     }
     const location = internal.get("[[FunctionLocation]]")?.value as {
       scriptId: string;
       lineNumber: number;
       columnNumber: number;
     } | undefined;
-    if (location === undefined) return { scopes: [] };
+    if (location === undefined) return { scopes: [], privates: new Map() };
     const list = await take("[[Scopes]]", "scopes") as
       | ArrayLike<{ description: string; object: Record<string, unknown> }>
       | undefined;
@@ -231,7 +250,16 @@ export class Inspector {
       label: scope.description,
       variables: scope.object,
     })).filter(({ label }) => label !== "Global");
+    const privates = new Map<string, unknown>();
+    for (const { name, value } of privateProperties) {
+      if (value === undefined) continue; // An accessor holds nothing.
+      privates.set(
+        name,
+        await this.#take(value, `${index}.${name}`, question),
+      );
+    }
     return {
+      privates,
       location: {
         scriptId: location.scriptId,
         line: location.lineNumber,
@@ -247,7 +275,7 @@ export class Inspector {
     key: string,
     question: Question,
   ): Promise<unknown> {
-    if (object?.objectId === undefined) return object?.value;
+    if (object?.objectId === undefined) return primitiveOf(object);
     await this.#post("Runtime.callFunctionOn", {
       objectId: object.objectId,
       functionDeclaration: `function (key) { "use strict"; ${
@@ -276,4 +304,16 @@ export class Inspector {
       await this.#post("Debugger.disable");
     }
   }
+}
+
+function closedError(): RuntimeClosedError {
+  return new RuntimeClosedError(
+    "Cannot send function: the runtime was shut down",
+  );
+}
+
+function primitiveOf(object: RemoteObject | undefined): unknown {
+  const text = object?.unserializableValue;
+  if (text === undefined) return object?.value;
+  return text.endsWith("n") ? BigInt(text.slice(0, -1)) : Number(text);
 }

@@ -10,7 +10,7 @@
  * @module
  */
 import type { CodeNode, Meta } from "./meta.ts";
-import { heritageName } from "./shape.ts";
+import { heritageName, privateName } from "./shape.ts";
 import { marked } from "./stack.ts";
 
 /** One text, and what it gives when it is run. */
@@ -25,10 +25,16 @@ export interface Layout {
   readonly filename: string;
 }
 
+/** Makes a function; a class tells how to set each of its static `#private` fields. */
+export type Maker = (
+  base?: unknown,
+  takePrivate?: (name: string, set: (value: unknown) => void) => void,
+) => unknown;
+
 /** What a text evaluates to. */
 export interface Made {
   /** For each node, in order: makes the function, given what a class extends. */
-  readonly make: ((base?: unknown) => unknown)[];
+  readonly make: Maker[];
   /** For each variable that it declares: its index and how to set it. */
   readonly set: [variable: number, set: (value: unknown) => void][];
 }
@@ -173,7 +179,8 @@ class Page {
     const [before, after] = frameOf(node);
     this.#write("(function(){");
     this.#writeVariables(own);
-    this.#write(`$manta.make.push(function(${heritageName}){return(${before}`);
+    const parameters = `${node.baseName ?? heritageName},${privateName}`;
+    this.#write(`$manta.make.push(function(${parameters}){return(${before}`);
     this.#moveTo(node.line, node.column);
     this.#write(node.text);
     this.#write(`${after})});})();`);

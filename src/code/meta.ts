@@ -88,8 +88,17 @@ export interface CodeNode {
   readonly key: string;
   readonly sloppy: boolean;
   readonly isClass: boolean;
+  /** A `#private` member of its instances: so they can't travel. */
+  readonly hides?: string;
+  /** What its static `#private` fields hold. */
+  readonly privates?: readonly {
+    readonly name: string;
+    readonly source: Source;
+  }[];
   /** What a class extends. */
   readonly base?: Source;
+  /** How its text calls that. */
+  readonly baseName?: string;
   /** The variables it names, by index. */
   readonly variables: readonly number[];
   /** Those of them that it assigns. */
@@ -103,7 +112,12 @@ export interface CodeNode {
 /** A function of a bundle. */
 export type Node =
   | CodeNode
-  | { readonly kind: "import"; readonly import: ImportName }
+  | {
+    readonly kind: "import";
+    readonly import: ImportName;
+    /** As for code. */
+    readonly hides?: string;
+  }
   | { readonly kind: "global"; readonly path: readonly Key[] }
   | {
     readonly kind: "bound";

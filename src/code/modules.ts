@@ -193,12 +193,23 @@ export function resolved(specifier: string, base: string): string | undefined {
   }
 }
 
-/** Names a bundle of code by what it is made of. */
-export function hashCode(meta: string, valueBytes: Uint8Array): CodeHash {
+/** A hash takes no more at once. */
+const hashedBytesMax = 1 << 30;
+
+/** Names a bundle of code by all that it is made of: the values' skeleton, and every buffer beside it. */
+export function hashCode(
+  meta: string,
+  valueParts: readonly Uint8Array[],
+): CodeHash {
   // Loaded here: only processes that capture pay for it.
-  return process.getBuiltinModule("node:crypto").createHash("sha256")
+  const hash = process.getBuiltinModule("node:crypto").createHash("sha256")
     .update(`${meta.length}:`)
-    .update(meta)
-    .update(valueBytes)
-    .digest("hex") as CodeHash;
+    .update(meta);
+  for (const part of valueParts) {
+    hash.update(`${part.length}:`);
+    for (let at = 0; at < part.length; at += hashedBytesMax) {
+      hash.update(part.subarray(at, at + hashedBytesMax));
+    }
+  }
+  return hash.digest("hex") as CodeHash;
 }

@@ -10,7 +10,7 @@ import type { FunctionScope, Script } from "./inspector.ts";
 import type { Source } from "./meta.ts";
 import { type ImportBinding, resolved } from "./modules.ts";
 import { deadZone, readVariable } from "./scopes.ts";
-import { type Edit, importMetaName, type Shape } from "./shape.ts";
+import type { Edit, Shape } from "./shape.ts";
 
 /** Finds out what the free names of one function mean. */
 export class NodeNames {
@@ -59,7 +59,8 @@ export class NodeNames {
     if (importMetas.length > 0) {
       const module = this.#bundle.moduleOf(this.#script.url);
       const scope = this.#scopeIds.at(-1) ?? this.#globalScopeId;
-      this.#use(importMetaName, scope, () => ({ importMeta: module }));
+      const { importMetaName } = this.#shape;
+      this.#use(importMetaName, scope, () => ({ importMeta: module }), "meta");
     }
   }
 
@@ -157,8 +158,9 @@ export class NodeNames {
     this.#use(name, scope, () => ({ special: "undefined" }));
   }
 
-  #use(name: string, scope: number, source: () => Source): void {
-    const key = `${scope}:${name}`;
+  /** `kind` tells what the program did not call so from what it did. */
+  #use(name: string, scope: number, source: () => Source, kind = ""): void {
+    const key = `${scope}:${kind}${name}`;
     let index = this.#variables.get(key);
     if (index === undefined) {
       index = this.#bundle.variables.push({ name, scope, source: source() }) -

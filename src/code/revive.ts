@@ -12,7 +12,7 @@ import { SerializationError } from "../base/errors.ts";
 import { atGlobalPath } from "./builtins.ts";
 import { noteImport, noteImportMeta } from "./imported.ts";
 import { importFrom, run } from "./evaluate.ts";
-import { layOut, type Made } from "./layout.ts";
+import { layOut, type Made, type Maker } from "./layout.ts";
 import type {
   CodeNode,
   ImportName,
@@ -24,6 +24,16 @@ import type {
 } from "./meta.ts";
 import { resolved } from "./modules.ts";
 
+/** The functions of a bundle. */
+export interface Revived {
+  /** In the order of its nodes: the first is the one that was captured. */
+  readonly functions: AnyFunction[];
+  /** Whether a function was made here, not found. */
+  isMade(index: number): boolean;
+  /** A `#private` member of a class's instances, which therefore can't travel. */
+  hiddenMember(index: number): string | undefined;
+}
+
 /**
  * Makes the functions of a bundle, in the order of its nodes: the first is the
  * one that was captured. `decodeValues` is called once, when all functions
@@ -31,29 +41,47 @@ import { resolved } from "./modules.ts";
  */
 export async function revive(
   meta: string,
-  decodeValues: (functions: AnyFunction[]) => unknown[],
-): Promise<AnyFunction[]> {
+  decodeValues: (
+    functions: AnyFunction[],
+    symbols: Map<number, symbol>,
+  ) => unknown[],
+): Promise<Revived> {
   const revival = new Revival(JSON.parse(meta) as Meta);
   await Promise.all([revival.importAll(), revival.evaluateAll()]);
   revival.makeFunctions();
-  revival.takeValues(decodeValues(revival.functions));
-  return revival.functions;
+  revival.takeValues(decodeValues(revival.functions, revival.symbols));
+  return revival;
 }
 
-class Revival {
+class Revival implements Revived {
   readonly functions: AnyFunction[] = [];
   readonly #meta: Meta;
   readonly #imports = new Map<string, unknown>();
   readonly #importMetas = new Map<number, object>();
-  readonly #symbols = new Map<number, symbol>();
+  /** The program's own symbols, by number. */
+  readonly symbols = new Map<number, symbol>();
   readonly #setters = new Map<number, ((value: unknown) => void)[]>();
-  readonly #makers = new Map<number, (base?: unknown) => unknown>();
+  readonly #makers = new Map<number, Maker>();
+  /** How to set static `#private` fields, by class and name. */
+  readonly #privates = new Map<string, (value: unknown) => void>();
   /** Variables whose value is a function that does not exist yet, by that function. */
   readonly #waiting = new Map<number, number[]>();
   #values: unknown[] = [];
 
   constructor(meta: Meta) {
     this.#meta = meta;
+  }
+
+  isMade(index: number): boolean {
+    const { kind } = this.#meta.nodes[index]!;
+    return kind === "code" || kind === "bound";
+  }
+
+  hiddenMember(index: number): string | undefined {
+    const node = this.#meta.nodes[index]!;
+    return node.kind === "code" || node.kind === "import"
+      ? node.hides
+      : undefined;
   }
 
   async importAll(): Promise<void> {
@@ -113,6 +141,9 @@ class Revival {
       const fn = this.functions[index]!;
       this.#define(fn, node.properties);
       this.#define(fn.prototype, node.prototype);
+      for (const { name, source } of node.privates ?? []) {
+        this.#privates.get(`${index}${name}`)?.(this.#take(source));
+      }
     });
   }
 
@@ -146,7 +177,9 @@ class Revival {
         this.#ensure(node.base.node);
       }
       const base = node.base === undefined ? undefined : this.#take(node.base);
-      this.#place(index, this.#makers.get(index)!(base));
+      const takePrivate = (name: string, set: (value: unknown) => void) =>
+        void this.#privates.set(`${index}${name}`, set);
+      this.#place(index, this.#makers.get(index)!(base, takePrivate));
     }
     return this.functions[index]!;
   }
@@ -245,10 +278,10 @@ class Revival {
   #symbol(name: SymbolName): symbol {
     if ("wellKnown" in name) return Reflect.get(Symbol, name.wellKnown);
     if ("registered" in name) return Symbol.for(name.registered);
-    let symbol = this.#symbols.get(name.own);
+    let symbol = this.symbols.get(name.own);
     if (symbol === undefined) {
       symbol = Symbol(name.description);
-      this.#symbols.set(name.own, symbol);
+      this.symbols.set(name.own, symbol);
     }
     return symbol;
   }
@@ -312,6 +345,7 @@ function* sourcesIn(meta: Meta): Generator<Source> {
 
 function* sourcesOf(node: CodeNode): Generator<Source> {
   if (node.base !== undefined) yield node.base;
+  for (const { source } of node.privates ?? []) yield source;
   for (const { value, get, set } of [...node.properties, ...node.prototype]) {
     if (value !== undefined) yield value;
     if (get !== undefined) yield get;

@@ -47,19 +47,30 @@ export interface Shape {
   readonly key: string;
   readonly isClass: boolean;
   readonly isArrow: boolean;
-  /** Whether the class names a heritage, by the name {@linkcode heritageName} after the edits. */
+  /** Whether the class names a heritage, by a name like {@linkcode heritageName} after the edits. */
   readonly hasHeritage: boolean;
+  /** That name. */
+  readonly baseName: string;
   readonly isSloppy: boolean;
   readonly free: FreeNames;
+  /** The name that stands for `import.meta` after the edits. */
+  readonly importMetaName: string;
   readonly members: readonly Member[];
+  /** Static `#private` fields, whose values {@linkcode privateName} is told how to set. */
+  readonly privates: readonly string[];
+  /** A `#private` member of its instances, which nobody outside can give them. */
+  readonly hides: string | undefined;
   readonly edits: readonly Edit[];
 }
 
 /** The name that stands for a class's heritage in an edited text. */
 export const heritageName = "$base";
 
+/** The function that an edited class calls with the name and the setter of each static `#private` field. */
+export const privateName = "$manta_private";
+
 /** The name that stands for `import.meta` in an edited text: as long as that. */
-export const importMetaName = "import_meta";
+const importMetaName = "import_meta";
 
 /** A function's text, whatever its own `toString` says. */
 export function textOf(fn: AnyFunction): string {
@@ -83,12 +94,9 @@ export function shapeOf(fn: AnyFunction, parser: Parser): Shape {
   if (node.type === "ClassExpression") builder.takeClass(node);
   const free = freeNamesOf(node, builder.skipped);
   const shifted = shiftNames(free, offset);
+  const metaName = unusedName(importMetaName, text);
   for (const { start, end } of shifted.importMetas) {
-    builder.edits.push({
-      start,
-      end,
-      text: importMetaName.padEnd(end - start),
-    });
+    builder.edits.push({ start, end, text: metaName.padEnd(end - start) });
   }
   return {
     form: formOf(property),
@@ -96,11 +104,20 @@ export function shapeOf(fn: AnyFunction, parser: Parser): Shape {
     isClass: node.type === "ClassExpression",
     isArrow: node.type === "ArrowFunctionExpression",
     hasHeritage: builder.hasHeritage,
+    baseName: builder.baseName,
     isSloppy,
     free: shifted,
+    importMetaName: metaName,
     members: builder.members,
+    privates: builder.privates,
+    hides: builder.hides,
     edits: builder.edits,
   };
+}
+
+/** A name like this one that the program does not use itself in a text. */
+function unusedName(name: string, text: string): string {
+  return text.includes(name) ? unusedName(`${name}$`, text) : name;
 }
 
 /** Applies edits that don't overlap. */
@@ -140,7 +157,26 @@ function parseFunction(text: string, parser: Parser): ParsedFunction {
       }
     }
   }
+  if (usesForeignPrivate(text, parser)) {
+    throw new SyntaxError("Private field of a class around it");
+  }
   throw firstError ?? new SyntaxError("not the text of a function");
+}
+
+/** Whether a text can be read where its `#private` names are declared: `#x in o` can't be elsewhere. */
+function usesForeignPrivate(text: string, parser: Parser): boolean {
+  const names = new Set(text.match(/#[\p{L}_$][\p{L}\p{N}_$]*/gu));
+  if (names.size === 0) return false;
+  const declared = [...names].map((name) => `${name};`).join("");
+  return [text, `static at = (${text})`].some((member) => {
+    try {
+      parseText(parser, `(class{${declared}${member}})`);
+      return true;
+    } catch {
+      // Not in this form either.
+      return false;
+    }
+  });
 }
 
 function functionIn(
@@ -189,9 +225,12 @@ class ShapeBuilder {
   readonly #offset: number;
   readonly edits: Edit[] = [];
   readonly members: Member[] = [];
+  readonly privates: string[] = [];
   readonly skipped = new Set<SyntaxNode>();
+  hides: string | undefined;
   key = "";
   hasHeritage = false;
+  baseName = heritageName;
 
   constructor(fn: AnyFunction, text: string, offset: number) {
     this.#fn = fn;
@@ -219,8 +258,10 @@ class ShapeBuilder {
       this.skipped.add(node.superClass);
       const start = node.superClass.start - this.#offset;
       const end = node.superClass.end - this.#offset;
-      const length = end - start;
-      this.edits.push({ start, end, text: heritageName.padEnd(length) });
+      const others = this.#text.slice(0, start) + this.#text.slice(end);
+      this.baseName = unusedName(heritageName, others);
+      const text = this.baseName.padEnd(end - start);
+      this.edits.push({ start, end, text });
     }
     const body = node.body as SyntaxNode;
     for (const member of body.body as SyntaxNode[]) this.#takeMember(member);
@@ -231,13 +272,20 @@ class ShapeBuilder {
     const end = member.end - this.#offset;
     const text = this.#text.slice(start, end);
     if (member.type === "StaticBlock") {
-      // What it did is in the class by now; only private parts can't be seen.
-      if (!/#[\p{L}_$]/u.test(text)) this.#blank(member, start, end);
+      // What it did is in the class by now.
+      this.#blank(member, start, end);
       return;
     }
     const isStatic = member.static === true;
-    const isPrivate = (member.key as SyntaxNode).type === "PrivateIdentifier";
-    if (isPrivate) return;
+    const memberKey = member.key as SyntaxNode;
+    if (memberKey.type === "PrivateIdentifier") {
+      const name = `#${memberKey.name}`;
+      if (!isStatic) this.hides ??= name;
+      else if (member.type === "PropertyDefinition") {
+        this.#takePrivate(member, name);
+      }
+      return;
+    }
     if (member.type === "PropertyDefinition") {
       if (isStatic) this.#blank(member, start, end);
       return;
@@ -252,6 +300,18 @@ class ShapeBuilder {
       }
     }
     this.members.push({ isStatic, key, text });
+  }
+
+  /** It holds what it holds now, which is set from inside of the class. */
+  #takePrivate(member: SyntaxNode, name: string): void {
+    this.privates.push(name);
+    if (isSyntaxNode(member.value)) this.skipped.add(member.value);
+    const start = member.start - this.#offset;
+    const end = member.end - this.#offset;
+    const lines = this.#text.slice(start, end).replace(/[^\n]/g, "");
+    const set = `($value)=>{this.${name}=$value}`;
+    const block = `static{${privateName}(${JSON.stringify(name)},${set})}`;
+    this.edits.push({ start, end, text: `static ${name};${block}${lines}` });
   }
 
   /** Static fields hold what they hold now, so their first values must not be made again. */

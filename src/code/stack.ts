@@ -3,13 +3,15 @@
  *
  * V8 runs transpiled text, whose lines are not the user's, and Deno maps only
  * what it loaded itself. A revived function's file name therefore carries the
- * hash of the text it came from; where a trace is shown, that text is made
+ * hash of the text it came from; where a trace is read, that text is made
  * once more from the file, with its source map. If it comes out different (the
- * file was edited, or there is none), V8's lines stay.
+ * file was edited, or there is none), V8's lines stay. All of that at once, for
+ * a program may read a trace wherever it likes.
  *
  * @module
  */
-import type { TraceMap } from "@jridgewell/trace-mapping";
+import type { SourceMap } from "node:module";
+import process from "node:process";
 import type { ModuleMeta } from "./meta.ts";
 
 const mark = /#v8-([0-9a-f]{8})$/;
@@ -20,7 +22,7 @@ const nameless = /\bat (?:Object\.)?eval(?: \[as \w+\])? \((?=[^\n]*#v8-)/g;
 const mapComment = /\n*\/\/# sourceMappingURL=data:[^,\n]*,(\S+)\s*$/;
 
 /** Maps of files that a trace named, by address and hash; nothing where lines stay. */
-const maps = new Map<string, Promise<SourceLines | undefined>>();
+const maps = new Map<string, SourceLines | undefined>();
 
 /** Finds a place of the transpiled text in the user's file. */
 type SourceLines = (place: Place) => Place;
@@ -51,7 +53,7 @@ export function unmarked(
 }
 
 /** A stack trace with the user's own lines for revived code; needs to read their files. */
-export async function mapStack(original: string): Promise<string> {
+export function mapStack(original: string): string {
   if (!original.includes("#v8-")) return original;
   const stack = original.replace(nameless, "at <anonymous> (");
   let result = "";
@@ -59,7 +61,7 @@ export async function mapStack(original: string): Promise<string> {
   for (const match of stack.matchAll(markedPlace)) {
     const [whole, url, textHash, line, column] = match;
     const place = { line: Number(line), column: Number(column) };
-    const mapped = await mappedPlace(url!, textHash!, place);
+    const mapped = mappedPlace(url!, textHash!, place);
     result += stack.slice(position, match.index) +
       `${shown(url!)}:${mapped.line}:${mapped.column}`;
     position = match.index + whole.length;
@@ -82,32 +84,25 @@ interface Place {
   readonly column: number;
 }
 
-async function mappedPlace(
-  url: string,
-  textHash: string,
-  place: Place,
-): Promise<Place> {
+function mappedPlace(url: string, textHash: string, place: Place): Place {
   const key = `${url}#${textHash}`;
-  let loading = maps.get(key);
-  if (loading === undefined) {
-    loading = loadMap(url, textHash);
-    maps.set(key, loading);
+  let lines = maps.get(key);
+  if (lines === undefined && !maps.has(key)) {
+    lines = loadMap(url, textHash);
+    maps.set(key, lines);
   }
-  const lines = await loading;
   return lines === undefined ? place : lines(place);
 }
 
-async function loadMap(
-  url: string,
-  textHash: string,
-): Promise<SourceLines | undefined> {
+function loadMap(url: string, textHash: string): SourceLines | undefined {
   try {
     if (!url.startsWith("file:")) return undefined;
-    const source = await Deno.readTextFile(new URL(url));
+    const source = Deno.readTextFileSync(new URL(url));
     if (textHashOf(source) === textHash) return undefined;
-    // Loaded here: only processes that show an error pay for them.
-    const { stripTypeScriptTypes } = await import("node:module");
-    const tracing = await import("@jridgewell/trace-mapping");
+    // Loaded here: only processes that show an error pay for it.
+    const { stripTypeScriptTypes, SourceMap } = process.getBuiltinModule(
+      "node:module",
+    );
     const code = stripTypeScriptTypes(source, {
       mode: "transform",
       sourceMap: true,
@@ -120,8 +115,8 @@ async function loadMap(
       textHashOf(`${text}\n`) === textHash;
     if (!isSame) return undefined;
     const bytes = Uint8Array.fromBase64(comment[1]!);
-    const map = new tracing.TraceMap(new TextDecoder().decode(bytes));
-    return (place) => mappedBy(map, place, tracing.originalPositionFor);
+    const map = new SourceMap(JSON.parse(new TextDecoder().decode(bytes)));
+    return (place) => mappedBy(map, place);
   } catch {
     // No file, no permission, or syntax that only Deno's own transpiler takes:
     // V8's lines are all there is.
@@ -129,12 +124,10 @@ async function loadMap(
   }
 }
 
-function mappedBy(
-  map: TraceMap,
-  place: Place,
-  find: typeof import("@jridgewell/trace-mapping").originalPositionFor,
-): Place {
-  const needle = { line: place.line, column: place.column - 1 };
-  const { line, column } = find(map, needle);
-  return line === null ? place : { line, column: column + 1 };
+function mappedBy(map: SourceMap, { line, column }: Place): Place {
+  const entry = map.findEntry(line - 1, column - 1);
+  const isFound = "originalLine" in entry && entry.generatedLine === line - 1;
+  return isFound
+    ? { line: entry.originalLine + 1, column: entry.originalColumn + 1 }
+    : { line, column };
 }

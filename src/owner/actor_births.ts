@@ -171,7 +171,7 @@ export class ActorBirths {
       if (answer.kind === "refused") throw refusal(spec, answer);
       if (answer.kind === "created") {
         // The head keeps the spec for restarts: what it refers to stays.
-        this.#kept.set(spec.actorId, [held, ...dependencies]);
+        this.#kept.set(spec.actorId, [target, held, ...dependencies]);
         return undefined;
       }
       const { handle } = answer;

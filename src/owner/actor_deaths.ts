@@ -8,6 +8,7 @@ import {
   ActorDiedError,
   ActorUnavailableError,
   MantaError,
+  RuntimeClosedError,
   TaskUnschedulableError,
 } from "../base/errors.ts";
 import type { ProcessId } from "../base/ids.ts";
@@ -109,6 +110,7 @@ export function refusal(
 
 /** Logs a death that no call will be told of. */
 function logDeath({ message, cause }: Error): void {
+  if (cause instanceof RuntimeClosedError) return;
   const detail = cause instanceof Error ? `\n${cause.stack ?? cause}` : "";
   log.error(`${message}${detail}`);
 }

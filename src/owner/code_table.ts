@@ -6,6 +6,11 @@
  * that was revived here, or captured here, is known both ways; so what comes
  * home is the very function that left.
  *
+ * A bundle lives as long as one of its functions, a stored value or an actor
+ * here that needs it; a table of weak references finds it meanwhile. Whoever
+ * fetches it later asks the process that submits it, which has it as long as
+ * its tasks are open.
+ *
  * @module
  */
 import type { AnyFunction } from "../base/functions.ts";
@@ -24,22 +29,40 @@ import { hashCode } from "../code/modules.ts";
 import { revive } from "../code/revive.ts";
 import type { Peer } from "../wire/peer.ts";
 
+/** Captured values as bytes that are still the program's own memory in part. */
+export interface EncodedCapture {
+  /** All the bytes there are: two captures are the same if these are. */
+  readonly parts: readonly Uint8Array[];
+  /** Copies them. Before the program runs on, or not at all. */
+  store(): Promise<HeldValue>;
+}
+
 /** How captured values are stored and opened again; `values.ts` does it. */
 export interface CodeValues {
   /** Finds functions in a value without storing it. */
   functionsIn(value: unknown): AnyFunction[];
-  store(values: unknown[], functions: AnyFunction[]): Promise<HeldValue>;
+  refuseInstances(constructor: AnyFunction, hiddenMember: string): void;
+  encode(captured: Captured): EncodedCapture;
   open(
     held: HeldValue,
     from: Peer | undefined,
-  ): Promise<(functions: AnyFunction[]) => unknown[]>;
+  ): Promise<
+    (functions: AnyFunction[], symbols: Map<number, symbol>) => unknown[]
+  >;
   hold(stored: HeldValue["stored"]): HeldValue;
 }
 
-interface Bundle {
+/** One piece of code that is here. */
+export interface Bundle {
   readonly wire: CodeBundle;
   readonly held: HeldValue;
   functions: Promise<AnyFunction[]> | undefined;
+}
+
+/** A function's name on the wire, and what others are given who ask for it. */
+export interface NamedFunction {
+  readonly ref: CodeRef;
+  readonly bundle: Bundle;
 }
 
 /** All code of one process. */
@@ -47,9 +70,14 @@ export class CodeTable {
   readonly #values: CodeValues;
   /** The program's own, wherever this is: it never travels by reference. */
   readonly #mainModule: string;
-  readonly #known = new WeakMap<AnyFunction, CodeRef>();
-  readonly #capturing = new WeakMap<AnyFunction, Promise<CodeRef>>();
-  readonly #bundles = new Map<CodeHash, Bundle>();
+  readonly #known = new WeakMap<AnyFunction, NamedFunction>();
+  readonly #capturing = new WeakMap<AnyFunction, Promise<NamedFunction>>();
+  readonly #bundles = new Map<CodeHash, WeakRef<Bundle>>();
+  readonly #gone = new FinalizationRegistry<CodeHash>((hash) => {
+    if (this.#find(hash) === undefined) this.#bundles.delete(hash);
+  });
+  /** An actor's own: it is needed as long as the isolate. */
+  readonly #learned = new Set<Bundle>();
   readonly #loading = new Map<CodeHash, Promise<Bundle>>();
   #capturer: Capturer | undefined;
 
@@ -60,11 +88,21 @@ export class CodeTable {
 
   /** The name of a function on the wire, if it has one yet. */
   knownRef(fn: AnyFunction): CodeRef | undefined {
+    return this.#known.get(fn)?.ref;
+  }
+
+  /** A function that has its name already. */
+  known(fn: AnyFunction): NamedFunction | undefined {
     return this.#known.get(fn);
   }
 
   /** The name of a function on the wire; captures it the first time. */
-  refOf(fn: AnyFunction): Promise<CodeRef> {
+  async refOf(fn: AnyFunction): Promise<CodeRef> {
+    return (await this.name(fn)).ref;
+  }
+
+  /** Captures a function, unless that was done. */
+  name(fn: AnyFunction): Promise<NamedFunction> {
     const known = this.#known.get(fn);
     if (known !== undefined) return Promise.resolve(known);
     let capturing = this.#capturing.get(fn);
@@ -79,10 +117,8 @@ export class CodeTable {
 
   /** The function of that name, if it is here already. */
   async functionOf(ref: CodeRef, from: Peer | undefined): Promise<AnyFunction> {
-    const bundle = this.#bundles.get(ref.hash) ??
-      await this.#load(ref.hash, from);
-    bundle.functions ??= this.#revive(bundle, from);
-    const functions = await bundle.functions;
+    const bundle = await this.ensure(ref.hash, from);
+    const functions = await this.#functionsOf(bundle, from);
     const fn = functions[ref.index];
     if (fn === undefined) {
       throw new SerializationError(
@@ -93,25 +129,26 @@ export class CodeTable {
     return fn;
   }
 
-  /** Makes sure that this process has a bundle, and can pass it on. */
-  async ensure(hash: CodeHash, from: Peer | undefined): Promise<void> {
-    if (!this.#bundles.has(hash)) await this.#load(hash, from);
+  /** A bundle, which this process can then pass on as long as it is kept. */
+  async ensure(hash: CodeHash, from: Peer | undefined): Promise<Bundle> {
+    return this.#find(hash) ?? await this.#load(hash, from);
+  }
+
+  /** Resolves when all that is being fetched has come; undefined if nothing is. */
+  loaded(): Promise<unknown> | undefined {
+    return this.#loading.size === 0
+      ? undefined
+      : Promise.allSettled(this.#loading.values());
   }
 
   /** The bundle of that hash, for somebody who lacks it. */
   bundle(hash: CodeHash): CodeBundle | undefined {
-    return this.#bundles.get(hash)?.wire;
+    return this.#find(hash)?.wire;
   }
 
-  /** Takes a bundle that came along with something. */
-  learn(wire: CodeBundle): Bundle {
-    let bundle = this.#bundles.get(wire.hash);
-    if (bundle === undefined) {
-      const held = this.#values.hold(wire.values);
-      bundle = { wire, held, functions: undefined };
-      this.#bundles.set(wire.hash, bundle);
-    }
-    return bundle;
+  /** Takes a bundle that this isolate is there for. */
+  learn(wire: CodeBundle): void {
+    this.#learned.add(this.#add(wire));
   }
 
   /** Ends the inspector's session. */
@@ -119,25 +156,43 @@ export class CodeTable {
     this.#capturer?.close();
   }
 
-  async #capture(fn: AnyFunction): Promise<CodeRef> {
+  #find(hash: CodeHash): Bundle | undefined {
+    return this.#bundles.get(hash)?.deref();
+  }
+
+  #add(wire: CodeBundle, own?: Omit<Bundle, "wire">): Bundle {
+    const known = this.#find(wire.hash);
+    if (known !== undefined) return known;
+    const { held, functions } = own ??
+      { held: this.#values.hold(wire.values), functions: undefined };
+    const bundle = { wire, held, functions };
+    this.#bundles.set(wire.hash, new WeakRef(bundle));
+    this.#gone.register(bundle, wire.hash);
+    return bundle;
+  }
+
+  async #capture(fn: AnyFunction): Promise<NamedFunction> {
     this.#capturer ??= new Capturer({
       functionsIn: (value) => this.#values.functionsIn(value),
+      refuseInstances: (constructor, hiddenMember) =>
+        this.#values.refuseInstances(constructor, hiddenMember),
     }, { mainModule: this.#mainModule });
     const captured = await this.#capturer.capture(fn);
-    const held = await this.#values.store(captured.values, captured.functions);
-    warnIfLarge(captured, held);
-    const hash = hashCode(captured.meta, held.stored.bytes) as CodeHash;
-    if (!this.#bundles.has(hash)) {
-      const { name, meta } = captured;
-      this.#bundles.set(hash, {
-        wire: { hash, name, meta, values: held.stored },
+    const { name, meta } = captured;
+    const encoded = this.#values.encode(captured);
+    const hash = hashCode(meta, encoded.parts);
+    let bundle = this.#find(hash);
+    if (bundle === undefined) {
+      const held = await encoded.store();
+      warnIfLarge(captured, held);
+      bundle = this.#add({ hash, name, meta, values: held.stored }, {
         held,
         functions: Promise.resolve(captured.functions),
       });
     }
-    const ref = { hash, index: 0 };
-    this.#known.set(fn, ref);
-    return ref;
+    const named = { ref: { hash, index: 0 }, bundle };
+    this.#known.set(fn, named);
+    return named;
   }
 
   #load(hash: CodeHash, from: Peer | undefined): Promise<Bundle> {
@@ -158,7 +213,19 @@ export class CodeTable {
         { path: "" },
       );
     }
-    return this.learn(answer.bundle);
+    return this.#add(answer.bundle);
+  }
+
+  #functionsOf(
+    bundle: Bundle,
+    from: Peer | undefined,
+  ): Promise<AnyFunction[]> {
+    if (bundle.functions === undefined) {
+      bundle.functions = this.#revive(bundle, from);
+      // What failed for want of a segment or module may succeed later.
+      bundle.functions.catch(() => bundle.functions = undefined);
+    }
+    return bundle.functions;
   }
 
   async #revive(
@@ -166,11 +233,15 @@ export class CodeTable {
     from: Peer | undefined,
   ): Promise<AnyFunction[]> {
     const open = await this.#values.open(bundle.held, from);
-    const functions = await revive(bundle.wire.meta, open);
+    const revived = await revive(bundle.wire.meta, open);
+    const { functions } = revived;
+    const { hash } = bundle.wire;
     functions.forEach((fn, index) => {
-      if (fn !== undefined && !this.#known.has(fn)) {
-        this.#known.set(fn, { hash: bundle.wire.hash, index });
-      }
+      const hidden = revived.hiddenMember(index);
+      if (hidden !== undefined) this.#values.refuseInstances(fn, hidden);
+      // What was imported lives as long as its module, and would keep the bundle.
+      if (!revived.isMade(index) || this.#known.has(fn)) return;
+      this.#known.set(fn, { ref: { hash, index }, bundle });
     });
     return functions;
   }

@@ -11,6 +11,7 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { HeldValue } from "../base/stored.ts";
 import type { ObjectEntry } from "./object_ref.ts";
+import { storeError } from "./sent_errors.ts";
 import type { Values } from "./values.ts";
 
 /** An error that came encoded from another process; one of this process's own is kept as it is. */
@@ -47,10 +48,13 @@ function showAsker(error: MantaError): void {
 }
 
 /** The failure as others get it. */
-export function storeFailure(failure: unknown, values: Values): HeldValue {
+export async function storeFailure(
+  failure: unknown,
+  values: Values,
+): Promise<HeldValue> {
   return failure instanceof HeldFailure
     ? failure.held
-    : values.store(failure, { label: "error" }).held;
+    : await storeError(failure, values);
 }
 
 interface UnaskedFailure {

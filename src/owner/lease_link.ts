@@ -42,6 +42,16 @@ export interface LeaseLink {
   idleTimer: Timer | undefined;
 }
 
+/** A function that this process can't submit any more is of no use to a worker that knows it. */
+const named = new FinalizationRegistry<
+  { functionNo: number; worker: WeakRef<WorkerLink> }
+>(({ functionNo, worker }) => {
+  const link = worker.deref();
+  if (link === undefined || link.peer.isEnded) return;
+  link.functionNos.delete(functionNo);
+  link.peer.notify("function.forget", { functionNo });
+});
+
 const noValue: HeldValue = { stored: { bytes: new Uint8Array(0) }, refs: [] };
 
 /** Writes a task onto a worker's connection; its function's number first, once. */
@@ -91,6 +101,7 @@ function nameFunction(
   const { functionNo, settings } = template;
   if (worker.functionNos.has(functionNo)) return;
   worker.functionNos.add(functionNo);
+  named.register(template, { functionNo, worker: new WeakRef(worker) });
   const out = worker.peer.begin(FrameKind.function);
   writeFunction(out, {
     functionNo,

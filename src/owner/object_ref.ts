@@ -128,6 +128,7 @@ export class ObjectEntry implements Referable {
 }
 
 let entryOf: (ref: ObjectRef<unknown>) => ObjectEntry;
+let isRef: (value: object) => boolean;
 let makeRef: (entry: ObjectEntry) => ObjectRef<unknown>;
 let disposed: (ref: ObjectRef<unknown>) => void = () => {};
 declare const valueType: unique symbol;
@@ -161,6 +162,7 @@ export class ObjectRef<T> implements Disposable {
       }
       return ref.#entry;
     };
+    isRef = (value) => #entry in value;
     makeRef = (entry) => new ObjectRef<unknown>(entry);
   }
 
@@ -183,7 +185,8 @@ export class ObjectRef<T> implements Disposable {
 
 /** Whether a value is an object ref. */
 export function isObjectRef(value: unknown): value is ObjectRef<unknown> {
-  return value instanceof ObjectRef;
+  // Not by its prototype: reading that of a proxy may throw.
+  return typeof value === "object" && value !== null && isRef(value);
 }
 
 /** The entry behind a ref. */

@@ -238,8 +238,9 @@ export class Objects {
   ): Promise<{ held?: HeldValue; failure?: HeldFailure }> {
     const stored = answer.kind === "value" ? answer.value : answer.error;
     const held = this.#values.hold(stored);
+    const ready = this.#values.ensureCode(held, peer);
     if (answer.kind === "value") this.#port.release(peer, answer.pinToken);
-    await this.#values.ensureCode(stored, peer);
+    await ready;
     return answer.kind === "value"
       ? { held }
       : { failure: new HeldFailure(held) };
@@ -296,7 +297,7 @@ export class Objects {
       const pinToken = refs.length > 0 ? this.#references.pin(peer, refs) : 0;
       return { kind: "value", value: stored, pinToken };
     }
-    const { stored } = storeFailure(entry.error, this.#values);
+    const { stored } = await storeFailure(entry.error, this.#values);
     return { kind: "failed", error: stored };
   }
 

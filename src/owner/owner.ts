@@ -8,8 +8,8 @@
  * @module
  */
 import {
-  MantaError,
   ObjectLostError,
+  RuntimeClosedError,
   TaskCancelledError,
 } from "../base/errors.ts";
 import { type ProcessId, taskIdOf } from "../base/ids.ts";
@@ -98,8 +98,12 @@ export class Owner implements OwnerPort {
       onFreed: (segmentId) => this.lineage.segmentFreed(segmentId),
     });
     const { references, segments } = this;
-    const { mainModule } = rooms.job;
-    this.values = new Values(this.self, { references, segments, mainModule });
+    this.values = new Values(this.self, {
+      references,
+      segments,
+      mainModule: rooms.job.mainModule,
+      nextOrdinal: () => this.nextOrdinal(),
+    });
     this.objects = new Objects(
       { network, references, values: this.values },
       this,
@@ -305,7 +309,9 @@ export class Owner implements OwnerPort {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isEnding = true;
-    this.abort(new MantaError("Cannot finish: the runtime was shut down"));
+    this.abort(
+      new RuntimeClosedError("Cannot finish: the runtime was shut down"),
+    );
     await Promise.all([this.#unasked.tell(), this.actors.close()]);
     this.lineage.close();
     this.#isClosed = true;
@@ -321,16 +327,18 @@ export class Owner implements OwnerPort {
     from: Peer,
   ): { held: HeldValue; ready: Promise<unknown> | undefined } {
     const held = this.values.adopt(stored);
-    return { held, ready: this.values.ensureCode(stored, from) };
+    return { held, ready: this.values.ensureCode(held, from) };
   }
 
-  /** Tells a sender that its refs are registered with their owners. */
+  /** Tells a sender that what it sent is here, and its refs are registered with their owners. */
   release(from: Peer, pinToken: number): void {
     if (pinToken === 0) return;
     const tell = () => from.notify("pins.release", { token: pinToken });
-    const registered = this.references.registered();
-    if (registered === undefined) tell();
-    else registered.then(tell);
+    const registered = () => this.references.registered();
+    // Code brings refs of its own.
+    const arrived = this.values.code.loaded()?.then(registered) ?? registered();
+    if (arrived === undefined) tell();
+    else arrived.then(tell);
   }
 
   /** A worker can't open an argument of a task that it is to run. */

@@ -10,6 +10,7 @@
  */
 import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
+import type { Captured } from "../code/capture.ts";
 import type { ProcessId } from "../base/ids.ts";
 import type {
   CodeBundle,
@@ -19,13 +20,19 @@ import type {
   StoredValue,
 } from "../base/stored.ts";
 import {
+  areInstancesRefused,
   type Encoded,
   type Extension,
+  refuseInstances,
   type RootLabel,
   ValueCodec,
 } from "../wire/values.ts";
 import type { Peer } from "../wire/peer.ts";
-import { CodeTable } from "./code_table.ts";
+import {
+  CodeTable,
+  type EncodedCapture,
+  type NamedFunction,
+} from "./code_table.ts";
 import { entryOfRef, isObjectRef, ObjectRef } from "./object_ref.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
@@ -61,6 +68,7 @@ export class Values {
   readonly #self: ProcessId;
   readonly #references: References;
   readonly #segments: SegmentClient;
+  readonly #nextOrdinal: () => number;
   /** Values that are being opened, and how often. */
   readonly #opening = new Map<HeldValue, number>();
   readonly #discardedEarly = new Set<HeldValue>();
@@ -74,14 +82,19 @@ export class Values {
       references: References;
       segments: SegmentClient;
       mainModule: string;
+      nextOrdinal(): number;
     },
   ) {
     this.#self = self;
+    this.#nextOrdinal = rooms.nextOrdinal;
     this.#references = rooms.references;
     this.#segments = rooms.segments;
     this.code = new CodeTable({
-      functionsIn: (value) => [...this.codec.encode(value).functions],
-      store: (values, functions) => this.#storeCaptured(values, functions),
+      functionsIn: (value) => [
+        ...this.codec.encode(value, { symbols: [] }).functions,
+      ],
+      refuseInstances,
+      encode: (captured) => this.#encodeCaptured(captured),
       open: (held, from) => this.#openCaptured(held, from),
       hold: (stored) => this.hold(stored),
     }, rooms.mainModule);
@@ -103,6 +116,7 @@ export class Values {
 
   /** Stores a value now: later changes to it are not seen. */
   store(value: unknown, options: StoreOptions = {}): Storing {
+    assertNoThenable(value, options.label ?? "value");
     const encoded = this.codec.encode(value, {
       ...(options.label === undefined ? {} : { label: options.label }),
       ...(options.functions === undefined
@@ -118,7 +132,7 @@ export class Values {
         ready: undefined,
       };
     }
-    return this.#storeRich(encoded, options);
+    return this.#storeRich(encoded, options, value);
   }
 
   /** The value itself; a promise where code or a segment must come first. */
@@ -147,13 +161,16 @@ export class Values {
     return this.#own(this.hold(stored));
   }
 
-  /** Fetches the code that a value from elsewhere needs, so that it can be passed on. */
-  ensureCode(stored: StoredValue, from: Peer): Promise<unknown> | undefined {
+  /** Fetches the code that a value from elsewhere needs, so that it can be passed on; the value keeps it. */
+  ensureCode(held: HeldValue, from: Peer): Promise<unknown> | undefined {
+    const { stored, refs } = held;
     if (stored.code === undefined) return undefined;
     const hashes = new Set(
       stored.code.filter((ref) => ref !== null).map((ref) => ref.hash),
     );
-    return Promise.all([...hashes].map((hash) => this.code.ensure(hash, from)));
+    return Promise.all([...hashes].map(async (hash) => {
+      refs.push(await this.code.ensure(hash, from));
+    }));
   }
 
   /** The code that a function and some values need, all of it known here. */
@@ -177,24 +194,26 @@ export class Values {
     this.#segments.free(segmentId, isUnreadable);
   }
 
-  #storeRich(encoded: Encoded, options: StoreOptions): Storing {
+  #storeRich(
+    encoded: Encoded,
+    options: StoreOptions,
+    value?: unknown,
+  ): Storing {
     const waits: Promise<unknown>[] = [];
     const ownerId = options.ownerId ?? this.#self;
     const placement = this.#segments.place(encoded.buffers, ownerId);
     if (placement !== undefined) waits.push(placement.admitted);
+    const handles = encoded.refs.filter(isObjectRef)
+      .map((ref) => this.#references.hold(ref));
+    const keys = handles.map(keyOf);
+    const refs: object[] = [...handles];
     const code: (CodeRef | null)[] = [];
     // A bundle's own functions are named by their place in it.
     if (options.functions === undefined) {
       encoded.functions.forEach((fn, at) => {
-        this.#nameFunction(fn, { at, code, waits });
+        this.#nameFunction(fn, { at, code, refs, waits });
       });
     }
-    const refs = encoded.refs.filter(isObjectRef)
-      .map((ref) => this.#references.hold(ref));
-    const keys: RefKey[] = refs.map((ref) => {
-      const { ownerId, ordinal, index } = entryOfRef(ref);
-      return { ownerId, ordinal, index };
-    });
     const stored: StoredValue = {
       bytes: encoded.bytes,
       ...(placement
@@ -211,27 +230,32 @@ export class Values {
     if (options.ownerId === undefined) this.#own(held);
     const ready = waits.length === 0
       ? undefined
-      : Promise.all(waits).then(() => undefined);
+      : Promise.all(waits).then(() => {
+        // Only a class's text tells that its instances hide something.
+        if (!encoded.functions.some(areInstancesRefused)) return;
+        this.codec.encode(value, { label: options.label ?? "value" });
+      });
     ready?.catch(() => {}); // Whoever uses the value awaits it too.
     return { held, ready };
   }
 
   #nameFunction(
     fn: AnyFunction,
-    { at, code, waits }: {
+    { at, code, refs, waits }: {
       at: number;
       code: (CodeRef | null)[];
+      refs: object[];
       waits: Promise<unknown>[];
     },
   ): void {
-    const known = this.code.knownRef(fn);
-    code.push(known ?? null);
-    if (known !== undefined) return;
-    waits.push(
-      this.code.refOf(fn).then((ref) => {
-        code[at] = ref;
-      }),
-    );
+    const named = ({ ref, bundle }: NamedFunction) => {
+      code[at] = ref;
+      refs.push(bundle);
+    };
+    const known = this.code.known(fn);
+    code.push(null);
+    if (known !== undefined) named(known);
+    else waits.push(this.code.name(fn).then(named));
   }
 
   /** The segment of a value of this process's own goes when the value does. */
@@ -270,25 +294,46 @@ export class Values {
     });
   }
 
-  async #storeCaptured(
-    values: unknown[],
-    functions: AnyFunction[],
-  ): Promise<HeldValue> {
-    const { held, ready } = this.store(values, { functions });
-    await ready;
-    return held;
+  #encodeCaptured(captured: Captured): EncodedCapture {
+    const { values, functions, symbols } = captured;
+    const encoded = this.codec.encode(values, { functions, symbols });
+    return {
+      parts: [encoded.bytes, ...encoded.buffers],
+      store: async () => {
+        const { held, ready } = this.#storeRich(encoded, { functions });
+        await ready;
+        return this.#lend(held);
+      },
+    };
+  }
+
+  /**
+   * Captured values in a segment become an object, which everyone who has the
+   * bundle borrows: so the segment stays as long as any of them.
+   */
+  #lend(held: HeldValue): HeldValue {
+    const { stored } = held;
+    if (stored.segment === undefined) return held;
+    const ref = this.#references.create(this.#nextOrdinal(), 0);
+    entryOfRef(ref).resolve(held);
+    this.#references.share(ref);
+    const refs = [...stored.refs ?? [], keyOf(ref)];
+    return { stored: { ...stored, refs }, refs: [...held.refs, ref] };
   }
 
   async #openCaptured(
     held: HeldValue,
     _from: Peer | undefined,
-  ): Promise<(functions: AnyFunction[]) => unknown[]> {
+  ): Promise<
+    (functions: AnyFunction[], symbols: Map<number, symbol>) => unknown[]
+  > {
     const { stored } = held;
     const buffers = stored.segment === undefined
       ? copiesOf(stored)
       : await this.#segments.open(stored.segment);
-    return (functions) => {
-      const values = this.codec.decode(stored.bytes, { buffers, functions });
+    return (functions, symbols) => {
+      const parts = { buffers, functions, symbols };
+      const values = this.codec.decode(stored.bytes, parts);
       if (!Array.isArray(values)) {
         throw new SerializationError(
           "Cannot revive function: its captured values are no list",
@@ -298,6 +343,33 @@ export class Values {
       return values;
     };
   }
+}
+
+/** `get` gives values through promises, which would call such a `then`. */
+function assertNoThenable(value: unknown, label: RootLabel): void {
+  const isObject = typeof value === "object" && value !== null;
+  if (!isObject && typeof value !== "function") return;
+  if (typeof label !== "string" || !isThenable(value)) return;
+  throw new SerializationError(
+    `Cannot send value: "${label}" can't travel: it has a method "then", ` +
+      "which whoever awaits it would call. Put it into an object or an array",
+    { path: label },
+  );
+}
+
+function isThenable(value: object): boolean {
+  try {
+    return typeof Reflect.get(value, "then") === "function" &&
+      !(value instanceof Promise);
+  } catch {
+    // It can't be read: the codec says so, and where.
+    return false;
+  }
+}
+
+function keyOf(ref: ObjectRef<unknown>): RefKey {
+  const { ownerId, ordinal, index } = entryOfRef(ref);
+  return { ownerId, ordinal, index };
 }
 
 /** Whoever opens a value may write to its arrays: each has copies of its own. */

@@ -282,6 +282,8 @@ export interface Notices {
   "pins.release": { token: number };
   "task.cancel": { ordinal: number; isRecursive: boolean };
   "owner.page": { path: string; slots: number };
+  /** Its submitter has no more use for a function it named. */
+  "function.forget": { functionNo: number };
   // To an actor and its host.
   "actor.stop": { actorId: ActorId; reason: string; isGraceful: boolean };
 }

@@ -14,6 +14,8 @@ import { hiddenErrorKeys, Tag, viewTypes } from "./value_tags.ts";
 /** What writing a built-in asks of the writer of values. */
 export interface BuiltinSink {
   readonly out: ValueOutput;
+  /** Whether a closure is written, all of it. */
+  readonly isExact: boolean;
   /** Bytes at least this long go beside the skeleton. */
   readonly outsideBytesMin: number;
   register(object: object): void;
@@ -36,12 +38,14 @@ export function writeBuiltin(
   value: object,
   kind: Kind,
 ): void {
-  if (kind.constructor === undefined) return writeBase(writer, value, kind);
+  const constructor = kind.constructor ??
+    (writer.isExact ? kind.viewConstructor : undefined);
+  if (constructor === undefined) return writeBase(writer, value, kind);
   writer.out.u8(Tag.subclass);
-  writer.writeClass(kind.constructor);
+  writer.writeClass(constructor);
   writeBase(writer, value, kind);
-  // Arrays and errors carry their own properties already.
-  const isCarried = kind.base === "array" || kind.base === "error";
+  // Arrays and errors carry their own properties already, views are indices.
+  const isCarried = ["array", "error", "view"].includes(kind.base);
   writer.writeFields(isCarried ? {} : value);
 }
 
@@ -233,12 +237,22 @@ function writeError(writer: BuiltinSink, value: Error, kind: Kind): void {
   writer.out.u8(Tag.error);
   writer.out.string(kind.errorName);
   writer.out.string(String(value.name));
-  const plain = Object.keys(value);
+  const plain = Object.keys(value).filter((key) => !isNodesOwn(value, key));
   const hidden = hiddenErrorKeys.filter((key) =>
     Object.hasOwn(value, key) && !plain.includes(key)
   );
   writer.writePairs(value, hidden);
   writer.writePairs(value, plain);
+}
+
+/** Errors of `node:` modules carry a native `toString` that shows their code: it stays behind. */
+function isNodesOwn(error: Error, key: string): boolean {
+  if (key !== "toString" || !Object.hasOwn(error, "code")) return false;
+  const own: unknown = Object.getOwnPropertyDescriptor(error, key)?.value;
+  if (typeof own !== "function") return false;
+  const text = Function.prototype.toString.call(own).replace(/\s|;/g, "");
+  return text ===
+    "function(){return`${this.name}[${this.code}]:${this.message}`}";
 }
 
 function writeDomException(writer: BuiltinSink, value: DOMException): void {

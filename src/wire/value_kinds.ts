@@ -3,8 +3,8 @@
  * object, a built-in, an instance of a program's class, or something that
  * can't travel and how to call it in an error.
  *
- * A class's `#private` fields can't be seen from outside, so an instance that
- * has some is taken for one without.
+ * A class's `#private` fields can't be seen from outside: whoever reads its
+ * text says so, and from then on its instances can't travel.
  *
  * @module
  */
@@ -40,6 +40,8 @@ export interface Kind {
   readonly base: Base;
   /** The program's class, if it is one's instance. */
   readonly constructor: Constructor | undefined;
+  /** The program's class, if it extends a typed array: only closures keep it. */
+  readonly viewConstructor?: Constructor | undefined;
   /** For errors: the nearest class of {@linkcode knownErrors}. */
   readonly errorName: string;
 }
@@ -124,6 +126,45 @@ export function assertNotRefused(value: object): void {
   if (reason !== undefined) throw new Untransferable(value, reason);
 }
 
+const hidingClasses = new WeakMap<Constructor, string>();
+
+/** From now on an instance of this class, or of one that extends it, can't travel, and says so. */
+export function refuseInstances(
+  constructor: Constructor,
+  hiddenMember: string,
+): void {
+  hidingClasses.set(constructor, hiddenMember);
+}
+
+/** Whether instances of a class, or of one above it, were refused. */
+export function areInstancesRefused(constructor: Constructor): boolean {
+  return hiddenMemberOf(constructor) !== undefined;
+}
+
+/** Throws if instances of the object's class were refused. */
+export function assertNothingHidden(
+  value: object,
+  constructor: Constructor,
+): void {
+  const hidden = hiddenMemberOf(constructor);
+  if (hidden === undefined) return;
+  throw new Untransferable(
+    value,
+    `it has ${hidden}, which only its class ${constructor.name} can read. ` +
+      "Send what it is made of, and make it where it is needed",
+  );
+}
+
+function hiddenMemberOf(constructor: Constructor): string | undefined {
+  let at: unknown = constructor;
+  while (typeof at === "function") {
+    const hidden = hidingClasses.get(at as Constructor);
+    if (hidden !== undefined) return hidden;
+    at = Object.getPrototypeOf(at);
+  }
+  return undefined;
+}
+
 /** The kind of every object whose prototype is this. */
 export function kindOf(prototype: object): Kind {
   let kind = kinds.get(prototype);
@@ -149,6 +190,7 @@ function judge(prototype: object): Kind {
       return {
         base: known,
         constructor: isPrograms ? constructor : undefined,
+        viewConstructor: known === "view" && !isHost ? constructor : undefined,
         errorName: knownErrors.has(errorName) ? errorName : "Error",
       };
     }

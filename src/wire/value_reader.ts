@@ -8,6 +8,7 @@
  * @module
  */
 import { ProtocolError } from "../base/errors.ts";
+import { closeObject, readExact, readSymbol } from "./value_exact.ts";
 import type { Extension } from "./value_extension.ts";
 import { ValueInput } from "./value_input.ts";
 import {
@@ -22,6 +23,8 @@ export interface ReaderSetting {
   readonly extensions: ReadonlyMap<string, Extension<object>>;
   readonly buffers: readonly ArrayBufferView[];
   readonly functions: readonly unknown[];
+  /** The program's own symbols, by number. */
+  readonly symbols: Map<number, symbol>;
 }
 
 type Fields = Record<string, unknown>;
@@ -54,6 +57,8 @@ export class ValueReader implements BuiltinSource {
   readonly #objects: object[] = [];
   readonly #shapes: Shape[] = [];
   #later: Later[] = [];
+  /** Objects that are to be closed to changes once they are whole. */
+  readonly #closing: [value: object, closed: number][] = [];
   #depth = 0;
 
   constructor(bytes: Uint8Array, setting: ReaderSetting) {
@@ -70,6 +75,7 @@ export class ValueReader implements BuiltinSource {
       for (const { tag, target } of round) this.#readContents(tag, target);
     }
     if (this.input.remaining > 0) fail("bytes are left over");
+    for (const [object, closed] of this.#closing) closeObject(object, closed);
     return value;
   }
 
@@ -107,6 +113,11 @@ export class ValueReader implements BuiltinSource {
       default:
         return this.#readRare(tag);
     }
+  }
+
+  /** The program's own symbols, by number. */
+  get symbols(): Map<number, symbol> {
+    return this.#setting.symbols;
   }
 
   /** Gives the next object its number. */
@@ -157,6 +168,10 @@ export class ValueReader implements BuiltinSource {
         return this.input.bigint();
       case Tag.function:
         return this.#readFunction();
+      case Tag.symbol:
+        return readSymbol(this) ?? fail("a symbol is missing");
+      case Tag.exact:
+        return this.#readExact();
       case Tag.sparseArray:
         return this.#readSparse(this.register([]));
       case Tag.map:
@@ -334,6 +349,15 @@ export class ValueReader implements BuiltinSource {
     }
     // Without its class it is the bare built-in, as structured clone has it.
     this.#readFields(this.input.u8(), prototype === undefined ? {} : value);
+    this.#depth--;
+    return value;
+  }
+
+  #readExact(): object {
+    this.#enter();
+    const value = readExact(this, (object, closed) => {
+      this.#closing.push([object, closed]);
+    });
     this.#depth--;
     return value;
   }

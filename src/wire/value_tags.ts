@@ -34,6 +34,10 @@ export const Tag = {
   function: 17,
   /** Ends a list of unknown length. */
   end: 18,
+  /** An object of a closure, with what others leave behind. */
+  exact: 19,
+  /** A symbol of a closure. */
+  symbol: 20,
 
   /** Key count, keys, values; from then on the keys have a number. */
   object: 32,

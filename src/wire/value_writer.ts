@@ -11,8 +11,16 @@
 import { limits } from "../base/limits.ts";
 import { isInt32s, isNumbers, sparseKeys } from "./value_arrays.ts";
 import { type BuiltinSink, writeBuiltin } from "./value_builtins.ts";
-import type { Extension, FunctionUse } from "./value_extension.ts";
 import {
+  exactnessOf,
+  writeExactHead,
+  writeExactTail,
+  writeSymbol,
+} from "./value_exact.ts";
+import type { Extension } from "./value_extension.ts";
+import { FunctionTable } from "./value_functions.ts";
+import {
+  assertNothingHidden,
   assertNotRefused,
   type Constructor,
   kindOf,
@@ -43,9 +51,7 @@ export class ValueWriter implements BuiltinSink {
   readonly #setting: WriterSetting;
   buffers: Uint8Array[] | undefined;
   refs: object[] | undefined;
-  functions: Constructor[] | undefined;
-  uses: FunctionUse[] | undefined;
-  #functionIndex: Map<Constructor, number> | undefined;
+  readonly table = new FunctionTable();
   #objectCount = 0;
   readonly #listed: object[] = [];
   #mapped: Map<object, number> | undefined;
@@ -57,6 +63,11 @@ export class ValueWriter implements BuiltinSink {
   #depth = 0;
   #later: Later[] | undefined;
   #open: object[] | undefined;
+  /** The program's own symbols where a closure is written, in all its parts. */
+  symbols: symbol[] = [];
+  isExact = false;
+  /** Of objects with odd properties, the others. */
+  #plainKeys: Map<object, string[]> | undefined;
 
   constructor(setting: WriterSetting) {
     this.#setting = setting;
@@ -77,9 +88,7 @@ export class ValueWriter implements BuiltinSink {
     this.out.reset();
     this.buffers = undefined;
     this.refs = undefined;
-    this.functions = undefined;
-    this.uses = undefined;
-    this.#functionIndex = undefined;
+    this.table.reset();
     this.#listed.length = 0;
     this.#objectCount = 0;
     this.#mapped = undefined;
@@ -90,6 +99,8 @@ export class ValueWriter implements BuiltinSink {
     this.#depth = 0;
     this.#later = undefined;
     this.#open = undefined;
+    this.isExact = false;
+    this.#plainKeys = undefined;
   }
 
   /** Writes one value inside the value. */
@@ -111,7 +122,9 @@ export class ValueWriter implements BuiltinSink {
       case "function":
         return this.#writeFunction(value as Constructor);
       default:
-        throw new Untransferable(value);
+        if (!this.isExact) throw new Untransferable(value);
+        this.out.u8(Tag.symbol);
+        return writeSymbol(this, value as symbol);
     }
   }
 
@@ -146,7 +159,7 @@ export class ValueWriter implements BuiltinSink {
   /** Own enumerable properties, as an object without a number. */
   writeFields(value: object): void {
     this.#enter(value);
-    const keys = Object.keys(value);
+    const keys = this.#plainKeys?.get(value) ?? Object.keys(value);
     const shape = this.#shapeOf(keys);
     if (shape >= 0) {
       this.out.u8(Tag.record);
@@ -227,7 +240,7 @@ export class ValueWriter implements BuiltinSink {
   writeClass(constructor: Constructor): void {
     const isRegistered = this.#setting.registered.has(constructor);
     this.out.count(
-      this.#indexOfFunction(constructor, isRegistered ? "registered" : "class"),
+      this.table.indexOf(constructor, isRegistered ? "registered" : "class"),
     );
     this.out.u8(isRegistered ? 1 : 0);
   }
@@ -254,6 +267,28 @@ export class ValueWriter implements BuiltinSink {
   #writeObject(value: object): void {
     if (this.writeSeen(value)) return;
     const prototype = Object.getPrototypeOf(value);
+    if (this.isExact) return this.#writeExact(value, prototype);
+    this.#writeWhole(value, prototype);
+  }
+
+  #writeExact(value: object, prototype: object | null): void {
+    const isPlain = prototype === null || prototype === Object.prototype ||
+      prototype === Array.prototype;
+    if (!isPlain && this.#setting.extensions.has(prototype)) {
+      return this.#writeWhole(value, prototype);
+    }
+    const exact = exactnessOf(value, isPlain ? undefined : kindOf(prototype));
+    if (exact === undefined) return this.#writeWhole(value, prototype);
+    this.out.u8(Tag.exact);
+    writeExactHead(this, exact);
+    if (exact.odd.length > 0) {
+      (this.#plainKeys ??= new Map()).set(value, exact.keys);
+    }
+    this.#writeWhole(value, prototype);
+    writeExactTail(this, value, exact);
+  }
+
+  #writeWhole(value: object, prototype: object | null): void {
     if (prototype === Object.prototype || prototype === null) {
       this.register(value);
       if (this.isPutOff(Tag.laterObject, value)) return;
@@ -268,6 +303,8 @@ export class ValueWriter implements BuiltinSink {
     if (extension !== undefined) return this.#writeExtension(extension, value);
     const kind = kindOf(prototype);
     assertNotRefused(value);
+    const constructor = kind.constructor ?? kind.viewConstructor;
+    if (constructor !== undefined) assertNothingHidden(value, constructor);
     if (kind.base !== "object") return writeBuiltin(this, value, kind);
     this.register(value);
     if (kind.constructor === undefined) {
@@ -316,24 +353,7 @@ export class ValueWriter implements BuiltinSink {
       }
     }
     this.out.u8(Tag.function);
-    this.out.count(this.#indexOfFunction(value, "value"));
-  }
-
-  #indexOfFunction(wanted: Constructor, use: FunctionUse): number {
-    const functions = this.functions ??= [];
-    const uses = this.uses ??= [];
-    const indexes = this.#functionIndex ??= new Map(
-      functions.map((known, index) => [known, index]),
-    );
-    let index = indexes.get(wanted);
-    if (index === undefined) {
-      index = functions.length;
-      functions.push(wanted);
-      indexes.set(wanted, index);
-    }
-    while (uses.length < functions.length) uses.push("unused");
-    if (uses[index] !== "value") uses[index] = use;
-    return index;
+    this.out.count(this.table.indexOf(value, "value"));
   }
 
   /** The number of a list of keys, or -1 if it has to be written out. */

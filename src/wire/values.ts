@@ -21,7 +21,12 @@ import { Tag } from "./value_tags.ts";
 import { ValueWriter } from "./value_writer.ts";
 
 export type { Extension, FunctionUse } from "./value_extension.ts";
-export { refuseValue } from "./value_kinds.ts";
+export {
+  areInstancesRefused,
+  kindOf,
+  refuseInstances,
+  refuseValue,
+} from "./value_kinds.ts";
 export type { RootLabel } from "./value_path.ts";
 
 // deno-lint-ignore ban-types
@@ -47,6 +52,11 @@ export interface EncodeOptions {
   readonly label?: RootLabel;
   /** A table of functions to refer to; new ones are appended to it. */
   readonly functions?: AnyFunction[];
+  /**
+   * Given where a closure is written: it goes whole, with symbols, accessors
+   * and the like. The table of the program's own symbols; new ones are appended.
+   */
+  readonly symbols?: symbol[];
 }
 
 /** What stood beside the skeleton. */
@@ -55,6 +65,8 @@ export interface DecodeParts {
   readonly buffers?: readonly ArrayBufferView[];
   /** The functions; `null` for a class turns its instances into plain objects. */
   readonly functions?: readonly unknown[];
+  /** The program's own symbols, by number; new ones are added. */
+  readonly symbols?: Map<number, symbol>;
 }
 
 const none: readonly never[] = Object.freeze([]);
@@ -63,8 +75,10 @@ const none: readonly never[] = Object.freeze([]);
  * Writes and reads values.
  *
  * Two views on one small buffer go on sharing it; large ones become separate
- * arrays, and a large resizable buffer comes with its length fixed. `#private` fields of an instance are lost: they can't be seen. An
+ * arrays, and a large resizable buffer comes with its length fixed. An
  * instance of a class that extends a typed array comes as that typed array.
+ * As with structured clone, symbol keys are lost, accessors become what they
+ * give, and nothing comes frozen; a closure keeps all that, see `symbols`.
  */
 export class ValueCodec {
   readonly #byPrototype = new Map<object, Extension<object>>();
@@ -98,14 +112,18 @@ export class ValueCodec {
     const writer = this.#idleWriter ?? this.#newWriter();
     this.#idleWriter = undefined;
     try {
-      writer.functions = options.functions as Constructor[] | undefined;
+      writer.table.functions = options.functions as Constructor[] | undefined;
+      if (options.symbols !== undefined) {
+        writer.isExact = true;
+        writer.symbols = options.symbols;
+      }
       writer.root(value);
       return {
         bytes: writer.out.finish(),
         buffers: writer.buffers ?? none,
         refs: writer.refs ?? none,
-        functions: writer.functions ?? none,
-        functionUses: writer.uses ?? none,
+        functions: writer.table.functions ?? none,
+        functionUses: writer.table.uses ?? none,
       };
     } catch (error) {
       throw this.#explain(error, value, options.label ?? "value");
@@ -128,6 +146,7 @@ export class ValueCodec {
         extensions: this.#byTag,
         buffers: parts.buffers ?? none,
         functions: parts.functions ?? none,
+        symbols: parts.symbols ?? new Map(),
       }).root();
     } catch (cause) {
       // Ours, or one that a ref or handle threw when it was made again.

@@ -12,6 +12,7 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { deadline } from "@std/async";
 import type { Owner } from "../owner/owner.ts";
+import { storeError } from "../owner/sent_errors.ts";
 import { Mailbox } from "../state/mailbox.ts";
 import { refuseValue } from "../wire/values.ts";
 import { FrameKind } from "../wire/frame.ts";
@@ -77,10 +78,8 @@ export class ActorRunner implements InvocationEvents {
       node.notify("actor.ready", { actorId, incarnation });
       this.#advance();
     } catch (error) {
-      const mapped = await mapErrorStack(error);
-      const storing = values.store(mapped, { label: "error" });
-      await storing.ready;
-      const { stored } = storing.held;
+      const mapped = mapErrorStack(error);
+      const { stored } = await storeError(mapped, values);
       node.notify("actor.failed", { actorId, incarnation, error: stored });
     }
   }

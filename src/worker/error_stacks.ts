@@ -1,14 +1,55 @@
 /**
- * Makes the stack of a task's error name the user's own files and lines, and
- * no others, before it leaves the process that knows the code.
+ * Makes stacks of tasks' errors name the user's own files and lines, and no
+ * others: wherever the task's code reads one, and before an error leaves the
+ * process that knows the code.
  *
  * @module
  */
 import { withoutOwnFrames } from "../base/frames.ts";
 import { mapStack } from "../code/stack.ts";
 
+/**
+ * From now on the stack of an error that passed through revived code names the
+ * user's lines from the first time it is read: so what is logged, kept or
+ * returned is right too. For processes of this library alone, because V8 asks
+ * one place in each. It asks only when a stack is read.
+ */
+export function showUserLines(): void {
+  Reflect.set(Error, "prepareStackTrace", stackOf);
+}
+
+/** A frame of a stack, as V8 gives it. */
+interface Frame {
+  getFileName(): string | null;
+  toString(): string;
+}
+
+function stackOf(error: unknown, frames: readonly Frame[]): string {
+  const lines = frames.map((frame) => `\n    at ${lineOf(frame)}`);
+  const stack = headOf(error) + lines.join("");
+  return stack.includes("#v8-") ? withoutOwnFrames(mapStack(stack)) : stack;
+}
+
+/** V8 gives the files that Deno loaded as paths, where traces have addresses. */
+function lineOf(frame: Frame): string {
+  const line = frame.toString();
+  const path = frame.getFileName();
+  return path?.startsWith("/") && !line.includes(`file://${path}`)
+    ? line.replace(path, () => `file://${path}`)
+    : line;
+}
+
+function headOf(error: unknown): string {
+  try {
+    return Error.prototype.toString.call(error);
+  } catch {
+    // A name or message that can't be read: as V8 has it then.
+    return "<error>";
+  }
+}
+
 /** The same error, its stack and those of the errors inside it mapped; anything else as it is. */
-export async function mapErrorStack(error: unknown): Promise<unknown> {
+export function mapErrorStack(error: unknown): unknown {
   const seen = new Set<unknown>();
   const open = [error];
   while (open.length > 0) {
@@ -16,13 +57,21 @@ export async function mapErrorStack(error: unknown): Promise<unknown> {
     if (!(at instanceof Error) || seen.has(at)) continue;
     seen.add(at);
     open.push(at.cause);
-    if (at instanceof AggregateError) open.push(...at.errors);
+    // Errors may hang on it by any name.
+    for (const key of ["errors", ...Object.keys(at)]) {
+      const part: unknown = Object.getOwnPropertyDescriptor(at, key)?.value;
+      if (Array.isArray(part)) open.push(...part.slice(0, partsMax));
+      else open.push(part);
+    }
     if (typeof at.stack !== "string") continue;
-    const stack = withoutOwnFrames(await mapStack(at.stack));
+    const stack = withoutOwnFrames(mapStack(at.stack));
     if (stack !== at.stack) setStack(at, stack);
   }
   return error;
 }
+
+/** Items of a list that are looked at for errors. */
+const partsMax = 1000;
 
 /** Changes what an error shows of where it came from. */
 export function setStack(error: Error, stack: string): void {

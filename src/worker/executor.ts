@@ -29,6 +29,7 @@ import {
   type TaskFrame,
   writeReply,
 } from "../wire/task_frames.ts";
+import { Hosting } from "./hosting.ts";
 import { Invocation, type InvocationEvents } from "./invocation.ts";
 
 interface KnownFunction {
@@ -56,6 +57,8 @@ interface Client {
 export class Executor implements InvocationEvents {
   readonly #owner: Owner;
   readonly #clients = new WeakMap<Peer, Client>();
+  /** Functions that are kept ready for their next task. */
+  readonly #revived = new Set<KnownFunction>();
   #queue: Waiting[] = [];
   readonly #open = new Set<Invocation>();
   /** How many of them there are at each depth, and that want no company. */
@@ -65,13 +68,12 @@ export class Executor implements InvocationEvents {
   #computingCount = 0;
   /** What the node was told of who waits here; undefined while something computes. */
   #toldCompany: Company | undefined;
-  /** Tasks of other processes, and how many of their descendants compute here. */
-  readonly #hosting = new Map<Invocation, number>();
-  readonly #hosts = new WeakMap<Invocation, Invocation>();
+  readonly #hosting: Hosting;
   #isLooping = false;
 
   constructor(owner: Owner) {
     this.#owner = owner;
+    this.#hosting = new Hosting(owner);
   }
 
   /** What it hears. */
@@ -84,6 +86,19 @@ export class Executor implements InvocationEvents {
       },
       "task.cancel": ({ ordinal, isRecursive }, peer) =>
         this.#cancel(peer, { ordinal, isRecursive }),
+      "function.forget": ({ functionNo }, peer) => {
+        const { functions } = this.#clientOf(peer);
+        this.#revived.delete(functions.get(functionNo)!);
+        functions.delete(functionNo);
+      },
+      "collect": ({ round }) => {
+        // The store is full, and code can be fetched again.
+        for (const known of this.#revived) {
+          known.fn = known.reviving = undefined;
+        }
+        this.#revived.clear();
+        this.#owner.segments.collect(round);
+      },
     };
   }
 
@@ -148,7 +163,7 @@ export class Executor implements InvocationEvents {
 
   finished(invocation: Invocation): void {
     this.#open.delete(invocation);
-    this.#hosting.delete(invocation);
+    this.#hosting.ended(invocation);
     this.#count(invocation, -1);
     if (!invocation.isSuspended) {
       this.#computingCount--;
@@ -227,7 +242,10 @@ export class Executor implements InvocationEvents {
       this.#skip(peer, frame);
       return;
     }
-    const known = client.functions.get(frame.functionNo)!;
+    const known = client.functions.get(frame.functionNo);
+    // Its submitter gave it up, and with it whatever it may have sent.
+    if (known === undefined) return this.#skip(peer, frame);
+    let { fn } = known;
     this.#unblock();
     this.#computingCount++;
     const invocation = new Invocation(this.#owner, {
@@ -237,15 +255,14 @@ export class Executor implements InvocationEvents {
       invoked: {
         name: known.frame.name,
         resources: known.resources,
-        call: (args) => known.fn!(...args),
+        call: (args) => fn!(...args),
       },
     }, this);
     this.#open.add(invocation);
     this.#count(invocation, 1);
-    const host = this.#hostOf(invocation);
-    if (host !== undefined) this.#hosts.set(invocation, host);
+    this.#hosting.began(invocation);
     this.#host(invocation, 1);
-    if (known.fn !== undefined) {
+    if (fn !== undefined) {
       invocation.start();
       return;
     }
@@ -254,8 +271,10 @@ export class Executor implements InvocationEvents {
       peer,
     );
     known.reviving.then(
-      (fn) => {
-        known.fn = fn;
+      (revived) => {
+        fn = known.fn = revived;
+        const isNamed = client.functions.get(frame.functionNo) === known;
+        if (isNamed) this.#revived.add(known);
         invocation.start();
       },
       (error) => {
@@ -331,34 +350,20 @@ export class Executor implements InvocationEvents {
     this.#clients.get(invocation.peer)?.page?.mark(slot, generation, state);
   }
 
-  /** One that waits is not to blame for a crash; one whose descendant computes here must not be near the next time. */
+  /** One that waits is not to blame for a crash. */
   #markWaiting(invocation: Invocation): void {
-    const isHosting = (this.#hosting.get(invocation) ?? 0) > 0;
     this.#mark(
       invocation,
-      isHosting ? ClaimState.hosting : ClaimState.suspended,
+      this.#hosting.isHost(invocation)
+        ? ClaimState.hosting
+        : ClaimState.suspended,
     );
   }
 
-  /** A run begins or ceases to compute: so does what it was submitted by, from another process. */
+  /** A run begins or ceases to compute: so does what it stems from. */
   #host(invocation: Invocation, change: 1 | -1): void {
-    const host = this.#hosts.get(invocation);
-    if (host === undefined || !this.#open.has(host)) return;
-    const count = (this.#hosting.get(host) ?? 0) + change;
-    if (count > 0) this.#hosting.set(host, count);
-    else this.#hosting.delete(host);
-    if (host.isSuspended) this.#markWaiting(host);
-  }
-
-  /** The task of another process from which a run of this process's own stems. */
-  #hostOf(invocation: Invocation): Invocation | undefined {
-    let at: Invocation | undefined = invocation;
-    while (at?.peer.remote?.processId === this.#owner.self) {
-      const parent: unknown = this.#owner.submitter.inFlight(at.frame.ordinal)
-        ?.parent;
-      at = parent instanceof Invocation ? parent : undefined;
-    }
-    return at === invocation ? undefined : at;
+    const host = this.#hosting.changed(invocation, change);
+    if (host?.isSuspended && this.#open.has(host)) this.#markWaiting(host);
   }
 
   #block(): void {

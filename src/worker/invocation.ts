@@ -20,6 +20,7 @@ import type { ResourceAmounts } from "../base/spec.ts";
 import type { HeldValue } from "../base/stored.ts";
 import { runInContext, type TaskContext } from "../owner/context.ts";
 import type { Owner } from "../owner/owner.ts";
+import { storeError } from "../owner/sent_errors.ts";
 import { TaskRecord } from "../owner/task_record.ts";
 import type { Storing } from "../owner/values.ts";
 import { FrameKind } from "../wire/frame.ts";
@@ -74,6 +75,8 @@ export class Invocation implements TaskContext {
   #waitCount = 0;
   #impatientCount = 0;
   #producer: Producer | undefined;
+  /** Its first error is on its way: that is the outcome. */
+  #isFailing = false;
   #isAnswered = false;
   #startedAtMs = 0;
   #resumedAtMs = 0;
@@ -175,13 +178,24 @@ export class Invocation implements TaskContext {
 
   /** The task's own code threw. False: it had its outcome already. */
   fail(error: unknown): boolean {
-    if (this.#isAnswered) return false;
-    if (this.#invoked.isOwnEnd?.(error)) this.refuse(error);
-    else {
-      mapErrorStack(error).then((mapped) =>
-        this.#answerFailure(this.#wrapped(mapped, "its function threw"))
+    if (this.#isAnswered || this.#isFailing) return false;
+    if (this.#invoked.isOwnEnd?.(error)) {
+      this.refuse(error);
+      return true;
+    }
+    this.#isFailing = true;
+    const what = "its function threw";
+    let failure: Error;
+    try {
+      failure = this.#wrapped(mapErrorStack(error), what);
+    } catch (fault) {
+      // A getter of the error's own threw, say.
+      failure = this.#wrapped(
+        undefined,
+        `${what} what can't be read: ${fault}`,
       );
     }
+    this.#answerFailure(failure);
     return true;
   }
 
@@ -239,14 +253,15 @@ export class Invocation implements TaskContext {
   }
 
   #finish(result: unknown): void {
-    if (this.#isAnswered) return;
+    if (this.#isAnswered || this.#isFailing) return;
     try {
       const storing = this.#storeResults(result);
       const waits = storing.filter((one) => one.ready !== undefined);
-      if (waits.length === 0) this.#answer(Outcome.finished, storing);
+      const held = storing.map((one) => one.held);
+      if (waits.length === 0) this.#answer(Outcome.finished, held);
       else {
         Promise.all(waits.map((one) => one.ready)).then(
-          () => this.#answer(Outcome.finished, storing),
+          () => this.#answer(Outcome.finished, held),
           (error) => this.refuse(error),
         );
       }
@@ -278,6 +293,7 @@ export class Invocation implements TaskContext {
 
   /** The runtime can't go on with it: such an error is told as it is. */
   refuse(error: unknown): void {
+    if (this.#isAnswered || this.#isFailing) return;
     if (error instanceof SerializationError) {
       const told = error.message.replace(
         /^Cannot send value:/,
@@ -303,27 +319,17 @@ export class Invocation implements TaskContext {
     return error;
   }
 
-  #answerFailure(error: Error): void {
-    if (this.#isAnswered) return;
-    const store = (value: unknown) =>
-      this.#owner.values.store(value, { label: "error" });
-    let storing: Storing;
-    try {
-      storing = store(error);
-    } catch (cannotSend) {
-      // What it threw can't travel; what can be said of it does.
-      const plain = new Error(
-        `${Deno.inspect(error.cause)} (and that can't travel: ${cannotSend})`,
-      );
-      storing = store(this.#wrapped(plain, "its function threw"));
-    }
-    const answer = () => this.#answer(Outcome.failed, [storing]);
-    if (storing.ready === undefined) answer();
-    else storing.ready.then(answer, answer);
+  async #answerFailure(error: Error): Promise<void> {
+    this.#isFailing = true;
+    const { values } = this.#owner;
+    const ownerId = this.peer.remote!.processId;
+    this.#answer(Outcome.failed, [
+      await storeError(error, values, { ownerId }),
+    ]);
   }
 
   /** What was borrowed must be known to its owners before the sender may let go. */
-  #answer(outcome: number, storing: Storing[]): void {
+  #answer(outcome: number, held: HeldValue[]): void {
     if (this.#isAnswered) return;
     while (this.#impatientCount > 0) this.#setImpatient(-1);
     this.#isAnswered = true;
@@ -332,7 +338,6 @@ export class Invocation implements TaskContext {
     }
     this.#events.answering?.(this);
     const registered = this.#owner.references.registered();
-    const held = storing.map((one) => one.held);
     if (registered === undefined) this.#write(outcome, held);
     else registered.then(() => this.#write(outcome, held));
     this.#events.finished(this);

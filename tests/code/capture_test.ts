@@ -16,7 +16,7 @@ async function again<Fn extends (...args: never[]) => unknown>(
 ): Promise<Fn> {
   const captured = await capturer.capture(fn);
   const bytes = encodeValues(captured.values, captured.functions);
-  const [revived] = await revive(
+  const { functions: [revived] } = await revive(
     captured.meta,
     (functions) => decodeValues(bytes, functions),
   );
@@ -108,7 +108,7 @@ Deno.test("Capturer.capture() works in an isolate, which has no main module", as
   const isolate = new Worker(new URL(url));
   const [meta] = await once(isolate, "message") as [string];
   await isolate.terminate();
-  const [revived] = await revive(meta, () => []);
+  const { functions: [revived] } = await revive(meta, () => []);
   assertEquals(revived!(), 4);
 });
 

@@ -9,6 +9,8 @@ import { deserialize, serialize } from "node:v8";
 import { SerializationError } from "../../src/base/errors.ts";
 import type { ValuePort } from "../../src/code/bundle_port.ts";
 
+const refused = new Set<unknown>();
+
 type Plain = Record<string, unknown>;
 
 /** What the capturer asks of the codec. */
@@ -17,6 +19,9 @@ export const port: ValuePort = {
     const functions: AnyFunction[] = [];
     shape(value, functions, "value");
     return functions;
+  },
+  refuseInstances(constructor) {
+    refused.add(constructor);
   },
 };
 
@@ -64,6 +69,7 @@ function shape(
   seen.set(value, out);
   const prototype = Object.getPrototypeOf(value);
   if (!isArray && prototype !== Object.prototype && prototype !== null) {
+    if (refused.has(value.constructor)) throw refusal(path, "hides something");
     (out as Plain).$class = indexIn(functions, value.constructor);
   }
   if ("rid" in value || value instanceof Deno.FsFile) {

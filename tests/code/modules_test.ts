@@ -69,7 +69,19 @@ Deno.test("ModuleGraph.containsMain() follows static imports and nothing else", 
 
 Deno.test("hashCode() tells where the description ends and the values begin", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
-  assertEquals(hashCode("ab", bytes("c")), hashCode("ab", bytes("c")));
-  assertNotEquals(hashCode("ab", bytes("c")), hashCode("a", bytes("bc")));
-  assertEquals(hashCode("", bytes("")).length, 64);
+  assertEquals(hashCode("ab", [bytes("c")]), hashCode("ab", [bytes("c")]));
+  assertNotEquals(hashCode("ab", [bytes("c")]), hashCode("a", [bytes("bc")]));
+  assertEquals(hashCode("", []).length, 64);
+});
+
+Deno.test("hashCode() counts every buffer, and where one ends", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const hashes = [
+    ["s", "ab", "c"],
+    ["s", "a", "bc"],
+    ["s", "abc"],
+    ["s", "ab"],
+    ["s", "ab", "d"],
+  ].map((parts) => hashCode("meta", parts.map(bytes)));
+  assertEquals(new Set(hashes).size, hashes.length);
 });

@@ -120,11 +120,12 @@ async function receive(one: Shipped): Promise<Outcome> {
   if (one.refused !== undefined) return one.refused;
   const meta = one.meta!;
   try {
-    const [fn] = await revive(
+    const { functions } = await revive(
       meta,
       (functions) =>
         decodeValues(Uint8Array.fromBase64(one.values!), functions),
     );
+    const [fn] = functions;
     let result = fn!();
     if (typeof result === "function") result = await again(result);
     if (typeof result?.next !== "function") {
@@ -134,7 +135,7 @@ async function receive(one: Shipped): Promise<Outcome> {
     for await (const item of result) items.push(item);
     return { value: items, meta };
   } catch (error) {
-    const stack = error instanceof Error ? await mapStack(error.stack!) : "";
+    const stack = error instanceof Error ? mapStack(error.stack!) : "";
     return { ...outcomeOf(error), stack, meta };
   }
 }
@@ -144,7 +145,7 @@ async function again(fn: AnyFunction): Promise<unknown> {
   const capturer = new Capturer(port);
   const captured = await capturer.capture(fn);
   const bytes = encodeValues(captured.values, captured.functions);
-  const [revived] = await revive(
+  const { functions: [revived] } = await revive(
     captured.meta,
     (functions) => decodeValues(bytes, functions),
   );

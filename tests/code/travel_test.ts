@@ -43,7 +43,9 @@ const one = makeCounter();
 one.up();
 const two = makeCounter();
 const helpers = { square(n: number) { return n * n; }, async later() { return k; }, get now() { return k; } };
-const b = new B();
+class C { y = Color.Green; }
+class D extends C {}
+const d = new D();
 const bound = function (this: { q: number }, n: number) { return this.q + n; }.bind({ q: 1 }, 5);
 const { max } = Math;
 const log = console.log;
@@ -66,7 +68,7 @@ await ship({
   mutual: () => even(10),
   shared: () => { increment(); counter += 10; increment(); return counter; },
   classes: () => { const b = new B(); return [b.x, b.y, A.s, A.made, A.twice(4), b instanceof A, B.name]; },
-  instance: () => [b.y, b instanceof B],
+  instance: () => [d.y, d instanceof D],
   counters: () => { one.up(); two.up(); two.up(); two.up(); return [one.get(), two.get()]; },
   method: helpers.square.bind(null, 3),
   later: helpers.later,
@@ -305,9 +307,10 @@ Deno.test("what can't travel is named by function, variable and path", async () 
 const listener = Deno.listen({ port: 0 });
 const cfg = { db: { conn: listener } };
 const file = { handle: Deno.openSync(".", { read: true }) };
-class Secret { #x = 1; read() { return () => this.#x; } plain() { return this.#x; } override() { return super.toString(); } }
+class Secret { #x = 1; read() { return () => this.#x; } plain() { return this.#x; } has(o: object) { return #x in o; } override() { return super.toString(); } }
 class Box { v = 1; get() { return () => this.v; } }
 const helper = () => cfg;
+const cache = { at: { secret: new Secret() } };
 function later() { return () => arguments.length; }
 const native = { at: { revoke: Proxy.revocable({}, {}).revoke } };
 await ship({
@@ -316,6 +319,8 @@ await ship({
   helped: () => helper(),
   private: new Secret().read(),
   method: new Secret().plain,
+  in: new Secret().has,
+  instance: () => cache.at.secret.plain(),
   super: new Secret().override,
   this: new Box().get(),
   arguments: (later as any)(1),
@@ -338,6 +343,8 @@ file.handle.close();
   assertEquals(errors.helped, `${start} "helped": "cfg.db.conn" ${fault}`);
   assertMatch(errors.private!, /"anonymous": it uses a #private name/);
   assertMatch(errors.method!, /"plain": it uses a #private name/);
+  assertMatch(errors.in!, /"has": it uses a #private name/);
+  assertMatch(errors.instance!, /"instance": "cache\.at\.secret" hides/);
   assertMatch(errors.super!, /"override": it uses "super"/);
   assertMatch(errors.this!, /arrow function that uses "this"/);
   assertMatch(errors.arguments!, /arrow function that uses "arguments"/);
@@ -384,6 +391,22 @@ function Old(this: any) { this.y = 5; }
 Old.prototype.read = function () { return this.y; };
 (Base.prototype as any).late = function () { return "late"; };
 class Point { constructor(readonly x: number, readonly y: number) {} static origin = new Point(0, 0); plus(o: Point) { return new Point(this.x + o.x, this.y + o.y); } }
+class Counted {
+  static #n = made;
+  static #log: unknown[] = [
+    "begun",
+  ];
+  static #none; static #odd = NaN; static #self = Counted; static #made() { return "made"; }
+  static { Counted.#log.push("block"); }
+  static get #size() { return Counted.#log.length; }
+  static inc() { Counted.#log.push(Counted.#n); return ++Counted.#n; }
+  static all() { return [Counted.#n, ...Counted.#log, Counted.#size, Counted.#none === undefined, String(Counted.#odd), Counted.#self === Counted, Counted.#made()]; }
+}
+Counted.inc();
+Counted.inc();
+const import_meta = 6, $base = "captured";
+class Over {}
+class Under extends Over { who() { return $base; } }
 const abstract = abstractly();
 function abstractly() { class Local { n = start; } return class extends Local { get m() { return this.n + 1; } }; }
 await ship({
@@ -396,6 +419,10 @@ await ship({
   old: () => new (Old as any)().read(),
   statics: () => [Point.origin.plus(new Point(1, 2)).x, Point.origin instanceof Point],
   local: () => new abstract().m,
+  named: () => [import_meta, import.meta.main, new Under().who(), new Under() instanceof Over],
+  meta: () => import.meta.main,
+  plain: () => import_meta,
+  counted: () => { Counted.inc(); return Counted.all(); },
   Derived: () => Derived,
 });
 `,
@@ -413,6 +440,10 @@ await ship({
     old: 5,
     statics: [1, true],
     local: 4,
+    named: [6, true, "captured", true],
+    meta: true,
+    plain: 6,
+    counted: [3, "begun", "block", 0, 1, 2, 5, true, "NaN", true, "made"],
   });
 });
 

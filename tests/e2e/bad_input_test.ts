@@ -292,7 +292,7 @@ Deno.test("Calls name the argument that is wrong, and the runtime goes on", asyn
     assertThrows(() => put({ p: Promise.resolve() }), SerializationError, "p");
   });
   await t.step("a function that can't travel", async () => {
-    const conn = { deep: [Symbol("open")] };
+    const conn = { deep: [Promise.resolve("open")] };
     const error = await assertRejects(
       () =>
         get(
@@ -308,6 +308,63 @@ Deno.test("Calls name the argument that is wrong, and the runtime goes on", asyn
   });
   await t.step("all goes on", async () => {
     assertEquals(await get(remote(one).remote()), 1);
+  });
+});
+
+Deno.test("What can't be a value is refused, and never called", async (t) => {
+  await using _runtime = await init({ numCpus: 1 });
+  const same = remote((x: unknown) => typeof x);
+  const refusal = async (make: () => unknown, ...parts: string[]) => {
+    const error = await rejection((async () => await get(make() as never))());
+    assert(error instanceof SerializationError, `${error}`);
+    for (const part of parts) assertStringIncludes(error.message, part);
+  };
+
+  await t.step("a thenable, which get() would unwrap", async () => {
+    let called = 0;
+    const then = (resolve: (value: number) => void) => {
+      called++;
+      resolve(8);
+    };
+    await refusal(() => put({ then }), '"value"', '"then"');
+    await refusal(() => put(Object.assign(() => 1, { then })), '"then"');
+    assertEquals(await get(same.remote({ then })), "object");
+    const inside = await get(put({ deep: { then: () => 1 } }));
+    assertEquals(typeof inside.deep.then, "function");
+    assertEquals(called, 0);
+  });
+  await t.step("a revoked proxy, wherever it stands", async () => {
+    const revoked = (of: object) => {
+      const { proxy, revoke } = Proxy.revocable(of, {});
+      revoke();
+      return proxy;
+    };
+    const object = revoked({});
+    const fn = revoked(one);
+    const cfg = { at: [object] };
+    await refusal(() => put(object), '"value" could not be read');
+    await refusal(() => put({ a: [object] }), '"value.a[0]"');
+    await refusal(() => same.remote(object), '"argument 1"');
+    await refusal(() => same.remote(fn), "could not be read");
+    await refusal(() => remote(() => cfg.at).remote(), '"cfg.at[0]"');
+    await refusal(() => remote(() => object).remote(), '"object"');
+    await refusal(() => remote(() => fn).remote(), '"fn"');
+  });
+  await t.step("a stream of refs", async () => {
+    const stream = remote(function* () {
+      yield 1;
+    }).remote();
+    await refusal(() => put({ stream }), '"value.stream"', "stream");
+    await refusal(() => same.remote(stream), '"argument 1"', "stream");
+    await refusal(() => remote(() => stream).remote(), '"stream"');
+    for await (const ref of stream) assertEquals(await get(ref), 1);
+  });
+  await t.step("a list with a hole", async () => {
+    const holed = [put(1), put(2), put(3)];
+    delete holed[1];
+    await assertRejects(() => get(holed), TypeError, "element 1, undefined");
+    await assertRejects(() => wait(holed), TypeError, "element 1, undefined");
+    assertThrows(() => free(holed), TypeError, "element 1, undefined");
   });
 });
 

@@ -200,7 +200,7 @@ Deno.test("Tasks that misbehave fail alone", async (t) => {
     assertInstanceOf(socket, SerializationError);
     assertStringIncludes(socket.message, "result.cfg.listener");
     const captured = await fails(() => {
-      const held = { inner: Symbol("captured") };
+      const held = { inner: Promise.resolve("captured") };
       return { call: () => held.inner };
     });
     assertInstanceOf(captured, SerializationError);

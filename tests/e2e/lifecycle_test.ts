@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
   assertThrows,
@@ -365,5 +366,33 @@ Deno.test("A lineage path that is a folder, or can't be written, is refused by i
     assertEquals((await runtime.nodes()).length, 1);
   } finally {
     Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("What is still being captured at shutdown() ends quietly", async () => {
+  await using program = new Program();
+  const { code, stdout, stderr } = await program.run(`
+import { get, init, put, remote, shutdown } from "@manta/manta";
+class Q {
+  answer() {
+    return 1;
+  }
+}
+remote(Q).remote();
+await shutdown();
+await init({ numCpus: 1 });
+const call = get(remote(Q).remote().answer.remote());
+const task = get(remote(() => 5).remote());
+const value = get(put({ f: () => 2 }));
+const all = Promise.allSettled([call, task, value]);
+await shutdown();
+for (const one of await all) console.log(one.status, one.reason?.message);
+`);
+  assertEquals(stderr, "");
+  assertEquals(code, 0);
+  const outcomes = stdout.trim().split("\n");
+  assertEquals(outcomes.length, 3);
+  for (const outcome of outcomes) {
+    assertMatch(outcome, /^rejected .*the runtime was shut down$/);
   }
 });
