@@ -14,6 +14,8 @@ import type { ResourceAmounts } from "../base/spec.ts";
 export interface TaskContext {
   readonly taskId: TaskId;
   readonly actorId?: ActorId;
+  /** What it is called in every run of the program; undefined where nobody could know it again. */
+  readonly key?: string | undefined;
   readonly functionName: string;
   readonly attempt: number;
   readonly depth: number;
