@@ -39,8 +39,9 @@ export interface WaitOptions {
 /**
  * Stores a value once, to be passed as a ref to many tasks.
  *
- * @param value Any value that can travel. It is copied now: later changes to
- *   it are not seen.
+ * @param value Any value that can travel. It is copied now, as structured clone
+ *   does it: later changes to it are not seen, symbol keys are left out, and a
+ *   getter becomes what it gives. Functions and instances of classes go along.
  * @returns Its ref, at once.
  * @throws {SerializationError} Where something in it can't travel, by its path.
  *

@@ -27,6 +27,8 @@ export interface Captured {
   readonly functions: AnyFunction[];
   /** The program's own symbols that `meta` names by number. */
   readonly symbols: symbol[];
+  /** Whether one of them assigns a captured variable, and so remembers. */
+  readonly isStateful: boolean;
   /** Addresses of the modules it needs, as far as they can be told. */
   readonly imports: string[];
 }
@@ -66,9 +68,13 @@ export class Capturer {
       sources: this.#sources,
     });
     await bundle.add(fn);
+    const meta = bundle.meta();
     return {
       name,
-      meta: JSON.stringify(bundle.meta()),
+      meta: JSON.stringify(meta),
+      isStateful: meta.nodes.some((node) =>
+        node.kind === "code" && node.assigned.length > 0
+      ),
       values: bundle.values,
       variables: bundle.valueNames,
       functions: bundle.functions,

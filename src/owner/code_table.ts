@@ -180,7 +180,12 @@ export class CodeTable {
     const captured = await this.#capturer.capture(fn);
     const { name, meta } = captured;
     const encoded = this.#values.encode(captured);
-    const hash = hashCode(meta, encoded.parts);
+    let hash = hashCode(meta, encoded.parts);
+    // Two counters made by one function must not count together.
+    if (captured.isStateful && this.#find(hash) !== undefined) {
+      const nonce = crypto.getRandomValues(new Uint8Array(16));
+      hash = hashCode(meta, [...encoded.parts, nonce]);
+    }
     let bundle = this.#find(hash);
     if (bundle === undefined) {
       const held = await encoded.store();

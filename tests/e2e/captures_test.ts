@@ -67,6 +67,17 @@ Deno.test("closures of one text never get each other's data", async (t) => {
     };
     assertEquals(await Promise.all([make(1), make(2)]), [1, 2]);
   });
+  await t.step("nor each other's state", async () => {
+    const makeCounter = () => {
+      let n = 0;
+      return () => ++n;
+    };
+    const count = remote((f: () => number, g: () => number) => [f(), f(), g()]);
+    const [one, two] = [makeCounter(), makeCounter()];
+    assertEquals(await get(count.remote(one, two)), [1, 2, 1]);
+    const again = makeCounter();
+    assertEquals(await get(count.remote(again, again)), [1, 2, 3]);
+  });
   await t.step("and equal ones are one", async () => {
     const make = () => {
       const array = new Uint8Array(100_000).fill(7);
