@@ -57,8 +57,7 @@ export async function runLocalNode(
   events: LocalNodeEvents,
 ): Promise<void> {
   const { folder, job, nodeProcessId, children } = options;
-  const { lineageLine, lineagePath } = options;
-  const lineage = LineagePort.over(lineageLine, lineagePath);
+  const lineage = openLineage(options);
 
   const hosts: ActorHosts = new ActorHosts(
     { children, printer: options.printer, pool: () => node.pool },
@@ -134,6 +133,15 @@ export async function runLocalNode(
     (port) => job.isLineageNamed ? port.close() : port.abandon(),
     () => {}, // It was reported.
   );
+}
+
+/** A file that the program named is told who begins: it may hold results to go on from. */
+async function openLineage(
+  { lineageLine, lineagePath, job }: LocalNodeOptions,
+): Promise<LineagePort> {
+  const port = await LineagePort.over(lineageLine, lineagePath);
+  if (job.isLineageNamed) await port.begin(job.mainModule, job.isResuming);
+  return port;
 }
 
 /** Asks all to leave, and ends those that don't. */

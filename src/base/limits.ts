@@ -94,6 +94,8 @@ export const limits = {
   lineageArgumentBytesMax: 256 * 1024 * 1024,
   /** What remembering one takes beside its arguments. */
   lineageTaskBytes: 500,
+  /** A result larger than this is not kept for a program that resumes: SQLite holds no larger value. */
+  keptResultBytesMax: 900_000_000,
   /** Rows that may wait for the lineage file before new ones are counted instead of kept. */
   lineageRowsMax: 200_000,
   /** Tasks shorter than this may be counted instead of kept as rows. */

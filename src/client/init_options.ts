@@ -33,6 +33,13 @@ export interface InitOptions {
   namespace?: string;
   /** The SQLite file for tasks and their outcomes. Default: one that goes with the session. */
   lineage?: string;
+  /**
+   * Whether this program goes on where an earlier run of it was killed: tasks
+   * that had finished, and whose result the lineage file holds, do not run
+   * again. Needs `lineage`. Default: false, and results of earlier runs are
+   * forgotten.
+   */
+  resume?: boolean;
   /** Whether what workers print appears here. Default: true. */
   logToDriver?: boolean;
   /** Whether a runtime that is up already is used as it is. Default: false. */
@@ -47,13 +54,13 @@ const checks: Record<string, Check> = {
   objectStoreMemory: whole(1 << 20),
   namespace: text,
   lineage: text,
+  resume: flag,
   logToDriver: flag,
   ignoreReinit: flag,
   ...notYetChecks(
     "address",
     "token",
     "tls",
-    "resume",
     "runtimeEnv",
     "dashboard",
   ),
@@ -62,6 +69,12 @@ const checks: Record<string, Check> = {
 /** Throws for a bad option. */
 export function checkInitOptions(options: unknown): void {
   checkOptions(options, { checks, what: "init option" });
+  const { resume, lineage } = options as InitOptions;
+  if (resume && lineage === undefined) {
+    throw new TypeError(
+      'Cannot resume: init option "resume" goes with "lineage", the file that an earlier run has named',
+    );
+  }
 }
 
 /** What a local node has to give. */

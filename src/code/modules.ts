@@ -160,12 +160,17 @@ export class ModuleGraph {
     const texts = await this.#texts.moduleSources(urls);
     for (const url of urls) {
       const text = texts.get(url) ?? "";
-      const found = text.matchAll(staticImport)
-        .map((match) => resolved(match[1]!.slice(1, -1), url))
-        .filter((found) => found !== undefined);
-      this.#imports.set(url, [...new Set(found)]);
+      this.#imports.set(url, staticImportsOf(text, url));
     }
   }
+}
+
+/** Where a module's import statements lead, as far as that can be told. */
+export function staticImportsOf(text: string, url: string): string[] {
+  const found = text.matchAll(staticImport)
+    .map((match) => resolved(match[1]!.slice(1, -1), url))
+    .filter((found) => found !== undefined);
+  return [...new Set(found)];
 }
 
 /** Packages are published apart from the program that uses them, so they can't import it. */

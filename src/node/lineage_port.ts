@@ -16,7 +16,11 @@ import { log } from "../base/log.ts";
 import type { LineageLogOptions } from "../store/lineage_log.ts";
 import { LineageNews } from "./lineage_news.ts";
 import { startLineage } from "./lineage_start.ts";
-import type { LineageOrder, LineageReport } from "./lineage_writer.ts";
+import type {
+  LineageAnswer,
+  LineageOrder,
+  LineageReport,
+} from "./lineage_writer.ts";
 
 /** How a {@linkcode LineagePort} works. */
 export interface LineagePortOptions {
@@ -38,7 +42,9 @@ export class LineagePort implements AsyncDisposable {
   readonly #opened = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #flushes = new Map<number, PromiseWithResolvers<LineageFlush>>();
+  readonly #asked = new Map<number, PromiseWithResolvers<LineageAnswer>>();
   #nextFlushId = 1;
+  #nextAskId = 1;
   #waitingCount = 0;
   #droppedCount = 0;
   #isDropSaid = false;
@@ -118,6 +124,27 @@ export class LineagePort implements AsyncDisposable {
     }
   }
 
+  /** A program begins, or goes on where it was killed. Rejects where the file is of another. */
+  async begin(script: string, isResuming: boolean): Promise<void> {
+    await this.#ask((askId) => ({ kind: "begin", askId, script, isResuming }));
+  }
+
+  /** Resolves once results are in the file; rejects where they can't be. */
+  async keep(results: Uint8Array): Promise<void> {
+    const buffer = results.slice().buffer;
+    await this.#ask(
+      (askId) => ({ kind: "keep", askId, results: buffer }),
+      [buffer],
+    );
+  }
+
+  /** The results that are kept of these tasks. */
+  async find(keys: string[]): Promise<Uint8Array> {
+    const answer = await this.#ask((askId) => ({ kind: "find", askId, keys }));
+    assert(answer.kind === "found", "A question was answered by another's");
+    return new Uint8Array(answer.results);
+  }
+
   /** Writes what waits, closes the file and ends the thread. */
   async close(): Promise<void> {
     if (!this.#isClosing && !this.#hasEnded) {
@@ -153,6 +180,20 @@ export class LineagePort implements AsyncDisposable {
 
   #order(order: LineageOrder, transferred: ArrayBuffer[] = []): void {
     this.#line.postMessage(order, transferred);
+  }
+
+  async #ask(
+    orderOf: (askId: number) => LineageOrder,
+    transferred: ArrayBuffer[] = [],
+  ): Promise<LineageAnswer> {
+    if (this.#hasEnded || this.#isClosing) throw this.#endedError(undefined);
+    const askId = this.#nextAskId++;
+    const asked = Promise.withResolvers<LineageAnswer>();
+    this.#asked.set(askId, asked);
+    this.#order(orderOf(askId), transferred);
+    const answer = await asked.promise;
+    if (answer.kind === "failed") throw new MantaError(answer.reason);
+    return answer;
   }
 
   #drop(rowCount: number): void {
@@ -194,6 +235,10 @@ export class LineagePort implements AsyncDisposable {
         this.#flushes.delete(flushId);
         return;
       }
+      case "answered":
+        this.#asked.get(report.askId)?.resolve(report.answer);
+        this.#asked.delete(report.askId);
+        return;
       case "broken":
         return this.#end(report.reason);
       default:
@@ -210,6 +255,11 @@ export class LineagePort implements AsyncDisposable {
     this.#opened.reject(error);
     for (const flush of this.#flushes.values()) flush.reject(error);
     this.#flushes.clear();
+    for (const asked of this.#asked.values()) {
+      asked.promise.catch(() => {}); // Whoever asked awaits it too.
+      asked.reject(error);
+    }
+    this.#asked.clear();
     this.#ended.resolve();
   }
 

@@ -13,12 +13,18 @@ import { wallMs } from "../base/clock.ts";
 import { unreachable } from "../base/errors.ts";
 import type { LineageBatch, LineageGap } from "../base/lineage.ts";
 import { failureOf, type WriteFailure } from "../store/database.ts";
+import { type KeptBytes, readBytes, writeBytes } from "../wire/kept_results.ts";
 
 /** What the thread is told. */
 export type LineageOrder =
   | { kind: "rows"; batch: BatchMessage }
   | { kind: "gap"; rowCount: number; reason: string }
   | { kind: "flush"; flushId: number }
+  /** A program begins, or goes on where it was killed. */
+  | { kind: "begin"; askId: number; script: string; isResuming: boolean }
+  /** Results are to be in the file before anybody sees them. */
+  | { kind: "keep"; askId: number; results: ArrayBuffer }
+  | { kind: "find"; askId: number; keys: string[] }
   | { kind: "close" }
   /** The file is about to be removed. */
   | { kind: "abandon" };
@@ -40,12 +46,25 @@ export type LineageReport =
   | { kind: "gaveUp"; message: string }
   | { kind: "recovered"; lostCount: number; reason: string }
   | { kind: "flushed"; flushId: number; lostCount: number }
+  | { kind: "answered"; askId: number; answer: LineageAnswer }
   | { kind: "broken"; reason: string };
+
+/** What a question comes to. */
+export type LineageAnswer =
+  | { kind: "done" }
+  | { kind: "failed"; reason: string }
+  | { kind: "found"; results: ArrayBuffer };
 
 /** Where rows go: a `LineageLog`. */
 export interface LineageSink {
+  begin(script: string, isResuming: boolean): void;
+  find(keys: readonly string[]): KeptBytes[];
   /** All of it, or nothing. */
-  write(batches: readonly LineageBatch[], gap?: LineageGap): void;
+  write(
+    batches: readonly LineageBatch[],
+    gap: LineageGap | undefined,
+    results: readonly KeptBytes[],
+  ): void;
   close(): void;
 }
 
@@ -67,12 +86,19 @@ interface Waiting {
   rowCount: number;
   /** Flushes to be answered after the commit. */
   flushIds: number[];
+  results: KeptBytes[];
+  /** Who waits for results to be in the file. */
+  keepIds: number[];
+}
+
+function nothingWaiting(): Waiting {
+  return { batches: [], rowCount: 0, flushIds: [], results: [], keepIds: [] };
 }
 
 /** Writes what it is told to, and reports. */
 export class LineageWriter {
   readonly #options: LineageWriterOptions;
-  #waiting: Waiting = { batches: [], rowCount: 0, flushIds: [] };
+  #waiting = nothingWaiting();
   #isScheduled = false;
   /** Rows lost since the last write that went well, and why. */
   #lostCount = 0;
@@ -109,6 +135,16 @@ export class LineageWriter {
       case "flush":
         this.#waiting.flushIds.push(order.flushId);
         return this.#schedule();
+      case "begin":
+        return this.#begin(order);
+      case "keep":
+        for (const result of readBytes(new Uint8Array(order.results))) {
+          this.#waiting.results.push(result);
+        }
+        this.#waiting.keepIds.push(order.askId);
+        return this.#schedule();
+      case "find":
+        return this.#find(order);
       case "close":
         this.#drain();
         this.#giveUp();
@@ -118,6 +154,33 @@ export class LineageWriter {
       default:
         unreachable(order);
     }
+  }
+
+  #begin(
+    { askId, script, isResuming }: Extract<LineageOrder, { kind: "begin" }>,
+  ): void {
+    this.#answer(askId, () => {
+      this.#options.sink.begin(script, isResuming);
+      return { kind: "done" };
+    });
+  }
+
+  #find({ askId, keys }: Extract<LineageOrder, { kind: "find" }>): void {
+    this.#answer(askId, () => {
+      const found = this.#options.sink.find(keys);
+      return { kind: "found", results: writeBytes(found).buffer };
+    });
+  }
+
+  #answer(askId: number, act: () => LineageAnswer): void {
+    let answer: LineageAnswer;
+    try {
+      answer = act();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      answer = { kind: "failed", reason };
+    }
+    this.#options.report({ kind: "answered", askId, answer });
   }
 
   #close(): void {
@@ -134,7 +197,8 @@ export class LineageWriter {
   #drain(): void {
     this.#isScheduled = false;
     if (this.#isClosed) return;
-    const hasWork = this.#waiting.batches.length > 0 || this.#lostCount > 0;
+    const { batches, results } = this.#waiting;
+    const hasWork = batches.length + results.length + this.#lostCount > 0;
     // A broken file is left as it is.
     if (this.#failure === "broken") {
       this.#lose(this.#waiting.rowCount, this.#lossReason);
@@ -151,7 +215,7 @@ export class LineageWriter {
       ? undefined
       : { atMs: wallMs(), rowCount: lostCount, reason };
     try {
-      sink.write(this.#waiting.batches, gap);
+      sink.write(this.#waiting.batches, gap, this.#waiting.results);
     } catch (error) {
       return this.#failed(error);
     }
@@ -199,12 +263,17 @@ export class LineageWriter {
   #settle(): void {
     const { report } = this.#options;
     const { rowCount, flushIds } = this.#waiting;
-    this.#waiting = { batches: [], rowCount: 0, flushIds: [] };
+    const { keepIds } = this.#waiting;
+    this.#waiting = nothingWaiting();
     if (rowCount > 0) report({ kind: "settled", rowCount });
     const lostCount = this.#lostTotal;
     for (const flushId of flushIds) {
       report({ kind: "flushed", flushId, lostCount });
     }
+    const answer: LineageAnswer = this.#failure === undefined
+      ? { kind: "done" }
+      : { kind: "failed", reason: this.#lossReason };
+    for (const askId of keepIds) report({ kind: "answered", askId, answer });
   }
 
   #lose(rowCount: number, reason: string): void {

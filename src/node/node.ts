@@ -135,6 +135,17 @@ export class Node {
         return answer.promise;
       },
       "worker.fate": ({ processId }) => children.fate(processId),
+      "results.keep": async ({ results }) => {
+        try {
+          await (await lineage).keep(results);
+          return {};
+        } catch (error) {
+          return { failure: `${(error as Error).message}` };
+        }
+      },
+      "results.find": async ({ keys }) => ({
+        results: await (await lineage).find(keys),
+      }),
       "lineage.flush": async () => {
         await (await lineage).flush();
         return {};

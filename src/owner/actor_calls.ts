@@ -340,6 +340,7 @@ export class ActorCalls {
       depth: record.depth,
       callerNo: record.callerNo,
       backpressure: settings.backpressure,
+      key: "",
       args: record.args.stored,
       dependencies: dependencyValues(record.dependencies),
     });

@@ -146,6 +146,23 @@ export class CodeTable {
     return this.#find(hash)?.wire;
   }
 
+  /** What a bundle captured, and its functions by which that names them. */
+  async capturedOf(
+    bundle: Bundle,
+  ): Promise<
+    { values: unknown[]; functions: AnyFunction[]; symbols: symbol[] }
+  > {
+    const functions = await this.#functionsOf(bundle, undefined);
+    const open = await this.#values.open(bundle.held, undefined);
+    const symbols = new Map<number, symbol>();
+    const values = open(functions, symbols);
+    return {
+      values,
+      functions: [...functions],
+      symbols: [...symbols.values()],
+    };
+  }
+
   /** Takes a bundle that this isolate is there for. */
   learn(wire: CodeBundle): void {
     this.#learned.add(this.#add(wire));

@@ -8,6 +8,7 @@
  * @module
  */
 import { monotonicMs } from "../base/clock.ts";
+import type { HeldValue } from "../base/stored.ts";
 import { currentContext } from "./context.ts";
 import {
   entryOfRef,
@@ -96,6 +97,30 @@ export class Intake implements IntakePort {
     this.#open.add(record);
     this.#owner.owe();
     return { record, refs, ready };
+  }
+
+  /** A task is ready: where results are kept, it may have one already. */
+  submit(record: TaskRecord): void {
+    const { job, submitter, outcomes } = this.#owner;
+    const isKept = job.isLineageNamed && record.sink === undefined;
+    if (!isKept) return submitter.submit(record);
+    this.#known(record).then((values) => {
+      if (record.phase !== "preparing") return;
+      if (values === undefined) submitter.submit(record);
+      else outcomes.found(record, values);
+    }, (error) => outcomes.fail(record, error));
+  }
+
+  /** The values that an earlier run, or attempt of its submitter, has kept. */
+  async #known(record: TaskRecord): Promise<HeldValue[] | undefined> {
+    const { job, keys, results } = this.#owner;
+    record.key = keys.keyOf(record);
+    for (const entry of record.returns) entry.key = record.key;
+    const key = await record.key;
+    if (key === undefined) return undefined;
+    record.knownKey = key;
+    const isAgain = job.isResuming || (record.parent?.attempt ?? 1) > 1;
+    return isAgain ? await results.find(key) : undefined;
   }
 
   /** A task runs again whose values are gone. */

@@ -77,6 +77,7 @@ export function writeTaskTo(
     depth: record.depth,
     callerNo: record.callerNo,
     backpressure: template.settings.backpressure,
+    key: record.knownKey,
     args: record.args.stored,
     dependencies: dependencyValues(record.dependencies),
   });

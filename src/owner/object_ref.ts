@@ -38,6 +38,8 @@ export class ObjectEntry implements Referable {
   holders: Set<ProcessId> | undefined;
   /** The task that makes it, for `cancel` and `why`. */
   producer: object | undefined;
+  /** What the task that made it is called in every run, where that is known. */
+  key: Promise<string | undefined> | undefined;
   /** Called once when nothing holds it any more. */
   onUnreferenced: (() => void) | undefined;
   #waiters: ((entry: ObjectEntry) => void)[] | undefined;

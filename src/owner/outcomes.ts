@@ -39,10 +39,18 @@ import type { TaskRecord } from "./task_record.ts";
 export class Outcomes implements SubmitterEvents {
   readonly #owner: OwnerPort;
   readonly #unasked: UnaskedFailures;
+  /** Settled, and given a while to heed their signal. */
+  readonly #stopping = new Set<TaskRecord>();
 
   constructor(owner: OwnerPort, unasked: UnaskedFailures) {
     this.#owner = owner;
     this.#unasked = unasked;
+  }
+
+  /** Nobody waits for anything any more. */
+  close(): void {
+    for (const { timer } of this.#stopping) clearTimeout(timer);
+    this.#stopping.clear();
   }
 
   codeOf(record: TaskRecord): CodeRef {
@@ -58,6 +66,7 @@ export class Outcomes implements SubmitterEvents {
     clearTimeout(record.timer);
     record.workerPid = from.remote?.pid;
     if (record.isAbandoned) {
+      this.#stopping.delete(record);
       // Its refs were settled before; what came along is let go again.
       for (const stored of reply.values) {
         this.#owner.values.discard(this.#owner.values.adopt(stored));
@@ -73,6 +82,9 @@ export class Outcomes implements SubmitterEvents {
       if (ready !== undefined) waits.push(ready);
     }
     this.#owner.release(from, reply.pinToken);
+    if (record.knownKey !== "" && reply.outcome === Outcome.finished) {
+      waits.push(this.#owner.results.keep(record.knownKey, received));
+    }
     if (waits.length === 0) this.#conclude(record, reply, received);
     else {
       Promise.all(waits).then(
@@ -82,10 +94,17 @@ export class Outcomes implements SubmitterEvents {
     }
   }
 
+  /** An earlier run of the program, or attempt of its submitter, has done it. */
+  found(record: TaskRecord, values: HeldValue[]): void {
+    this.#settle(record, "finished", { received: values });
+    record.returns.forEach((entry, index) => entry.resolve(values[index]!));
+  }
+
   /** A task lost its worker. */
   workerEnded(record: TaskRecord, ending: WorkerEnding): void {
     clearTimeout(record.timer);
     record.workerPid = ending.pid;
+    this.#stopping.delete(record);
     if (record.isAbandoned) return;
     const { settings } = record.template;
     const verdict = afterWorkerEnded(
@@ -292,7 +311,9 @@ export class Outcomes implements SubmitterEvents {
   /** Ends what runs a record, unless it heeds its signal in time. */
   #endStuck(record: TaskRecord, reason: string): void {
     const worker = this.#owner.submitter.workerOf(record);
+    this.#stopping.add(record);
     record.timer = afterMs(limits.abortGraceMs, () => {
+      this.#stopping.delete(record);
       if (this.#owner.submitter.workerOf(record) === worker) {
         this.#end(record, reason);
       }

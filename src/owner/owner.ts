@@ -36,6 +36,8 @@ import type { OwnerPort } from "./owner_port.ts";
 import { collectGarbage } from "../store/segment.ts";
 import { Recovery } from "./recovery.ts";
 import { References } from "./references.ts";
+import { Results } from "./results.ts";
+import { TaskKeys } from "./task_keys.ts";
 import { SegmentClient } from "./segments.ts";
 import { Submitter } from "./submitter.ts";
 import {
@@ -71,6 +73,8 @@ export class Owner implements OwnerPort {
   readonly outcomes: Outcomes;
   readonly intake: Intake;
   readonly recovery: Recovery;
+  readonly keys: TaskKeys;
+  readonly results: Results;
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
   readonly #onOwedChanged: (isOwed: boolean) => void;
@@ -112,6 +116,8 @@ export class Owner implements OwnerPort {
     this.lineage = new LineageFeed(this, node);
     this.intake = new Intake(this);
     this.recovery = new Recovery(this);
+    this.keys = new TaskKeys(this);
+    this.results = new Results(node, this.values);
     this.outcomes = new Outcomes(this, this.#unasked);
     this.submitter = new Submitter(
       this.self,
@@ -167,11 +173,7 @@ export class Owner implements OwnerPort {
   ): { refs: ObjectRef<unknown>[]; record: TaskRecord } {
     const { record, refs, ready } = this.intake.prepare(template, args, sink);
     this.outcomes.watchScheduling(record);
-    this.intake.whenPrepared(
-      record,
-      ready,
-      () => this.submitter.submit(record),
-    );
+    this.intake.whenPrepared(record, ready, () => this.intake.submit(record));
     return { refs, record };
   }
 
@@ -315,6 +317,7 @@ export class Owner implements OwnerPort {
     await Promise.all([this.#unasked.tell(), this.actors.close()]);
     this.lineage.close();
     this.#isClosed = true;
+    this.outcomes.close();
     this.submitter.close();
     this.references.close();
     this.segments.close();

@@ -13,6 +13,7 @@ import type { StoredObject } from "./lineage_objects.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { Objects } from "./objects.ts";
 import type { References } from "./references.ts";
+import type { Results } from "./results.ts";
 import type { Submitter } from "./submitter.ts";
 import type {
   ArgumentRef,
@@ -48,6 +49,8 @@ export interface CallPort {
 
 /** Outcomes, as far as calls need them. */
 export interface OutcomePort {
+  /** An earlier run of the program has done it. */
+  found(record: TaskRecord, values: HeldValue[]): void;
   pushed(record: TaskRecord): void;
   replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void;
   fail(record: TaskRecord, error: unknown): void;
@@ -85,6 +88,11 @@ export interface RecoveryPort {
   failed(record: TaskRecord): void;
 }
 
+/** What tasks are called in every run, as other rooms need it. */
+export interface KeyPort {
+  keyOf(record: TaskRecord): Promise<string | undefined>;
+}
+
 /** What is on its way in, as other rooms need it. */
 export interface IntakePort {
   /** Stores arguments, refs among them set apart. */
@@ -119,6 +127,8 @@ export interface OwnerPort {
   readonly lineage: LineagePort;
   readonly intake: IntakePort;
   readonly recovery: RecoveryPort;
+  readonly keys: KeyPort;
+  readonly results: Results;
   nextOrdinal(): number;
   /** Something is owed to this process: it must not exit before. */
   owe(): void;

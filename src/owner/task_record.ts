@@ -82,6 +82,10 @@ export class TaskRecord implements Queueable {
   timer: Timer | undefined;
   /** The task that submitted it, in this process: it is its child until it is settled. */
   parent: TaskContext | undefined;
+  /** What it is called in every run of the program, where results are kept. */
+  key: Promise<string | undefined> | undefined;
+  /** The same once it is sent; empty where it has none. */
+  knownKey = "";
   /** The worker that has, or had, the present attempt. */
   workerPid: number | undefined;
   /** What the lineage file knows of the present attempt, kept by its feed. */

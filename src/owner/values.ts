@@ -33,7 +33,12 @@ import {
   type EncodedCapture,
   type NamedFunction,
 } from "./code_table.ts";
-import { entryOfRef, isObjectRef, ObjectRef } from "./object_ref.ts";
+import {
+  entryOfRef,
+  isObjectRef,
+  type ObjectEntry,
+  ObjectRef,
+} from "./object_ref.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
 
@@ -71,6 +76,8 @@ export class Values {
   readonly #nextOrdinal: () => number;
   /** Values that are being opened, and how often. */
   readonly #opening = new Map<HeldValue, number>();
+  /** The refs met, while a value is written for a key. */
+  #keyed: ObjectEntry[] | undefined;
   readonly #discardedEarly = new Set<HeldValue>();
   readonly #dropped = new FinalizationRegistry<string>((segmentId) =>
     this.#segments.free(segmentId as never)
@@ -104,7 +111,10 @@ export class Values {
       tracked: true,
       toFields: (ref: ObjectRef<unknown>) => {
         this.#references.assertKnown(ref);
-        const { ownerId, ordinal, index } = entryOfRef(ref);
+        const entry = entryOfRef(ref);
+        // Ids are of this run: its place among the refs is what is written.
+        if (this.#keyed !== undefined) return this.#keyed.push(entry);
+        const { ownerId, ordinal, index } = entry;
         return [ownerId, ordinal, index];
       },
       fromFields: (fields: unknown) => {
@@ -133,6 +143,41 @@ export class Values {
       };
     }
     return this.#storeRich(encoded, options, value);
+  }
+
+  /** A value without what is of this run alone, and the refs and functions in it apart. */
+  encodeForKey(
+    value: unknown,
+    own: { functions?: AnyFunction[]; symbols?: symbol[] } = {},
+  ): { parts: Uint8Array[]; entries: ObjectEntry[]; functions: AnyFunction[] } {
+    const entries: ObjectEntry[] = [];
+    this.#keyed = entries;
+    try {
+      const { bytes, buffers, functions } = this.codec.encode(value, own);
+      return {
+        parts: [bytes, ...buffers],
+        entries,
+        functions: own.functions === undefined ? [...functions] : [],
+      };
+    } finally {
+      this.#keyed = undefined;
+    }
+  }
+
+  /** A value that was kept as bytes becomes one of this process's own. */
+  async restore(stored: StoredValue): Promise<HeldValue> {
+    const { bytes, buffers = [] } = stored;
+    const placement = this.#segments.place(buffers, this.#self);
+    if (placement === undefined) return { stored, refs: [] };
+    await placement.admitted;
+    return this.#own({ stored: { bytes, segment: placement.slice }, refs: [] });
+  }
+
+  /** The bytes that a stored value consists of. */
+  async partsOf({ stored }: HeldValue): Promise<Uint8Array[]> {
+    const { bytes, buffers = [], segment } = stored;
+    if (segment === undefined) return [bytes, ...buffers];
+    return [bytes, ...await this.#segments.open(segment)];
   }
 
   /** The value itself; a promise where code or a segment must come first. */

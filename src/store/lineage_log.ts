@@ -29,13 +29,18 @@ import {
 } from "./lineage_batch.ts";
 import { settleJobs } from "./lineage_jobs.ts";
 import { LineagePruner, type PruneBounds } from "./lineage_pruner.ts";
-import { lineageSchema, lineageSchema2 } from "./lineage_schema.ts";
+import {
+  lineageSchema,
+  lineageSchema2,
+  lineageSchema3,
+} from "./lineage_schema.ts";
+import { type ResultRow, ResultTable } from "./result_table.ts";
 
 /** What makes a SQLite file a lineage file. */
 export const lineageKind: DatabaseKind = {
   label: "lineage file",
   applicationId: 0x6d616e74, // "mant"
-  migrations: [lineageSchema, lineageSchema2],
+  migrations: [lineageSchema, lineageSchema2, lineageSchema3],
 };
 
 const pageBytes = 4096;
@@ -88,6 +93,7 @@ export class LineageLog implements Disposable {
   readonly #attempts: BulkInsert;
   readonly #objects: BulkInsert;
   readonly #pruner: LineagePruner | undefined;
+  readonly #results: ResultTable;
   readonly #statements = new Map<string, StatementSync>();
   readonly #laneNumbers = new Map<string, number>();
   readonly #owners = new Set<string>();
@@ -115,15 +121,31 @@ export class LineageLog implements Disposable {
       table: "objects",
       columnCount: 7,
     });
+    this.#results = new ResultTable(this.#database);
     this.#pruner = isTemporary
       ? undefined
       : new LineagePruner(this.#database, options.prune);
   }
 
-  /** Writes all rows of all batches, and what is missing, in one transaction, or nothing. */
-  write(batches: readonly LineageBatch[], gap?: LineageGap): void {
+  /** A program begins: see {@linkcode ResultTable.begin}. */
+  begin(script: string, isResuming: boolean): void {
+    this.#transact(() => this.#results.begin(script, isResuming));
+  }
+
+  /** Results that are kept of these tasks. */
+  find(keys: readonly string[]): ResultRow[] {
+    return this.#results.find(keys);
+  }
+
+  /** Writes all rows and results, and what is missing, in one transaction, or nothing. */
+  write(
+    batches: readonly LineageBatch[],
+    gap?: LineageGap,
+    results: readonly ResultRow[] = [],
+  ): void {
     this.#transact(() => {
       for (const batch of batches) this.#writeBatch(batch);
+      this.#results.keep(results);
       if (gap === undefined) return;
       this.#run("gap", [gap.atMs, gap.rowCount, gap.reason]);
     });

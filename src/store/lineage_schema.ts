@@ -122,6 +122,17 @@ CREATE VIEW tasks AS
   );
 `;
 
+/** Takes a file of version 2 to version 3. */
+export const lineageSchema3 = `
+CREATE TABLE results (
+  -- What a finished task returned, until its program ends in success.
+  script TEXT NOT NULL,           -- the program's main module
+  key TEXT NOT NULL,              -- code, arguments, and place among equal tasks
+  bytes BLOB NOT NULL,            -- its values, as they travel
+  PRIMARY KEY (script, key)
+) WITHOUT ROWID;
+`;
+
 /** Takes a file of version 1 to version 2. */
 export const lineageSchema2 = `
 CREATE TABLE jobs_2 (

@@ -110,6 +110,8 @@ export interface JobInfo {
   storeBytes: number;
   /** The lineage file is one that the program named: each task is a row there. */
   isLineageNamed: boolean;
+  /** Results of an earlier run of the program count. */
+  isResuming: boolean;
 }
 
 /** A process says what it is. */
@@ -209,6 +211,12 @@ export interface Requests {
     /** Why it never came to be, if so. */
     answer: { reason?: string };
   };
+  /** Results by key, as `kept_results.ts` writes them; answered when they are in the file. */
+  "results.keep": {
+    ask: { results: Uint8Array };
+    answer: { failure?: string };
+  };
+  "results.find": { ask: { keys: string[] }; answer: { results: Uint8Array } };
   "lineage.flush": { ask: Record<never, never>; answer: Record<never, never> };
   // Between owners and borrowers.
   "object.fetch": {

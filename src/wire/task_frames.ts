@@ -68,6 +68,8 @@ export interface TaskFrame {
   callerNo: number;
   /** Items a generator may be ahead of its consumer; 0 for any number. */
   backpressure: number;
+  /** What the task is called in every run of the program; empty where nobody could know it. */
+  key: string;
   args: StoredValue;
   dependencies: Dependency[];
 }
@@ -109,6 +111,7 @@ export function writeTask(out: ByteWriter, frame: TaskFrame): void {
   out.u16(frame.depth);
   out.u32(frame.callerNo);
   out.u32(frame.backpressure);
+  out.string(frame.key);
   writeStored(out, frame.args);
   out.u16(frame.dependencies.length);
   for (const { position, value } of frame.dependencies) {
@@ -133,6 +136,7 @@ export function readTask(body: Uint8Array): TaskFrame {
     depth: from.u16(),
     callerNo: from.u32(),
     backpressure: from.u32(),
+    key: from.string(),
     args: readStored(from),
     dependencies: [],
   };

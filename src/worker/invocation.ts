@@ -111,6 +111,10 @@ export class Invocation implements TaskContext {
     return this.frame.attempt;
   }
 
+  get key(): string | undefined {
+    return this.frame.key === "" ? undefined : this.frame.key;
+  }
+
   get depth(): number {
     return this.frame.depth;
   }

@@ -19,6 +19,8 @@ class Bench {
     this.writer = new LineageWriter({
       path: "a.db",
       sink: {
+        begin: () => {},
+        find: () => [],
         write: (batches, gap) => this.#write(batches, gap),
         close: () => {},
       },

@@ -29,6 +29,7 @@ const rich: StoredValue = {
   refs: [{ ownerId: "abc" as ProcessId, ordinal: 2 ** 45, index: 7 }],
 };
 const task: TaskFrame = {
+  key: "a.0",
   ordinal: 2 ** 45 + 1,
   slot: 0xffffffff,
   generation: 5,

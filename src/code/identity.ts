@@ -1,0 +1,86 @@
+/**
+ * What a piece of code is from one run of the program to the next: its text
+ * and that of all local modules it imports, without what moves when the file
+ * around it is edited.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { ImportName, Meta, Node } from "./meta.ts";
+import { isPackageUrl, resolved, staticImportsOf } from "./modules.ts";
+
+/** Describes bundles of code for one program. */
+export class CodeIdentities {
+  readonly #mainModule: string;
+  readonly #texts = new Map<string, Promise<string>>();
+
+  constructor(mainModule: string) {
+    this.#mainModule = mainModule;
+  }
+
+  /** A text that is the same as long as the code is. `meta` is the bundle's JSON. */
+  async describe(meta: string): Promise<string> {
+    const { modules, variables, nodes } = JSON.parse(meta) as Meta;
+    const imports: string[] = [];
+    const named = ({ from, specifier }: ImportName) => {
+      const url = resolved(specifier, modules[from]!.url);
+      imports.push(url ?? specifier);
+    };
+    const lasting = JSON.stringify(
+      { modules: modules.map(({ url }) => url), variables, nodes },
+      (key, value) => {
+        if (key === "import") named(value as ImportName);
+        return isCode(value) ? { ...value, line: 0, column: 0 } : value;
+      },
+    );
+    return `${lasting}\n${await this.#graph(imports)}`;
+  }
+
+  /** The hash of all local modules that are reached from these, and the addresses of others. */
+  async #graph(urls: string[]): Promise<string> {
+    const seen = new Set<string>();
+    const lines: string[] = [];
+    let wave = urls;
+    while (wave.length > 0) {
+      const next: string[] = [];
+      for (const url of wave) {
+        if (seen.has(url) || url === this.#mainModule) continue;
+        seen.add(url);
+        if (!url.startsWith("file:") || isPackageUrl(url)) {
+          lines.push(url);
+          continue;
+        }
+        const text = await this.#textOf(url);
+        lines.push(`${url} ${hashOf(text)}`);
+        next.push(...staticImportsOf(text, url));
+      }
+      wave = next;
+    }
+    return lines.sort().join("\n");
+  }
+
+  #textOf(url: string): Promise<string> {
+    let text = this.#texts.get(url);
+    if (text === undefined) {
+      text = Deno.readTextFile(new URL(url)).catch((error) => {
+        // One that was removed since it was loaded is no longer the same.
+        if (error instanceof Deno.errors.NotFound) return "";
+        throw error;
+      });
+      this.#texts.set(url, text);
+    }
+    return text;
+  }
+}
+
+/** A short name for what is given, the same in every run. */
+export function hashOf(...parts: (string | Uint8Array)[]): string {
+  const hash = process.getBuiltinModule("node:crypto").createHash("sha256");
+  for (const part of parts) hash.update(`${part.length}:`).update(part);
+  return hash.digest("hex");
+}
+
+function isCode(value: unknown): value is Node & { kind: "code" } {
+  return typeof value === "object" && value !== null &&
+    (value as Partial<Node>).kind === "code";
+}

@@ -1,0 +1,134 @@
+/**
+ * What tasks are called in every run of a program, so that one that is killed
+ * and started again knows its results.
+ *
+ * A task's key is made of who submits it, its code, its arguments (refs by the
+ * key of what made them) and its place among equal ones of that submitter. It
+ * has none where something in it is of this run alone: a handle, a socket's
+ * ref, a submitter without a key. Such a task runs anew.
+ *
+ * @module
+ */
+import { CodeIdentities, hashOf } from "../code/identity.ts";
+import type { AnyFunction } from "../base/functions.ts";
+import type { HeldValue } from "../base/stored.ts";
+import type { NamedFunction } from "./code_table.ts";
+import type { TaskContext } from "./context.ts";
+import { entryOfRef, type ObjectEntry } from "./object_ref.ts";
+import type { OwnerPort } from "./owner_port.ts";
+import { TaskRecord } from "./task_record.ts";
+
+/** A key, once it is known; undefined where there is none. */
+export type Key = Promise<string | undefined>;
+
+/** Names the tasks of one process. */
+export class TaskKeys {
+  readonly #owner: OwnerPort;
+  readonly #identities: CodeIdentities;
+  /** The program itself, as a submitter. */
+  readonly #program: object = {};
+  /** How many equal tasks each submitter has submitted. */
+  readonly #counts = new WeakMap<object, Map<string, number>>();
+  readonly #code = new WeakMap<object, Key>();
+  readonly #stored = new WeakMap<ObjectEntry, Key>();
+
+  constructor(owner: OwnerPort) {
+    this.#owner = owner;
+    this.#identities = new CodeIdentities(owner.job.mainModule);
+  }
+
+  /** The key of a task whose code and arguments are known. */
+  async keyOf(record: TaskRecord): Key {
+    const { parent, template, args, dependencies } = record;
+    if (template.fn === undefined) return undefined;
+    if (parent !== undefined && parent.key === undefined) return undefined;
+    const parts = await Promise.all([
+      this.#ofFunction(template.fn),
+      this.#ofValue(args),
+      ...dependencies.map(({ ref }) => this.ofObject(entryOfRef(ref))),
+    ]);
+    if (parts.includes(undefined)) return undefined;
+    const places = dependencies.map(({ position }) => position).join();
+    const { returnCount } = template.settings;
+    const base = hashOf(
+      parent?.key ?? "",
+      `${returnCount} ${places}`,
+      ...parts as string[],
+    );
+    return `${base}.${this.#place(parent, base)}`;
+  }
+
+  /** The key of an object: what made it, or what it is. */
+  async ofObject(entry: ObjectEntry): Key {
+    const { producer, origin } = entry;
+    if (origin === "task") {
+      const key = await (entry.key ??
+        (producer instanceof TaskRecord ? producer.key : undefined));
+      return key === undefined ? undefined : `${key}.${entry.index}`;
+    }
+    if (origin !== "put" || entry.value === undefined) return undefined;
+    let key = this.#stored.get(entry);
+    if (key === undefined) {
+      this.#stored.set(entry, key = this.#ofValue(entry.value));
+    }
+    return await key;
+  }
+
+  /** Which of a submitter's equal tasks this is. */
+  #place(parent: TaskContext | undefined, base: string): number {
+    const submitter = parent ?? this.#program;
+    let counts = this.#counts.get(submitter);
+    if (counts === undefined) this.#counts.set(submitter, counts = new Map());
+    const place = counts.get(base) ?? 0;
+    counts.set(base, place + 1);
+    return place;
+  }
+
+  async #ofValue(held: HeldValue): Key {
+    const { values } = this.#owner;
+    const { refs, code } = held.stored;
+    if (refs === undefined && code === undefined) {
+      return hashOf(...await values.partsOf(held));
+    }
+    return await this.#ofParts(values.encodeForKey(await values.open(held)));
+  }
+
+  async #ofParts(
+    { parts, entries, functions }: ReturnType<
+      OwnerPort["values"]["encodeForKey"]
+    >,
+  ): Key {
+    const inside = await Promise.all([
+      ...entries.map((entry) => this.ofObject(entry)),
+      ...functions.map((fn) => this.#ofFunction(fn)),
+    ]);
+    if (inside.includes(undefined)) return undefined;
+    return hashOf(...parts, ...inside as string[]);
+  }
+
+  async #ofFunction(fn: AnyFunction): Key {
+    const named = await this.#owner.values.code.name(fn);
+    let key = this.#code.get(named.bundle);
+    if (key === undefined) {
+      this.#code.set(named.bundle, key = this.#ofBundle(named));
+    }
+    const bundleKey = await key;
+    return bundleKey === undefined
+      ? undefined
+      : `${bundleKey}.${named.ref.index}`;
+  }
+
+  async #ofBundle({ bundle }: NamedFunction): Key {
+    const { values } = this.#owner;
+    const code = await this.#identities.describe(bundle.wire.meta);
+    const { held } = bundle;
+    if (held.stored.refs === undefined) {
+      return hashOf(code, ...await values.partsOf(held));
+    }
+    const captured = await values.code.capturedOf(bundle);
+    const inside = await this.#ofParts(
+      values.encodeForKey(captured.values, captured),
+    );
+    return inside === undefined ? undefined : hashOf(code, inside);
+  }
+}
