@@ -20,7 +20,20 @@ export function endNow(
   const { name } = record.template.settings;
   const worker = submitter.workerOf(record);
   if (worker !== undefined) submitter.kill(worker, `its task "${name}" ${why}`);
-  else actors.abort(record, `its call "${name}" ${why}`);
+  else endCall(actors, record, `its call "${name}" ${why}`);
+}
+
+/** A call may wait its turn now, and start before it hears that it is not to. */
+function endCall(
+  actors: OwnerPort["actors"],
+  record: TaskRecord,
+  reason: string,
+): void {
+  if (!actors.abort(record, reason)) return;
+  record.timer = afterMs(
+    limits.abortGraceMs,
+    () => endCall(actors, record, reason),
+  );
 }
 
 /** Ends it after the time that its code has to heed its signal, if it still runs there. */

@@ -82,6 +82,13 @@ export interface ObjectKey {
   index: number;
 }
 
+/** One call to an actor. */
+export interface CallKey {
+  actorId: ActorId;
+  callerId: ProcessId;
+  ordinal: number;
+}
+
 /** An object's value, pinned for the asker, or why there is none. */
 export type FetchedValue =
   | { kind: "value"; value: StoredValue; pinToken: number }
@@ -211,6 +218,8 @@ export interface Requests {
     answer: { isNeeded: boolean };
   };
   // To an actor host.
+  /** Whether an actor runs a call now. */
+  "host.runs": { ask: CallKey; answer: { isRunning: boolean } };
   "host.start": {
     ask: { actorId: ActorId; incarnation: number; spec: ActorSpec };
     answer: Record<never, never>;
@@ -231,8 +240,13 @@ export interface Notices {
   "segment.close": { segmentId: SegmentId; mapping: number };
   "segment.free": { segmentId: SegmentId };
   "actor.release": { actorId: ActorId };
-  /** A call there can't be stopped in another way: its incarnation is to end. */
-  "actor.abort": { actorId: ActorId; processId: ProcessId; reason: string };
+  /** The sender's call there can't be stopped in another way: if it runs, the incarnation is to end. */
+  "actor.abort": {
+    actorId: ActorId;
+    processId: ProcessId;
+    ordinal: number;
+    reason: string;
+  };
   "actor.ready": { actorId: ActorId; incarnation: number };
   "actor.failed": {
     actorId: ActorId;
