@@ -12,11 +12,7 @@ import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { StoredValue } from "../base/stored.ts";
 import { type ActorCommand, ActorTable } from "../state/actors.ts";
-import type {
-  ActorHandleFields,
-  ActorState,
-  CallKey,
-} from "../wire/messages.ts";
+import type { ActorHandleFields, ActorState } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 
 /** Where actors run. */
@@ -29,7 +25,9 @@ export interface ActorPlaces {
     how: { isGraceful: boolean; reason: string },
   ): void;
   /** Whether an actor runs a call now; rejects never. */
-  runs(call: CallKey): Promise<boolean>;
+  runs(
+    call: { actorId: ActorId; callerId: ProcessId; ordinal: number },
+  ): Promise<boolean>;
   /** Why it could never run here, if so. */
   refusal(spec: ActorSpec): string | undefined;
   /** Its process's id at the system. */

@@ -14,13 +14,18 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
-import type { JobInfo, Registration, Requests } from "../wire/messages.ts";
+import { type StartCommand, WorkerStarts } from "../state/worker_starts.ts";
+import type {
+  Fate,
+  JobInfo,
+  Registration,
+  Requests,
+} from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
-import type { Children } from "./children.ts";
+import type { Children, Kept } from "./children.ts";
 import type { LineagePort } from "./lineage_port.ts";
 import type { LogPrinter } from "./log_printer.ts";
 import { ObjectManager } from "./object_manager.ts";
-import { Workers } from "./workers.ts";
 
 /** What a node is made of and told. */
 export interface NodeOptions {
@@ -53,7 +58,8 @@ export class Node {
   readonly #options: NodeOptions;
   readonly #leases: LeaseTable;
   readonly #objects: ObjectManager;
-  readonly #workers: Workers;
+  readonly #workers = new Map<number, Kept>();
+  readonly #numbers = new Map<ProcessId, number>();
   readonly #asking = new Map<LeaseId, PromiseWithResolvers<LeaseAnswer>>();
   readonly #holders = new Map<LeaseId, Peer>();
   readonly #roles = new Map<
@@ -63,6 +69,10 @@ export class Node {
   #trimTimer: Timer | undefined;
   /** Longer each time that a worker had to stay. */
   #trimDelayMs: number = limits.workerIdleMs;
+  readonly #starts = new WorkerStarts(limits.startFailuresMax);
+  #retryTimer: Timer | undefined;
+  /** Why the last worker that could not be started was not. */
+  #startFailure = "";
   #isClosed = false;
 
   constructor(options: NodeOptions) {
@@ -73,11 +83,6 @@ export class Node {
       workersMax: limits.workersMax,
       workersKept: workerCount,
       workersPrestarted: prestartCount,
-    });
-    this.#workers = new Workers(options, {
-      ended: (no) => this.#carryOut(this.#leases.workerEnded(no)),
-      gaveUp: (reason) => this.#gaveUp(reason),
-      isAwaited: () => this.#asking.size > 0,
     });
     this.#objects = new ObjectManager(
       capacityBytes,
@@ -110,7 +115,7 @@ export class Node {
         this.#holders.set(leaseId, peer);
         const ownerId = peer.remote!.processId;
         this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
-        if (this.#asking.has(leaseId)) this.#workers.needed();
+        if (this.#asking.has(leaseId)) this.#start(this.#starts.needed());
         return answer.promise;
       },
       "worker.fate": ({ processId }) => children.fate(processId),
@@ -137,13 +142,13 @@ export class Node {
         }
       },
       "worker.blocked": (company, peer) => {
-        const no = this.#workers.numberOf(peer.remote!.processId);
+        const no = this.#numbers.get(peer.remote!.processId);
         if (no !== undefined) {
           this.#carryOut(this.#leases.workerBlocked(no, company));
         }
       },
       "worker.unblocked": (_, peer) => {
-        const no = this.#workers.numberOf(peer.remote!.processId);
+        const no = this.#numbers.get(peer.remote!.processId);
         if (no !== undefined) this.#carryOut(this.#leases.workerUnblocked(no));
       },
       "worker.kill": ({ processId, reason }) =>
@@ -173,7 +178,7 @@ export class Node {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#trimTimer);
-    this.#workers.close();
+    clearTimeout(this.#retryTimer);
     this.#objects.close();
   }
 
@@ -186,10 +191,18 @@ export class Node {
       : undefined;
     this.#options.events.registered(peer, ask);
     if (kept === undefined) return;
-    this.#workers.registered(
-      kept,
-      (no) => this.#carryOut(this.#leases.workerStarted(no, processId)),
-    );
+    const no = this.#workerNo(kept);
+    if (no === undefined) return;
+    this.#numbers.set(processId, no);
+    this.#carryOut(this.#leases.workerStarted(no, processId));
+    this.#start(this.#starts.ready(no));
+  }
+
+  #workerNo(kept: Kept): number | undefined {
+    for (const [no, worker] of this.#workers) {
+      if (worker === kept) return no;
+    }
+    return undefined;
   }
 
   #returned(leaseId: LeaseId): void {
@@ -205,11 +218,12 @@ export class Node {
   /** The owner of a lease is gone: its worker may still compute for it. */
   #orphaned(leaseId: LeaseId): void {
     this.#holders.delete(leaseId);
-    const no = this.#workers.numbers().find((no) =>
+    const worker = [...this.#workers].find(([no]) =>
       this.#leases.leasesOf(no).includes(leaseId)
     );
-    if (no === undefined) return;
-    this.#workers.get(no)?.child.kill("the owner of its task is gone");
+    if (worker === undefined) return;
+    const [, kept] = worker;
+    kept.child.kill("the owner of its task is gone");
   }
 
   #carryOut(commands: LeaseCommand[]): void {
@@ -241,7 +255,7 @@ export class Node {
         });
       }
       case "start_worker":
-        return this.#workers.start(command.workerNo);
+        return this.#start(this.#starts.asked(command.workerNo));
       case "stop_worker":
         this.#dismiss(command.workerNo);
         return;
@@ -258,6 +272,62 @@ export class Node {
     this.#asking.get(leaseId)?.resolve(answer);
     this.#asking.delete(leaseId);
     if (answer.kind !== "granted") this.#holders.delete(leaseId);
+  }
+
+  #start(commands: StartCommand[]): void {
+    if (this.#isClosed) return;
+    for (const command of commands) {
+      switch (command.kind) {
+        case "start":
+          this.#startWorker(command.workerNo);
+          break;
+        case "give_up":
+          this.#giveUp();
+          break;
+        default:
+          unreachable(command);
+      }
+    }
+  }
+
+  #startWorker(workerNo: number): void {
+    try {
+      const kept = this.#options.children.start("worker", (kept, fate) => {
+        this.#workers.delete(workerNo);
+        this.#options.printer.forget(kept.child.pid);
+        if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
+        else {
+          this.#startFailure = fate.stderrTail ?? JSON.stringify(fate);
+          this.#tellStartFailure(`worker ${kept.child.pid}`, fate);
+        }
+        this.#workerEnded(workerNo);
+      });
+      this.#workers.set(workerNo, kept);
+    } catch (error) {
+      // The system gives no process now. Heard of later, as of one that ended.
+      this.#startFailure = String(error);
+      this.#tellStartFailure("a worker", {});
+      queueMicrotask(() => this.#workerEnded(workerNo));
+    }
+  }
+
+  #tellStartFailure(who: string, { exitCode }: Fate): void {
+    if (this.#isClosed) return;
+    const text = `${who} ended before it was ready: ${this.#startFailure}`;
+    // One that leaves in order found its session gone: the program is ending.
+    if (exitCode === 0) log.debug(text);
+    else log.error(text);
+  }
+
+  #workerEnded(workerNo: number): void {
+    this.#start(this.#starts.ended(workerNo));
+    this.#carryOut(this.#leases.workerEnded(workerNo));
+    if (this.#asking.size === 0 || !this.#starts.isStuck) return;
+    // Workers live, and others can't be started: whoever waits may need one.
+    this.#retryTimer ??= afterMs(limits.startRetryMs, () => {
+      this.#retryTimer = undefined;
+      if (this.#asking.size > 0) this.#start(this.#starts.needed());
+    });
   }
 
   /** Ends an idle worker, unless others hold what it owns. */
@@ -285,7 +355,8 @@ export class Node {
   }
 
   /** No worker can be started: whoever waits is told why. */
-  #gaveUp(reason: string): void {
+  #giveUp(): void {
+    const reason = `no worker could be started: ${this.#startFailure}`;
     const asking = [...this.#asking];
     this.#asking.clear();
     for (const [leaseId, answer] of asking) {

@@ -211,6 +211,12 @@ export class ActorCalls {
       ordinal,
       reason,
     });
+    // It may wait its turn now, and start before it hears that it is not to.
+    clearTimeout(record.timer);
+    record.timer = afterMs(
+      limits.abortGraceMs,
+      () => this.abort(record, reason),
+    );
     return true;
   }
 

@@ -17,6 +17,7 @@ import {
 } from "../base/errors.ts";
 import { taskIdOf } from "../base/ids.ts";
 import type { TaskOutcome } from "../base/lineage.ts";
+import { limits } from "../base/limits.ts";
 import type { CodeRef, HeldValue } from "../base/stored.ts";
 import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
 import type { Fate } from "../wire/messages.ts";
@@ -28,7 +29,6 @@ import {
   type ReplyFrame,
   writeProgress,
 } from "../wire/task_frames.ts";
-import { endIfStuck, endNow } from "./ending.ts";
 import { HeldFailure, openFailure, type UnaskedFailures } from "./failures.ts";
 import type { AttemptEnd, OwnerPort } from "./owner_port.ts";
 import type { SubmitterEvents, WorkerEnding } from "./submitter.ts";
@@ -158,7 +158,10 @@ export class Outcomes implements SubmitterEvents {
       isRecursive: how.isRecursive,
     });
     this.#abandon(record, error);
-    if (how.isForced) endNow(this.#owner, record, "was cancelled by force");
+    if (!how.isForced) return;
+    const { name } = record.template.settings;
+    if (worker !== undefined) submitter.kill(worker, error.message);
+    else actors.abort(record, `its call "${name}" was cancelled by force`);
   }
 
   /** A timed task has begun: from now on its time counts. */
@@ -296,14 +299,28 @@ export class Outcomes implements SubmitterEvents {
 
   #overtime(record: TaskRecord, timeoutMs: number): void {
     if (record.phase === "done") return;
+    const worker = this.#owner.submitter.workerOf(record);
     const { name } = record.template.settings;
-    const why = `ran longer than its timeout of ${timeoutMs} ms`;
-    const error = new TaskTimeoutError(
-      `Cannot finish task "${name}": it ${why}`,
-      { taskId: taskIdOf(this.#owner.self, record.ordinal), timeoutMs },
+    this.stop(
+      record,
+      new TaskTimeoutError(
+        `Cannot finish task "${name}": it ran longer than its timeout of ${timeoutMs} ms`,
+        { taskId: taskIdOf(this.#owner.self, record.ordinal), timeoutMs },
+      ),
+      { isForced: false, isRecursive: true },
     );
-    this.stop(record, error, { isForced: false, isRecursive: true });
-    endIfStuck(this.#owner, record, why);
+    record.timer = afterMs(limits.abortGraceMs, () => {
+      if (worker === undefined) {
+        // It was answered meanwhile, or its actor goes.
+        this.#owner.actors.abort(
+          record,
+          `its call "${name}" ran longer than its timeout of ${timeoutMs} ms`,
+        );
+        return;
+      }
+      const isStuck = this.#owner.submitter.workerOf(record) === worker;
+      if (isStuck) this.#owner.submitter.kill(worker, `"${name}" over time`);
+    });
   }
 
   /** Its refs are settled while its worker still runs it. */
