@@ -10,10 +10,11 @@ import type { IsolateData, IsolateWord } from "./worker/actor_host.ts";
 import { setCurrentSession } from "./owner/current.ts";
 import { joinSession } from "./owner/session.ts";
 import { ActorRunner } from "./worker/actor_runner.ts";
+import { RunningCalls } from "./worker/running_calls.ts";
 import { watchHeap } from "./worker/heap_watch.ts";
 import { listenForUncaught } from "./worker/uncaught.ts";
 
-const { joining, spec, incarnation } = workerData as IsolateData;
+const { joining, spec, incarnation, runningCalls } = workerData as IsolateData;
 const { folder, nodeProcessId, job } = joining;
 let runner: ActorRunner | undefined;
 const session = joinSession({
@@ -23,7 +24,11 @@ const session = joinSession({
   role: "actor",
   actorId: spec.actorId,
 }, (owner) => {
-  const own = runner = new ActorRunner(owner, { spec, incarnation });
+  const own = runner = new ActorRunner(
+    owner,
+    { spec, incarnation },
+    new RunningCalls(runningCalls),
+  );
   return {
     notices: own.notices(),
     frame: (kind, body, peer) => {

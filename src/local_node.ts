@@ -74,6 +74,7 @@ export async function runLocalNode(
   const head = new Head({
     start: (spec, incarnation) => hosts.start(spec, incarnation),
     stop: (actorId, how) => hosts.stop(actorId, how),
+    runs: (call) => hosts.runs(call),
     refusal: (spec) => hosts.refusal(spec),
     pidOf: (processId) => hosts.pidOf(processId),
   }, actorRows);

@@ -46,7 +46,7 @@ export interface TaskOptions extends ResourceOptions {
   maxRetries?: number;
   /** Which errors of its own are worth another run, within `maxRetries`. Default: false. */
   retryExceptions?: boolean | AnyClass[] | ((error: unknown) => boolean);
-  /** Milliseconds that one run may take. Default: no limit. */
+  /** Milliseconds that one run may take; one that does not stop then ends with its worker, or with its actor. Default: no limit. */
   timeout?: number;
   /** Milliseconds that it may wait to start. Default: no limit. */
   schedulingTimeout?: number;
@@ -64,7 +64,7 @@ export interface ActorOptions extends ResourceOptions {
   name?: string;
   /** Where the name counts. Default: the program's. */
   namespace?: string;
-  /** With a name that is taken: a handle on that actor instead of an error. Default: false. */
+  /** With a name that is taken: another handle on that actor instead of an error. Default: false. */
   getIfExists?: boolean;
   /** "ref": ends with its last handle; "detached": lives until `kill`. Default: "ref". */
   lifetime?: "ref" | "detached";

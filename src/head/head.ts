@@ -28,6 +28,10 @@ export interface ActorPlaces {
     actorId: ActorId,
     how: { isGraceful: boolean; reason: string },
   ): void;
+  /** Whether an actor runs a call now; rejects never. */
+  runs(
+    call: { actorId: ActorId; callerId: ProcessId; ordinal: number },
+  ): Promise<boolean>;
   /** Why it could never run here, if so. */
   refusal(spec: ActorSpec): string | undefined;
   /** Its process's id at the system. */
@@ -98,10 +102,13 @@ export class Head {
         if (this.#aliases.delete(actorId)) return;
         this.#carryOut(this.#table.released(actorId));
       },
-      "actor.abort": ({ actorId, processId, reason }) =>
-        this.#carryOut(
-          this.#table.aborted(this.#real(actorId), { processId, reason }),
-        ),
+      "actor.abort": async ({ processId, ordinal, reason, ...ask }, peer) => {
+        const actorId = this.#real(ask.actorId);
+        const callerId = peer.remote!.processId;
+        // One that waits its turn is passed over when that comes.
+        if (!await this.#places.runs({ actorId, callerId, ordinal })) return;
+        this.#carryOut(this.#table.aborted(actorId, { processId, reason }));
+      },
       "actor.ready": ({ actorId, incarnation }, peer) => {
         const { processId } = peer.remote!;
         this.#carryOut(

@@ -13,7 +13,7 @@ import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { ResourcePool } from "../state/resources.ts";
 import { toUnits } from "../state/resources.ts";
-import type { Fate } from "../wire/messages.ts";
+import type { CallKey, Fate } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
 import type { LogPrinter } from "./log_printer.ts";
@@ -136,6 +136,17 @@ export class ActorHosts {
       host.culprit ??= { actorId, className: living.spec.className };
       this.#endHost(host, reason);
     });
+  }
+
+  /** Whether an actor runs a call now. */
+  async runs(call: CallKey): Promise<boolean> {
+    try {
+      const peer = await this.#living.get(call.actorId)?.host.peer.promise;
+      return (await peer?.request("host.runs", call))?.isRunning ?? false;
+    } catch {
+      // The host ended, and the call with it.
+      return false;
+    }
   }
 
   /** A host process has registered. */

@@ -198,13 +198,25 @@ export class ActorCalls {
     return true;
   }
 
-  /** Ends the actor's process that runs a sent call; false if there is none. */
+  /** Ends the actor if it runs a sent call now; false if none has it any more. */
   abort(record: TaskRecord, reason: string): boolean {
     const open = this.#open.get(record.ordinal);
     const processId = open?.callee.order.connection?.remote?.processId;
     if (open === undefined || processId === undefined) return false;
     const { actorId } = open.callee.info;
-    this.#owner.node.notify("actor.abort", { actorId, processId, reason });
+    const { ordinal } = record;
+    this.#owner.node.notify("actor.abort", {
+      actorId,
+      processId,
+      ordinal,
+      reason,
+    });
+    // It may wait its turn now, and start before it hears that it is not to.
+    clearTimeout(record.timer);
+    record.timer = afterMs(
+      limits.abortGraceMs,
+      () => this.abort(record, reason),
+    );
     return true;
   }
 

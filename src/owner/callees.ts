@@ -122,15 +122,18 @@ export class Callees {
   /** An actor is dead for good: calls that wait with its own may be to another. */
   buried(callee: Callee): void {
     if (this.#dead.has(callee)) return;
+    this.#dead.add(callee);
     const key = nameKey(callee.info);
     if (key !== undefined && this.#byName.get(key) === callee) {
       this.#byName.delete(key);
+      // One that was refused its name leaves it to the one that has it.
+      const other = this.living().find(({ info }) => nameKey(info) === key);
+      if (other !== undefined) this.#byName.set(key, other);
     }
     for (const expected of this.#expected.values()) {
       if (expected.callee !== callee) continue;
       this.#move(expected, newCallee(expected.info));
     }
-    this.#dead.add(callee);
     if (this.#dead.size <= limits.rememberedMax) return;
     const [oldest] = this.#dead;
     this.#dead.delete(oldest!);

@@ -43,7 +43,7 @@ export interface CallPort {
   inFlight(ordinal: number): TaskRecord | undefined;
   peerOf(record: TaskRecord): Peer | undefined;
   withdraw(record: TaskRecord): boolean;
-  /** Ends the actor's process that runs a sent call; false if there is none. */
+  /** Ends the actor if it runs a sent call now; false if none has it any more. */
   abort(record: TaskRecord, reason: string): boolean;
 }
 

@@ -93,6 +93,13 @@ export interface ObjectKey {
   index: number;
 }
 
+/** One call to an actor. */
+export interface CallKey {
+  actorId: ActorId;
+  callerId: ProcessId;
+  ordinal: number;
+}
+
 /** An object's value, pinned for the asker, or why there is none. */
 export type FetchedValue =
   | { kind: "value"; value: StoredValue; pinToken: number }
@@ -243,6 +250,8 @@ export interface Requests {
     answer: { isNeeded: boolean };
   };
   // To an actor host.
+  /** Whether an actor runs a call now. */
+  "host.runs": { ask: CallKey; answer: { isRunning: boolean } };
   "host.start": {
     ask: { actorId: ActorId; incarnation: number; spec: ActorSpec };
     answer: Record<never, never>;
@@ -263,8 +272,13 @@ export interface Notices {
   "segment.close": { segmentId: SegmentId; mapping: number };
   "segment.free": { segmentId: SegmentId; isUnreadable?: boolean };
   "actor.release": { actorId: ActorId };
-  /** A call there can't be stopped in another way: its incarnation is to end. */
-  "actor.abort": { actorId: ActorId; processId: ProcessId; reason: string };
+  /** The sender's call there can't be stopped in another way: if it runs, the incarnation is to end. */
+  "actor.abort": {
+    actorId: ActorId;
+    processId: ProcessId;
+    ordinal: number;
+    reason: string;
+  };
   "actor.ready": { actorId: ActorId; incarnation: number };
   "actor.failed": {
     actorId: ActorId;

@@ -13,10 +13,13 @@ import {
 } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
 import type { Incarnation } from "./actor_runner.ts";
+import { RunningCalls, runningCallsMemory } from "./running_calls.ts";
 
 /** What an actor's isolate is started with. */
 export interface IsolateData extends Incarnation {
   readonly joining: JoinArguments;
+  /** Where it writes what it runs. */
+  readonly runningCalls: SharedArrayBuffer;
 }
 
 /** What a host tells an isolate. */
@@ -35,20 +38,32 @@ export async function runActorHost(
   // The terminal's Ctrl-C is the driver's to handle.
   Deno.addSignalListener("SIGINT", () => {});
   const isolates = new Map<ActorId, Worker>();
+  const running = new Map<ActorId, RunningCalls>();
   const session: Session = joinSession({
     ...joining,
     role: "host",
   }, ({ node }) => ({
     requests: {
       "host.start": ({ actorId, incarnation, spec }) => {
-        const data: IsolateData = { joining, incarnation, spec };
+        const memory = runningCallsMemory(spec.maxConcurrency);
+        running.set(actorId, new RunningCalls(memory));
+        const data: IsolateData = {
+          joining,
+          incarnation,
+          spec,
+          runningCalls: memory,
+        };
         const isolate = startIsolate(isolateEntry, data, (reason) => {
           isolates.delete(actorId);
+          running.delete(actorId);
           node.notify("isolate.ended", { actorId, incarnation, reason });
         });
         isolates.set(actorId, isolate);
         return {};
       },
+      "host.runs": ({ actorId, callerId, ordinal }) => ({
+        isRunning: running.get(actorId)?.has(callerId, ordinal) ?? false,
+      }),
     },
     notices: {
       "actor.stop": ({ actorId, isGraceful }) => {

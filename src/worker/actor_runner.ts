@@ -18,6 +18,7 @@ import { refuseValue } from "../wire/values.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import { readProgress, readTask, type TaskFrame } from "../wire/task_frames.ts";
+import type { RunningCalls } from "./running_calls.ts";
 import { mapErrorStack } from "./error_stacks.ts";
 import { Invocation, type InvocationEvents } from "./invocation.ts";
 
@@ -35,6 +36,9 @@ export class ActorRunner implements InvocationEvents {
   readonly #life: Incarnation;
   readonly #callerNo: number;
   readonly #mailbox: Mailbox<Invocation>;
+  /** What its host sees of the mailbox, and where each call stands there. */
+  readonly #running: RunningCalls;
+  readonly #places = new Map<Invocation, number>();
   readonly #left = Promise.withResolvers<void>();
   #instance: Methods | undefined;
   #handle: unknown;
@@ -42,7 +46,8 @@ export class ActorRunner implements InvocationEvents {
   /** What `exitActor` threw. */
   #exitError: ActorDiedError | undefined;
 
-  constructor(owner: Owner, life: Incarnation) {
+  constructor(owner: Owner, life: Incarnation, running: RunningCalls) {
+    this.#running = running;
     this.#owner = owner;
     this.#life = life;
     this.#callerNo = owner.nextCallerNo();
@@ -153,6 +158,8 @@ export class ActorRunner implements InvocationEvents {
   finished(invocation: Invocation): void {
     if (!this.#mailbox.isRunning(invocation)) return; // It was cancelled before.
     this.#mailbox.finished(invocation);
+    this.#running.ended(this.#places.get(invocation)!);
+    this.#places.delete(invocation);
     this.#advance();
   }
 
@@ -160,6 +167,10 @@ export class ActorRunner implements InvocationEvents {
     while (this.#instance !== undefined && !this.#isEnding()) {
       const invocation = this.#mailbox.next();
       if (invocation === undefined) return;
+      const { peer, frame } = invocation;
+      const { processId } = peer.remote!;
+      const place = this.#running.started(processId, frame.ordinal);
+      this.#places.set(invocation, place);
       invocation.start();
     }
   }

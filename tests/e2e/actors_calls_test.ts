@@ -20,6 +20,7 @@ import {
   TaskCancelledError,
   TaskError,
 } from "../../mod.ts";
+import { note, Notes } from "../support/notes.ts";
 
 class Diary {
   lines: string[] = [];
@@ -149,13 +150,13 @@ class Mirror {
   }
 }
 
-const settlesLater = remote((value: string, turns: number) =>
-  new Promise<string>((resolve) => {
-    let left = turns;
-    const turn = () => left-- > 0 ? setTimeout(turn, 5) : resolve(value);
-    turn();
-  })
-);
+/** Gives the value once there is a note. */
+const settlesLater = remote(async (value: string, notes: string) => {
+  while (Deno.readTextFileSync(notes) === "") {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return value;
+}, { numCpus: 0 });
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!await condition()) {
@@ -188,10 +189,12 @@ Deno.test("Calls to actors", async (t) => {
       const other = remote((diary: ActorHandle<Diary>) =>
         get(diary.write.remote("another caller"))
       );
-      const slow = settlesLater.remote("slow", 40);
+      using notes = new Notes();
+      const slow = settlesLater.remote("slow", notes.path);
       diary.write.remote(slow);
       const last = diary.write.remote("later");
       await get(other.remote(diary));
+      note(notes.path, "now");
       assertEquals(await get(last), 3);
       assertEquals(await get(diary.read.remote()), [
         "another caller",
@@ -279,8 +282,8 @@ Deno.test("Calls to actors", async (t) => {
   await t.step("two tasks in one worker are two callers", async () => {
     const diary = Book.remote();
     const blocked = remote(
-      async (diary: ActorHandle<Diary>, line: string) => {
-        const slow = settlesLater.remote(line, 40);
+      async (diary: ActorHandle<Diary>, notes: string) => {
+        const slow = settlesLater.remote("slow", notes);
         return await get(diary.write.remote(slow));
       },
       { numCpus: 0 },
@@ -289,8 +292,10 @@ Deno.test("Calls to actors", async (t) => {
       (diary: ActorHandle<Diary>) => get(diary.write.remote("quick")),
       { numCpus: 0 },
     );
-    const first = blocked.remote(diary, "slow");
+    using notes = new Notes();
+    const first = blocked.remote(diary, notes.path);
     await get(quick.remote(diary));
+    note(notes.path, "now");
     await get(first);
     assertEquals(await get(diary.read.remote()), ["quick", "slow"]);
   });

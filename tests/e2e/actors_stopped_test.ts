@@ -16,7 +16,7 @@ import {
   TaskCancelledError,
   TaskTimeoutError,
 } from "../../mod.ts";
-import { note, Notes } from "../support/notes.ts";
+import { note, Notes, until } from "../support/notes.ts";
 
 class Clock {
   readonly #notes: string;
@@ -37,6 +37,15 @@ class Clock {
 
   never(): Promise<never> {
     return new Promise(() => {});
+  }
+
+  /** Sleeps until there is such a note. */
+  async sleep(until: string): Promise<string> {
+    note(this.#notes, "sleeps");
+    while (!Deno.readTextFileSync(this.#notes).includes(until)) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    return until;
   }
 
   heeds(): Promise<void> {
@@ -100,6 +109,41 @@ Deno.test("Methods of actors that do not stop by themselves", async (t) => {
     assertStringIncludes(cut.message, "cancelled by force");
     assertEquals(await get(clock.tick.remote()), 1);
   });
+
+  await t.step(
+    "one that is cancelled before it began is ended as well",
+    async () => {
+      const clock = Clocks.options({ maxRestarts: 1 }).remote(notes.path);
+      await get(clock.tick.remote());
+      const spinning = clock.spin.remote();
+      cancel(spinning, { force: true });
+      await assertRejects(() => get(spinning), TaskCancelledError);
+      // By its withdrawal or by the actor's end: it goes on.
+      await until(
+        () => get(clock.tick.remote()).then(() => true, () => false),
+        "the actor",
+      );
+    },
+  );
+
+  await t.step(
+    "cancel with force of a call that waits costs the one that runs nothing",
+    async () => {
+      using notes = new Notes();
+      const clock = Clocks.remote(notes.path);
+      const running = clock.sleep.remote("wake up");
+      await notes.reach(1);
+      const waiting = clock.spin.remote();
+      cancel(waiting, { force: true });
+      await assertRejects(() => get(waiting), TaskCancelledError);
+      const behind = clock.tick.remote();
+      // Whatever the node does for the cancelled one it has done by then.
+      await get(Clocks.remote(notes.path).tick.remote());
+      note(notes.path, "wake up");
+      assertEquals(await get(running), "wake up");
+      assertEquals(await get(behind), 1);
+    },
+  );
 
   await t.step("so does one of another process, by its ref", async () => {
     using notes = new Notes();

@@ -17,6 +17,7 @@ function head() {
   const own = new Head({
     start: () => {},
     stop: () => {},
+    runs: () => Promise.resolve(true),
     refusal: () => undefined,
     pidOf: () => undefined,
   }, { told: () => {} });

@@ -131,3 +131,16 @@ Deno.test("Callees keeps of dead actors and of ids that are not used any more so
   assertEquals(callees.size, limits.rememberedMax);
   assertEquals(callees.living(), []);
 });
+
+Deno.test("Callees leaves a name to the actor that has it when another was refused it", () => {
+  const callees = new Callees();
+  callees.add(infoOf("real", "big"));
+  const refused = callees.add(infoOf("refused", "big"));
+  callees.buried(refused);
+  const expected = callees.expect(infoOf("alias", "big"));
+  const call = called(callees, "alias");
+  const behind = called(callees, "real");
+  assertEquals(sent(callees, "real"), []);
+  callees.identified(expected, infoOf("real", "big"));
+  assertEquals(sent(callees, "real"), ordinals(call, behind));
+});
