@@ -109,6 +109,7 @@ export class LeaseHolder {
       isAlone: wantsNoCompany(latest),
       isRetryable: !wantsNoCompany(latest),
       isTimed: latest.plan.isTimed,
+      isRetryable: latest.maxRetries !== 0,
       isShort: (latest.stats.meanRunMs ?? Infinity) <= shortMs,
     };
     const { node } = this.#world;
