@@ -109,7 +109,6 @@ export class LeaseHolder {
       isAlone: wantsNoCompany(latest),
       isRetryable: !wantsNoCompany(latest),
       isTimed: latest.plan.isTimed,
-      isRetryable: latest.maxRetries !== 0,
       isShort: (latest.stats.meanRunMs ?? Infinity) <= shortMs,
     };
     const { node } = this.#world;
