@@ -304,7 +304,8 @@ export class Owner implements OwnerPort {
     for (const record of open) {
       for (const entry of record.returns) entry.isAsked = true;
     }
-    for (const record of open) this.outcomes.fail(record, error);
+    // The last first: a call that goes lets its caller's next one be sent.
+    for (const record of open.reverse()) this.outcomes.fail(record, error);
   }
 
   /** Ends the owner's part; what is open fails. */

@@ -100,15 +100,12 @@ export class LeaseTable {
     { ownerId, needs }: { ownerId: ProcessId; needs: LeaseNeeds },
   ): LeaseCommand[] {
     const granted = this.#granted.get(leaseId);
-    if (granted !== undefined) {
-      return [grantOf(granted)];
-    }
-    // A retry may also arrive when its lease has ended: granting again would
-    // lease a worker to nobody, and no answer would let its owner wait for ever.
+    if (granted !== undefined) return [grantOf(granted)];
+    // A retry may also come while the first still waits, or when its lease ended:
+    // a grant would lease a worker to nobody, silence let its owner wait for ever.
     if (this.#ended.has(leaseId)) {
       return [{ kind: "reject", leaseId, reason: "ended" }];
     }
-    // Or while the first request still waits.
     if (this.#waiting.some((request) => request.leaseId === leaseId)) return [];
     const units = toUnits(needs.resources);
     const resource = this.#pool.lacks(units);
@@ -267,11 +264,11 @@ export class LeaseTable {
       assert(!this.#ended.has(leaseId), "Ended lease waits");
     }
     for (const request of this.#waiting) {
-      const canRun = this.#pool.fits(request.units);
       const isIdleThere = this.#workers.values().some((worker) =>
         isIdle(worker) && isOpenTo(worker, request)
       );
-      assert(!(canRun && isIdleThere), "Request waits while a worker is idle");
+      const isOverlooked = isIdleThere && this.#pool.fits(request.units);
+      assert(!isOverlooked, "Request waits while a worker is idle");
     }
   }
 

@@ -38,6 +38,7 @@ export class Ledger {
   readonly #rows = new Map<string, Row>();
   /** The ordinal of the last call begun, by incarnation and caller. */
   readonly #lastCalls = new Map<string, number>();
+  readonly #asked = new Set<LeaseId>();
   readonly #granted = new Map<LeaseId, number>();
   /** Nobody was killed or cancelled so far: then nothing may be lost. */
   #isCalm = true;
@@ -254,8 +255,15 @@ export class Ledger {
     this.#kernel.reach("object freed");
   }
 
+  /** An owner asks for a lease. */
+  asked(leaseId: LeaseId): void {
+    this.#asked.add(leaseId);
+  }
+
   /** A lease request is granted; its retries get the same worker. */
   granted(leaseId: LeaseId, workerNo: number): void {
+    const isAsked = this.#asked.has(leaseId);
+    this.#kernel.check(isAsked, `Lease ${leaseId} is granted to nobody`);
     const before = this.#granted.get(leaseId);
     this.#kernel.check(
       before === undefined || before === workerNo,

@@ -203,6 +203,11 @@ export class Link {
     return this.#there.queue.length + this.#back.queue.length > 0;
   }
 
+  /** Whether an answer is on its way. */
+  get isAnswering(): boolean {
+    return this.#back.queue.some(({ lost }) => lost !== undefined);
+  }
+
   /** Requests that were never answered. */
   get unanswered(): string[] {
     return [...this.#open].map(({ what }) =>
@@ -297,14 +302,15 @@ export class Network {
     return link;
   }
 
-  /** Breaks one of them, where there is traffic if there is any. */
+  /** Breaks one of them, often where there is traffic, or an answer on its way. */
   breakOne(): void {
     const alive = [...this.#links.values()].filter(({ from, to }) =>
       from.isAlive && to.isAlive
     );
     const busy = alive.filter((link) => link.isBusy);
-    const isBusy = busy.length > 0 && this.#kernel.chance(0.5);
-    this.#kernel.pick(isBusy ? busy : alive)?.break();
+    const answering = alive.filter((link) => link.isAnswering);
+    const choices = [answering, busy, alive].filter(({ length }) => length > 0);
+    this.#kernel.pick(this.#kernel.pick(choices) ?? [])?.break();
   }
 
   /** Requests between living processes that were never answered. */

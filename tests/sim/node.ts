@@ -57,6 +57,7 @@ export class Node {
     },
     answering: Answering<LeaseAnswer>,
   ): void {
+    this.#world.ledger.asked(leaseId);
     this.#asking.set(leaseId, answering);
     this.#holders.set(leaseId, ownerId);
     this.#carryOut(this.leases.requested(leaseId, { ownerId, needs }));
