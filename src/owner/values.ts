@@ -41,6 +41,7 @@ import {
 } from "./object_ref.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
+import { assertNoThenable } from "./thenables.ts";
 
 /** A stored value, and what must happen before anybody is told of it. */
 export interface Storing {
@@ -387,28 +388,6 @@ export class Values {
       }
       return values;
     };
-  }
-}
-
-/** `get` gives values through promises, which would call such a `then`. */
-function assertNoThenable(value: unknown, label: RootLabel): void {
-  const isObject = typeof value === "object" && value !== null;
-  if (!isObject && typeof value !== "function") return;
-  if (typeof label !== "string" || !isThenable(value)) return;
-  throw new SerializationError(
-    `Cannot send value: "${label}" can't travel: it has a method "then", ` +
-      "which whoever awaits it would call. Put it into an object or an array",
-    { path: label },
-  );
-}
-
-function isThenable(value: object): boolean {
-  try {
-    return typeof Reflect.get(value, "then") === "function" &&
-      !(value instanceof Promise);
-  } catch {
-    // It can't be read: the codec says so, and where.
-    return false;
   }
 }
 
