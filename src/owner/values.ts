@@ -353,10 +353,7 @@ export class Values {
     };
   }
 
-  /**
-   * Captured values in a segment become an object, which everyone who has the
-   * bundle borrows: so the segment stays as long as any of them.
-   */
+  /** Captured values in a segment become an object, which whoever has the bundle borrows. */
   #lend(held: HeldValue): HeldValue {
     const { stored } = held;
     if (stored.segment === undefined) return held;
