@@ -49,6 +49,24 @@ Deno.test("The house: ARCHITECTURE.md names every room, and none that is gone", 
   assertEquals(findUnnamedRooms(tree, text), []);
 });
 
+Deno.test("The house: each fault of docs/faults.md names a test that there is", async () => {
+  const table = await Deno.readTextFile(new URL("docs/faults.md", root));
+  const tests: string[] = [];
+  for await (const { name } of Deno.readDir(new URL("tests/e2e/", root))) {
+    tests.push(await Deno.readTextFile(new URL(`tests/e2e/${name}`, root)));
+  }
+  const store = new URL("tests/store/database_test.ts", root);
+  tests.push(await Deno.readTextFile(store));
+  const named = [...table.matchAll(/"([^"]+)"\s*\|\s*$/gm)].map(([, name]) =>
+    name!
+  );
+  assertEquals(named.length > 20, true);
+  const missing = named.filter((name) =>
+    !tests.some((text) => text.includes(`"${name}"`))
+  );
+  assertEquals(missing, []);
+});
+
 Deno.test("The house: files are short and open with what they are", () => {
   assertEquals(findShapeFaults(tree), []);
 });

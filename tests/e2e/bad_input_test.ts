@@ -180,7 +180,6 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
     { address: "127.0.0.1:6379" },
     { token: "t" },
     { tls: {} },
-    { resume: true },
     { runtimeEnv: {} },
     { dashboard: true },
   ];
