@@ -206,7 +206,9 @@ async function end(runtime: Local): Promise<void> {
   await (isOrderly ? reaper.end() : reaper.reap());
   removeFolder(folder);
   globalThis.removeEventListener("unload", removeLeftovers);
-  if (session.owner.job.isLineageNamed) forgetWhenDone(runtime.lineagePath);
+  if (isUp && session.owner.job.isLineageNamed) {
+    forgetWhenDone(runtime.lineagePath);
+  }
 }
 
 /** A program that ends by itself has succeeded: a later run has nothing to go on from. */

@@ -236,6 +236,8 @@ export class LineageWriter {
     }
     this.#failure = failure;
     if (failure === "locked") {
+      // Tasks go on: their results are written too late to be counted on.
+      this.#answerKeeps({ kind: "failed", reason });
       this.#isScheduled = true;
       this.#options.afterPause(() => this.#drain());
       return false;
@@ -273,7 +275,13 @@ export class LineageWriter {
     const answer: LineageAnswer = this.#failure === undefined
       ? { kind: "done" }
       : { kind: "failed", reason: this.#lossReason };
-    for (const askId of keepIds) report({ kind: "answered", askId, answer });
+    this.#answerKeeps(answer, keepIds);
+  }
+
+  #answerKeeps(answer: LineageAnswer, askIds = this.#waiting.keepIds): void {
+    for (const askId of askIds.splice(0)) {
+      this.#options.report({ kind: "answered", askId, answer });
+    }
   }
 
   #lose(rowCount: number, reason: string): void {

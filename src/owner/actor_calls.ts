@@ -24,7 +24,7 @@ import {
 } from "../wire/task_frames.ts";
 import type { ActorInfo, Callee, Expected, OpenCall } from "./callee.ts";
 import { Callees } from "./callees.ts";
-import { dependencyValues } from "./lease_link.ts";
+import { dependencyValues, goneArgument } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import type { OwnerPort } from "./owner_port.ts";
 import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
@@ -329,7 +329,13 @@ export class ActorCalls {
     for (;;) {
       const record = order.next(callerNo);
       if (record === undefined) return;
-      this.#send(order.connection!, record);
+      const gone = goneArgument(record);
+      if (gone === undefined) this.#send(order.connection!, record);
+      else {
+        order.answered(record);
+        this.#open.delete(record.ordinal);
+        this.#owner.outcomes.fail(record, gone.error);
+      }
     }
   }
 

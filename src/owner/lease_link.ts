@@ -17,7 +17,7 @@ import {
   writeTask,
 } from "../wire/task_frames.ts";
 import { limits } from "../base/limits.ts";
-import { entryOfRef } from "./object_ref.ts";
+import { entryOfRef, Status } from "./object_ref.ts";
 import type { ArgumentRef, TaskRecord, TaskTemplate } from "./task_record.ts";
 
 /** What an owner knows of one worker it is connected to, whatever leases it holds there. */
@@ -82,6 +82,17 @@ export function writeTaskTo(
     dependencies: dependencyValues(record.dependencies),
   });
   peer.end();
+}
+
+/** Why an argument that was there is there no more, if one is not: it was freed meanwhile. */
+export function goneArgument(
+  { dependencies }: TaskRecord,
+): { error: unknown } | undefined {
+  for (const { ref } of dependencies) {
+    const { status, error } = entryOfRef(ref);
+    if (status === Status.freed || status === Status.failed) return { error };
+  }
+  return undefined;
 }
 
 /** The values that refs became. */

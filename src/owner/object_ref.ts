@@ -93,10 +93,12 @@ export class ObjectEntry implements Referable {
     this.#settle();
   }
 
-  /** Its value is gone and made again: it is pending as before. */
+  /**
+   * Its value is gone and made again: it is pending as before. The old one
+   * stays until then, so that whoever was given it knows what it is without.
+   */
   reopen(): void {
     this.status = Status.pending;
-    this.value = undefined;
     this.error = undefined;
   }
 

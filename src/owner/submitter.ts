@@ -18,7 +18,12 @@ import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";
 import { noSlot, type ReplyFrame } from "../wire/task_frames.ts";
 import { LeaseHolder, type SchedulingClass } from "./lease_holder.ts";
-import { type LeaseLink, type WorkerLink, writeTaskTo } from "./lease_link.ts";
+import {
+  goneArgument,
+  type LeaseLink,
+  type WorkerLink,
+  writeTaskTo,
+} from "./lease_link.ts";
 import type { TaskRecord } from "./task_record.ts";
 import type { Progress } from "../state/retries.ts";
 
@@ -30,6 +35,8 @@ export interface SubmitterEvents {
   workerEnded(record: TaskRecord, ending: WorkerEnding): void;
   /** It was sent to a worker, which will start it. */
   pushed(record: TaskRecord): void;
+  /** There will be no value. */
+  fail(record: TaskRecord, error: unknown): void;
   /** No node will ever run it. */
   unschedulable(record: TaskRecord, reason: string): void;
   /** Which code a pushed task runs; known by then. */
@@ -214,6 +221,12 @@ export class Submitter {
     for (;;) {
       const next = queue.push();
       if (next === undefined) break;
+      const gone = goneArgument(next.task);
+      if (gone !== undefined) {
+        queue.left(next.task, next.pipeline);
+        this.#events.fail(next.task, gone.error);
+        continue;
+      }
       const link = leases.get(next.pipeline.leaseId);
       assert(link !== undefined, "Lease without link");
       this.#push(next.task, link);

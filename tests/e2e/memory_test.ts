@@ -1,6 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { collectGarbage } from "../../src/store/segment.ts";
 import {
   type ActorHandle,
+  cancel,
   get,
   init,
   type ObjectRef,
@@ -49,6 +51,25 @@ Deno.test("200 objects of 32 MiB pass through a store of 256 MiB, whoever makes 
       }
     },
   );
+});
+
+Deno.test("A task that waits costs its owner under 1 KB", async () => {
+  await using _runtime = await init({ numCpus: 1, logToDriver: false });
+  const holds = remote(() => new Promise<void>(() => {}));
+  const same = remote((n: number) => n);
+  assertEquals(await get(same.remote(1)), 1);
+  const held = holds.remote();
+  const count = 200_000;
+  collectGarbage();
+  const before = Deno.memoryUsage().heapUsed;
+  const refs = Array.from({ length: count }, (_, n) => same.remote(n));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  collectGarbage();
+  const bytesEach = (Deno.memoryUsage().heapUsed - before) / count;
+  assert(bytesEach < 1024, `${bytesEach} bytes`);
+  await cancel(held, { force: true });
+  const values = await get(refs);
+  assertEquals(values.every((value, n) => value === n), true);
 });
 
 class Gate {

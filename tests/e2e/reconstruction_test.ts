@@ -195,6 +195,20 @@ Deno.test("A lost object is made again from what its task was", async (t) => {
     },
   );
 
+  await t.step(
+    "a task that waits for its turn gets what is made anew",
+    async () => {
+      using notes = new Notes();
+      using ref = make.remote(notes.path, 9);
+      await get(ref);
+      lose();
+      // More than there are CPUs: some are sent while it is made.
+      const readers = Array.from({ length: 8 }, () => first.remote(ref));
+      assertEquals(await get(readers), Array(8).fill(9));
+      assertEquals(notes.lines(), ["make 9", "make 9"]);
+    },
+  );
+
   await t.step("nor what needs something that the program freed", async () => {
     using notes = new Notes();
     const { path } = notes;

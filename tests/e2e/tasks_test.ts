@@ -410,6 +410,30 @@ Deno.test("Objects are what their refs promise", async (t) => {
     assertInstanceOf(error, ObjectFreedError);
   });
   await t.step(
+    "also for tasks and calls that have it and wait, but not for who reads it",
+    async () => {
+      const size = remote((xs: Float64Array) => xs.length);
+      const holds = remote(() => new Promise<void>(() => {}));
+      class Sizes {
+        size(xs: Float64Array): number {
+          return xs.length;
+        }
+      }
+      const ref = put(new Float64Array(100_000).fill(4));
+      const read = await get(ref);
+      const held = [holds.remote(), holds.remote()];
+      const waits = size.remote(ref);
+      const call = remote(Sizes).remote().size.remote(ref);
+      free(ref);
+      for (const one of [waits, call]) {
+        assertInstanceOf(await rejection(get(one)), ObjectFreedError);
+      }
+      assertEquals(read[99_999], 4);
+      await Promise.all(held.map((one) => cancel(one, { force: true })));
+      await Promise.allSettled(held.map((one) => get(one)));
+    },
+  );
+  await t.step(
     "a ref as argument becomes its value, one inside a value stays",
     async () => {
       const three = put(3);
