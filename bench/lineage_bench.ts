@@ -7,12 +7,13 @@
  * Blocks with and without lineage take turns in one session, so that whatever
  * else the machine does meets both alike; a block ends when its rows are in
  * the file. There is no option for "none": here the driver's feed is replaced
- * by one that does nothing.
+ * by one that does nothing, and results are not kept.
  *
  * @module
  */
 import { parseArgs } from "@std/cli";
 import { get, init, remote, shutdown } from "../mod.ts";
+import type { Owner } from "../src/owner/owner.ts";
 import { currentSession } from "../src/owner/current.ts";
 
 const batchCount = 1000;
@@ -55,7 +56,7 @@ async function compare(
     await block(work, warmupMs);
     for (let at = 0; at < options.blockCount; at++) {
       figures.on.push(await block(work, blockMs));
-      const turnOn = turnOff(currentSession()!.owner.lineage);
+      const turnOn = turnOff(currentSession()!.owner);
       figures.off.push(await block(work, blockMs));
       turnOn();
     }
@@ -66,12 +67,17 @@ async function compare(
   return { off: median(figures.off), on: median(figures.on) };
 }
 
-/** From now on all it is told goes nowhere, until the returned function is called. */
-function turnOff(feed: object): () => void {
+/** From now on nothing is told or kept, until the returned function is called. */
+function turnOff({ lineage: feed, job }: Owner): () => void {
+  const { isLineageNamed } = job;
+  job.isLineageNamed = false;
   const names = Object.getOwnPropertyNames(Object.getPrototypeOf(feed))
     .filter((name) => name !== "constructor" && name !== "flush");
   for (const name of names) Object.assign(feed, { [name]: () => {} });
-  return () => names.forEach((name) => Reflect.deleteProperty(feed, name));
+  return () => {
+    job.isLineageNamed = isLineageNamed;
+    names.forEach((name) => Reflect.deleteProperty(feed, name));
+  };
 }
 
 function median(figures: number[]): number {

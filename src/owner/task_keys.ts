@@ -30,6 +30,7 @@ export class TaskKeys {
   /** How many equal tasks each submitter has submitted. */
   readonly #counts = new WeakMap<object, Map<string, number>>();
   readonly #code = new WeakMap<object, Key>();
+  readonly #names = new WeakMap<AnyFunction, string>();
   readonly #stored = new WeakMap<ObjectEntry, Key>();
 
   constructor(owner: OwnerPort) {
@@ -40,21 +41,22 @@ export class TaskKeys {
   /** The key of a task whose code and arguments are known. */
   async keyOf(record: TaskRecord): Key {
     const { parent, template, args, dependencies } = record;
-    if (template.fn === undefined) return undefined;
+    const { fn, settings } = template;
+    if (fn === undefined) return undefined;
     if (parent !== undefined && parent.key === undefined) return undefined;
-    const parts = await Promise.all([
-      this.#ofFunction(template.fn),
-      this.#ofValue(args),
-      ...dependencies.map(({ ref }) => this.ofObject(entryOfRef(ref))),
-    ]);
-    if (parts.includes(undefined)) return undefined;
-    const places = dependencies.map(({ position }) => position).join();
-    const { returnCount } = template.settings;
-    const base = hashOf(
-      parent?.key ?? "",
-      `${returnCount} ${places}`,
-      ...parts as string[],
-    );
+    const code = this.#names.get(fn) ?? await this.#ofFunction(fn);
+    if (code === undefined) return undefined;
+    this.#names.set(fn, code);
+    const parts = [parent?.key ?? "", `${settings.returnCount}`, code];
+    for (const { position, ref } of dependencies) {
+      const key = await this.ofObject(entryOfRef(ref));
+      if (key === undefined) return undefined;
+      parts.push(`${position} ${key}`);
+    }
+    const isPlain = isPlainValue(args);
+    const value = isPlain ? args.stored.bytes : await this.#ofValue(args);
+    if (value === undefined) return undefined;
+    const base = hashOf(...parts, value);
     return `${base}.${this.#place(parent, base)}`;
   }
 
@@ -131,4 +133,11 @@ export class TaskKeys {
     );
     return inside === undefined ? undefined : hashOf(code, inside);
   }
+}
+
+/** Whether a value's bytes are all of it, and mean the same in every run. */
+function isPlainValue({ stored }: HeldValue): boolean {
+  const { buffers, segment, refs, code } = stored;
+  return buffers === undefined && segment === undefined &&
+    refs === undefined && code === undefined;
 }
