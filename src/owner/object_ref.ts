@@ -89,6 +89,7 @@ export class ObjectEntry implements Referable {
   reject(error: unknown): void {
     if (this.status !== Status.pending) return;
     this.status = Status.failed;
+    this.value = undefined;
     this.error = error;
     this.#settle();
   }

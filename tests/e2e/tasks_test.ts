@@ -425,11 +425,11 @@ Deno.test("Objects are what their refs promise", async (t) => {
       const waits = size.remote(ref);
       const call = remote(Sizes).remote().size.remote(ref);
       free(ref);
+      await Promise.all(held.map((one) => cancel(one, { force: true })));
       for (const one of [waits, call]) {
         assertInstanceOf(await rejection(get(one)), ObjectFreedError);
       }
       assertEquals(read[99_999], 4);
-      await Promise.all(held.map((one) => cancel(one, { force: true })));
       await Promise.allSettled(held.map((one) => get(one)));
     },
   );
