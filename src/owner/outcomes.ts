@@ -175,6 +175,9 @@ export class Outcomes implements SubmitterEvents {
     peer?.notify("task.cancel", {
       ordinal: record.ordinal,
       isRecursive: how.isRecursive,
+      ...(error instanceof TaskTimeoutError
+        ? { timeoutMs: error.timeoutMs }
+        : {}),
     });
     this.#abandon(record, error);
     const { name } = record.template.settings;

@@ -7,7 +7,7 @@
  *    nested as what waits there, and tasks known to be short; so that a
  *    resumed parent does not sit behind a stranger's computation. Where a wait
  *    may end before its tasks do, only short ones; where a task must be alone,
- *    none.
+ *    none; and none whose time its owner watches.
  * 3. Else a worker is started, as long as the resources bound the number; for
  *    strangers of waiting workers a few more, for nested tasks only if no
  *    waiting worker would take them.
@@ -93,8 +93,10 @@ function isWelcome(worker: WorkerState, request: WorkerRequest): boolean {
   const { blocked } = worker;
   const { needs } = request;
   if (blocked === undefined || blocked.isAlone) return false;
+  // Who waits there may watch the time of another, whose worker may hold up
+  // the one that watches this.
+  if (needs.isTimed) return false;
   const isOwned = isOwn(worker, request);
-  if (needs.isTimed && isOwned) return false;
   if (needs.isShort && !needs.isAlone) return true;
   if (blocked.isImpatient) return false;
   if (isOwned) return true;

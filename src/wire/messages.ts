@@ -302,7 +302,8 @@ export interface Notices {
   "object.freed": { objects: ObjectKey[] };
   "object.cancel": ObjectKey & { isForced: boolean; isRecursive: boolean };
   "pins.release": { token: number };
-  "task.cancel": { ordinal: number; isRecursive: boolean };
+  /** Over its time, if that is said; else nobody wants it any more. */
+  "task.cancel": { ordinal: number; isRecursive: boolean; timeoutMs?: number };
   "owner.page": { path: string; slots: number };
   /** Its submitter has no more use for a function it named. */
   "function.forget": { functionNo: number };

@@ -16,6 +16,7 @@ import { storeError } from "../owner/sent_errors.ts";
 import { Mailbox } from "../state/mailbox.ts";
 import { refuseValue } from "../wire/values.ts";
 import { FrameKind } from "../wire/frame.ts";
+import type { Notices } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import { readProgress, readTask, type TaskFrame } from "../wire/task_frames.ts";
 import type { RunningCalls } from "./running_calls.ts";
@@ -92,8 +93,7 @@ export class ActorRunner implements InvocationEvents {
   /** What it hears. */
   notices(): NoticeHandlers {
     return {
-      "task.cancel": ({ ordinal, isRecursive }, peer) =>
-        this.#cancel(peer, { ordinal, isRecursive }),
+      "task.cancel": (word, peer) => this.#cancel(peer, word),
       "actor.stop": ({ isGraceful }) => this.leave(isGraceful),
     };
   }
@@ -211,11 +211,12 @@ export class ActorRunner implements InvocationEvents {
   /** A call that waits never runs; one that runs is told. Its owner gets its answer either way. */
   #cancel(
     peer: Peer,
-    { ordinal, isRecursive }: { ordinal: number; isRecursive: boolean },
+    { ordinal, isRecursive, timeoutMs }: Notices["task.cancel"],
   ): void {
     const waiting = find(this.#mailbox.waiting, { peer, ordinal });
     if (waiting === undefined) {
-      find(this.#mailbox.running, { peer, ordinal })?.cancel(isRecursive);
+      find(this.#mailbox.running, { peer, ordinal })
+        ?.cancel(isRecursive, timeoutMs);
       return;
     }
     this.#mailbox.withdrawn(waiting);

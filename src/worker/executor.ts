@@ -17,6 +17,7 @@ import { openSharedPage } from "../store/segment.ts";
 import type { Company } from "../state/worker_choice.ts";
 import { ClaimPage, ClaimState } from "../wire/claims.ts";
 import { FrameKind } from "../wire/frame.ts";
+import type { Notices } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import {
   type FunctionFrame,
@@ -84,8 +85,7 @@ export class Executor implements InvocationEvents {
           openSharedPage(path, slots * 4),
         );
       },
-      "task.cancel": ({ ordinal, isRecursive }, peer) =>
-        this.#cancel(peer, { ordinal, isRecursive }),
+      "task.cancel": (word, peer) => this.#cancel(peer, word),
       "function.forget": ({ functionNo }, peer) => {
         const { functions } = this.#clientOf(peer);
         this.#revived.delete(functions.get(functionNo)!);
@@ -331,13 +331,13 @@ export class Executor implements InvocationEvents {
 
   #cancel(
     peer: Peer,
-    { ordinal, isRecursive }: { ordinal: number; isRecursive: boolean },
+    { ordinal, isRecursive, timeoutMs }: Notices["task.cancel"],
   ): void {
     const at = this.#queue.findIndex((waiting) =>
       waiting.peer === peer && waiting.frame.ordinal === ordinal
     );
     if (at < 0) {
-      this.#find(peer, ordinal)?.cancel(isRecursive);
+      this.#find(peer, ordinal)?.cancel(isRecursive, timeoutMs);
       return;
     }
     const [waiting] = this.#queue.splice(at, 1);
@@ -386,7 +386,7 @@ export class Executor implements InvocationEvents {
 
 function isWelcome(frame: TaskFrame, company: Company): boolean {
   const { flags, depth } = frame;
-  if (company.isAlone) return false;
+  if (company.isAlone || (flags & TaskFlag.timed) !== 0) return false;
   const isAlone = (flags & TaskFlag.alone) !== 0;
   if (!isAlone && (flags & TaskFlag.short) !== 0) return true;
   if (company.isImpatient || depth === 0) return false;

@@ -14,6 +14,7 @@ import {
   SerializationError,
   TaskCancelledError,
   TaskError,
+  TaskTimeoutError,
 } from "../base/errors.ts";
 import { type ActorId, type TaskId, taskIdOf } from "../base/ids.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
@@ -157,14 +158,17 @@ export class Invocation implements TaskContext {
   }
 
   /** Its owner wants it no more: its signal aborts, and what it submitted is cancelled. */
-  cancel(isRecursive: boolean): void {
+  cancel(isRecursive: boolean, timeoutMs?: number): void {
     this.#controller ??= new AbortController();
     const { taskId } = this;
     const controller = this.#controller;
-    const reason = new TaskCancelledError(
-      `Cannot finish task "${this.functionName}": it was cancelled`,
-      { taskId },
-    );
+    const what = `Cannot finish task "${this.functionName}"`;
+    const reason = timeoutMs === undefined
+      ? new TaskCancelledError(`${what}: it was cancelled`, { taskId })
+      : new TaskTimeoutError(
+        `${what}: it ran longer than its timeout of ${timeoutMs} ms`,
+        { taskId, timeoutMs },
+      );
     // Listeners are the task's own code.
     runInContext(this, () => controller.abort(reason));
     this.#producer?.cancelled();

@@ -151,6 +151,29 @@ Deno.test("Time limits end what runs or waits too long", async (t) => {
       assertEquals(await notes.reach(2), ["waits", "aborted"]);
     },
   );
+  await t.step("the signal says why it aborts", async () => {
+    using notes = new Notes();
+    const says = remote(async (path: string) => {
+      note(path, "waits");
+      await new Promise((resolve) =>
+        signal().addEventListener("abort", resolve)
+      );
+      note(path, signal().reason.name);
+    });
+    const timed = says.options({ timeout: 100 }).remote(notes.path);
+    await assertRejects(() => get(timed), TaskTimeoutError);
+    await notes.reach(2);
+    const cancelled = says.remote(notes.path);
+    await notes.reach(3);
+    await cancel(cancelled);
+    await assertRejects(() => get(cancelled), TaskCancelledError);
+    assertEquals(await notes.reach(4), [
+      "waits",
+      "TaskTimeoutError",
+      "waits",
+      "TaskCancelledError",
+    ]);
+  });
   await t.step("timeout ends a task that spins", async () => {
     using notes = new Notes();
     const task = spin.options({ timeout: 100 });
