@@ -73,11 +73,11 @@ export class CodeIdentities {
   }
 }
 
-/** A short name for what is given, the same in every run. */
+/** A short name for what is given, the same in every run: 128 bits of its SHA-256. */
 export function hashOf(...parts: (string | Uint8Array)[]): string {
   const hash = process.getBuiltinModule("node:crypto").createHash("sha256");
   for (const part of parts) hash.update(`${part.length}:`).update(part);
-  return hash.digest("hex");
+  return hash.digest("base64url").slice(0, 22);
 }
 
 function isCode(value: unknown): value is Node & { kind: "code" } {

@@ -104,23 +104,27 @@ export class Intake implements IntakePort {
     const { job, submitter, outcomes } = this.#owner;
     const isKept = job.isLineageNamed && record.sink === undefined;
     if (!isKept) return submitter.submit(record);
-    this.#known(record).then((values) => {
+    const key = this.#owner.keys.keyOf(record);
+    record.key = key;
+    for (const entry of record.returns) entry.key = key;
+    if (typeof key === "string" && !job.isResuming) {
+      record.knownKey = key;
+      return submitter.submit(record);
+    }
+    this.#found(record).then((values) => {
       if (record.phase !== "preparing") return;
       if (values === undefined) submitter.submit(record);
       else outcomes.found(record, values);
     }, (error) => outcomes.fail(record, error));
   }
 
-  /** The values that an earlier run, or attempt of its submitter, has kept. */
-  async #known(record: TaskRecord): Promise<HeldValue[] | undefined> {
-    const { job, keys, results } = this.#owner;
-    record.key = keys.keyOf(record);
-    for (const entry of record.returns) entry.key = record.key;
+  /** The values that an earlier run has kept. */
+  async #found(record: TaskRecord): Promise<HeldValue[] | undefined> {
+    const { job, results } = this.#owner;
     const key = await record.key;
     if (key === undefined) return undefined;
     record.knownKey = key;
-    const isAgain = job.isResuming || (record.parent?.attempt ?? 1) > 1;
-    return isAgain ? await results.find(key) : undefined;
+    return job.isResuming ? await results.find(key) : undefined;
   }
 
   /** A task runs again whose values are gone. */

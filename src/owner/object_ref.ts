@@ -39,7 +39,7 @@ export class ObjectEntry implements Referable {
   /** The task that makes it, for `cancel` and `why`. */
   producer: object | undefined;
   /** What the task that made it is called in every run, where that is known. */
-  key: Promise<string | undefined> | undefined;
+  key: Promise<string | undefined> | string | undefined;
   /** Called once when nothing holds it any more. */
   onUnreferenced: (() => void) | undefined;
   #waiters: ((entry: ObjectEntry) => void)[] | undefined;

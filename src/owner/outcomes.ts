@@ -82,15 +82,14 @@ export class Outcomes implements SubmitterEvents {
       if (ready !== undefined) waits.push(ready);
     }
     this.#owner.release(from, reply.pinToken);
-    if (record.knownKey !== "" && reply.outcome === Outcome.finished) {
-      waits.push(this.#owner.results.keep(record.knownKey, received));
-    }
-    if (waits.length === 0) this.#conclude(record, reply, received);
-    else {
-      Promise.all(waits).then(
-        () => this.#conclude(record, reply, received),
-        (error) => this.fail(record, error),
-      );
+    const conclude = () => this.#conclude(record, reply, received);
+    const failed = (error: unknown) => this.fail(record, error);
+    if (waits.length > 0) Promise.all(waits).then(conclude, failed);
+    else if (record.knownKey === "" || reply.outcome !== Outcome.finished) {
+      conclude();
+    } else {
+      const kept = { key: record.knownKey, values: received };
+      this.#owner.results.keep(kept, conclude, failed);
     }
   }
 

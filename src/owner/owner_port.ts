@@ -90,7 +90,7 @@ export interface RecoveryPort {
 
 /** What tasks are called in every run, as other rooms need it. */
 export interface KeyPort {
-  keyOf(record: TaskRecord): Promise<string | undefined>;
+  keyOf(record: TaskRecord): Promise<string | undefined> | string | undefined;
 }
 
 /** What is on its way in, as other rooms need it. */

@@ -22,17 +22,18 @@ import {
 } from "../wire/kept_results.ts";
 import type { Values } from "./values.ts";
 
-interface Waiting<T> {
+interface Waiting<T, Answer> {
   readonly what: T;
-  readonly done: PromiseWithResolvers<HeldValue[] | undefined>;
+  readonly done: (answer: Answer) => void;
+  readonly failed: (error: unknown) => void;
 }
 
 /** Keeps and finds the results of one process. */
 export class Results {
   readonly #node: Peer;
   readonly #values: Values;
-  readonly #keeping: Batches<KeptResult>;
-  readonly #finding: Batches<string>;
+  readonly #keeping: Batches<KeptResult, void>;
+  readonly #finding: Batches<string, HeldValue[] | undefined>;
   #isFailureSaid = false;
 
   constructor(node: Peer, values: Values) {
@@ -42,21 +43,35 @@ export class Results {
     this.#finding = new Batches((waiting) => this.#findAll(waiting));
   }
 
-  /** Resolves once a result is in the file; at once where it can't be there. */
-  async keep(key: string, values: readonly HeldValue[]): Promise<void> {
-    // Refs, handles and code in it are of this run alone.
-    const isOfRun = values.some(({ stored }) =>
-      stored.refs !== undefined || stored.code !== undefined
-    );
-    const bytes = values.reduce((sum, one) => sum + storedBytes(one.stored), 0);
-    if (isOfRun || bytes > limits.keptResultBytesMax) return;
-    const whole = await Promise.all(values.map((held) => this.#whole(held)));
-    await this.#keeping.add({ key, values: whole });
+  /** Calls `done` once a result is in the file; at once where it can't be there. */
+  keep(
+    { key, values }: { key: string; values: readonly HeldValue[] },
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): void {
+    let bytes = 0;
+    let hasSegment = false;
+    for (const { stored } of values) {
+      // Refs, handles and code in it are of this run alone.
+      if (stored.refs !== undefined || stored.code !== undefined) return done();
+      bytes += storedBytes(stored);
+      hasSegment ||= stored.segment !== undefined;
+    }
+    if (bytes > limits.keptResultBytesMax) return done();
+    if (!hasSegment) {
+      const what = { key, values: values.map(({ stored }) => stored) };
+      return this.#keeping.add({ what, done, failed });
+    }
+    Promise.all(values.map((held) => this.#whole(held))).then((whole) => {
+      this.#keeping.add({ what: { key, values: whole }, done, failed });
+    }).catch(failed);
   }
 
   /** The values that an earlier run of the program kept of a task. */
   find(key: string): Promise<HeldValue[] | undefined> {
-    return this.#finding.add(key);
+    return new Promise((done, failed) => {
+      this.#finding.add({ what: key, done, failed });
+    });
   }
 
   /** The value without shared memory. */
@@ -67,10 +82,10 @@ export class Results {
     return { bytes: bytes!, buffers };
   }
 
-  async #keepAll(waiting: Waiting<KeptResult>[]): Promise<void> {
+  async #keepAll(waiting: Waiting<KeptResult, void>[]): Promise<void> {
     const results = writeResults(waiting.map(({ what }) => what));
     const { failure } = await this.#node.request("results.keep", { results });
-    for (const { done } of waiting) done.resolve(undefined);
+    for (const { done } of waiting) done();
     if (failure === undefined || this.#isFailureSaid) return;
     this.#isFailureSaid = true;
     log.warn(
@@ -78,42 +93,42 @@ export class Results {
     );
   }
 
-  async #findAll(waiting: Waiting<string>[]): Promise<void> {
+  async #findAll(
+    waiting: Waiting<string, HeldValue[] | undefined>[],
+  ): Promise<void> {
     const keys = waiting.map(({ what }) => what);
     const answer = await this.#node.request("results.find", { keys });
     const found = new Map<string, readonly StoredValue[]>();
     for (const { key, values } of readResults(answer.results)) {
       found.set(key, values);
     }
-    for (const { what, done } of waiting) {
+    for (const { what, done, failed } of waiting) {
       const values = found.get(what);
-      if (values === undefined) done.resolve(undefined);
+      if (values === undefined) done(undefined);
       else {
         Promise.all(values.map((stored) => this.#values.restore(stored)))
-          .then(done.resolve, done.reject);
+          .then(done, failed);
       }
     }
   }
 }
 
 /** What waits is sent together; while it is under way, the next ones gather. */
-class Batches<T> {
-  readonly #send: (waiting: Waiting<T>[]) => Promise<void>;
-  #waiting: Waiting<T>[] = [];
+class Batches<T, Answer> {
+  readonly #send: (waiting: Waiting<T, Answer>[]) => Promise<void>;
+  #waiting: Waiting<T, Answer>[] = [];
   #isSending = false;
 
-  constructor(send: (waiting: Waiting<T>[]) => Promise<void>) {
+  constructor(send: (waiting: Waiting<T, Answer>[]) => Promise<void>) {
     this.#send = send;
   }
 
-  add(what: T): Promise<HeldValue[] | undefined> {
-    const done = Promise.withResolvers<HeldValue[] | undefined>();
-    this.#waiting.push({ what, done });
-    if (!this.#isSending) {
-      this.#isSending = true;
-      queueMicrotask(() => this.#sendAll());
-    }
-    return done.promise;
+  add(one: Waiting<T, Answer>): void {
+    this.#waiting.push(one);
+    if (this.#isSending) return;
+    this.#isSending = true;
+    // What comes in one turn goes together.
+    setImmediate(() => this.#sendAll());
   }
 
   async #sendAll(): Promise<void> {
@@ -123,7 +138,7 @@ class Batches<T> {
       try {
         await this.#send(waiting);
       } catch (error) {
-        for (const { done } of waiting) done.reject(error);
+        for (const { failed } of waiting) failed(error);
       }
     }
     this.#isSending = false;

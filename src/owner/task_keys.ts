@@ -38,25 +38,46 @@ export class TaskKeys {
     this.#identities = new CodeIdentities(owner.job.mainModule);
   }
 
-  /** The key of a task whose code and arguments are known. */
-  async keyOf(record: TaskRecord): Key {
+  /** The key of a task whose code and arguments are known; at once for most. */
+  keyOf(record: TaskRecord): Key | string | undefined {
     const { parent, template, args, dependencies } = record;
-    const { fn, settings } = template;
+    const { fn } = template;
     if (fn === undefined) return undefined;
     if (parent !== undefined && parent.key === undefined) return undefined;
-    const code = this.#names.get(fn) ?? await this.#ofFunction(fn);
+    const code = this.#names.get(fn);
+    const isPlain = dependencies.length === 0 && isPlainValue(args);
+    if (code === undefined || !isPlain) return this.#gathered(record, fn);
+    return this.#named(record, [code, args.stored.bytes]);
+  }
+
+  async #gathered(record: TaskRecord, fn: AnyFunction): Key {
+    const { args, dependencies } = record;
+    const code = await this.#ofFunction(fn);
     if (code === undefined) return undefined;
     this.#names.set(fn, code);
-    const parts = [parent?.key ?? "", `${settings.returnCount}`, code];
+    const value = isPlainValue(args)
+      ? args.stored.bytes
+      : await this.#ofValue(args);
+    if (value === undefined) return undefined;
+    const parts = [code, value];
     for (const { position, ref } of dependencies) {
       const key = await this.ofObject(entryOfRef(ref));
       if (key === undefined) return undefined;
       parts.push(`${position} ${key}`);
     }
-    const isPlain = isPlainValue(args);
-    const value = isPlain ? args.stored.bytes : await this.#ofValue(args);
-    if (value === undefined) return undefined;
-    const base = hashOf(...parts, value);
+    return this.#named(record, parts);
+  }
+
+  #named(
+    { parent, template }: TaskRecord,
+    parts: (string | Uint8Array)[],
+  ): string {
+    const submitter = parent?.key ?? "";
+    const base = hashOf(
+      submitter,
+      `${template.settings.returnCount}`,
+      ...parts,
+    );
     return `${base}.${this.#place(parent, base)}`;
   }
 

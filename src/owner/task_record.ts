@@ -83,7 +83,7 @@ export class TaskRecord implements Queueable {
   /** The task that submitted it, in this process: it is its child until it is settled. */
   parent: TaskContext | undefined;
   /** What it is called in every run of the program, where results are kept. */
-  key: Promise<string | undefined> | undefined;
+  key: Promise<string | undefined> | string | undefined;
   /** The same once it is sent; empty where it has none. */
   knownKey = "";
   /** The worker that has, or had, the present attempt. */

@@ -181,6 +181,7 @@ export class LineageLog implements Disposable {
       this.#owners.clear();
       this.#attempts.clear();
       this.#objects.clear();
+      this.#results.clear();
       // SQLite has rolled back by itself where the disk was full.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;

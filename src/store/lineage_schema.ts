@@ -124,13 +124,19 @@ CREATE VIEW tasks AS
 
 /** Takes a file of version 2 to version 3. */
 export const lineageSchema3 = `
+CREATE TABLE programs (
+  -- A main module whose results are kept.
+  program INTEGER PRIMARY KEY,
+  script TEXT NOT NULL UNIQUE     -- its address
+);
+
 CREATE TABLE results (
   -- What a finished task returned, until its program ends in success.
-  script TEXT NOT NULL,           -- the program's main module
-  key TEXT NOT NULL,              -- code, arguments, and place among equal tasks
-  bytes BLOB NOT NULL,            -- its values, as they travel
-  PRIMARY KEY (script, key)
-) WITHOUT ROWID;
+  result INTEGER PRIMARY KEY,
+  program INTEGER NOT NULL,       -- programs.program
+  key TEXT NOT NULL,              -- code, arguments, and place; of two the later counts
+  bytes BLOB NOT NULL             -- its values, as they travel
+);
 `;
 
 /** Takes a file of version 1 to version 2. */

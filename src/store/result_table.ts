@@ -5,14 +5,19 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { MantaError } from "../base/errors.ts";
+import { BulkInsert } from "./bulk_insert.ts";
 
 /** A result as it lies in the file. */
 export interface ResultRow {
   readonly key: string;
   readonly bytes: Uint8Array;
 }
+
+const findProgram = "SELECT program FROM programs WHERE script = ?";
+const forget = `DELETE FROM results WHERE program =
+  (SELECT program FROM programs WHERE script = ?)`;
 
 /**
  * Removes a program's results from a file that nobody has open any more: the
@@ -22,7 +27,7 @@ export function forgetResults(path: string, script: string): void {
   if (!existsSync(path)) return;
   const database = new DatabaseSync(path, { timeout: 1000 });
   try {
-    database.prepare("DELETE FROM results WHERE script = ?").run(script);
+    database.prepare(forget).run(script);
   } finally {
     database.close();
   }
@@ -31,10 +36,21 @@ export function forgetResults(path: string, script: string): void {
 /** Keeps the results of one program. */
 export class ResultTable {
   readonly #database: DatabaseSync;
-  #script = "";
+  readonly #insert: BulkInsert;
+  readonly #select: StatementSync;
+  /** Where results of earlier runs lie: an index would cost each new one more than this. */
+  readonly #places = new Map<string, number>();
+  #program = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#insert = new BulkInsert(database, {
+      table: "results",
+      columnCount: 4,
+    });
+    this.#select = database.prepare(
+      "SELECT bytes FROM results WHERE result = ?",
+    );
   }
 
   /**
@@ -42,12 +58,44 @@ export class ResultTable {
    * Throws where there is a run to go on from, but of another program only.
    */
   begin(script: string, isResuming: boolean): void {
-    this.#script = script;
-    if (!isResuming) {
-      this.#database.prepare("DELETE FROM results WHERE script = ?")
-        .run(script);
-      return;
+    if (isResuming) this.#assertOwn(script);
+    else this.#database.prepare(forget).run(script);
+    this.#database.prepare("INSERT OR IGNORE INTO programs (script) VALUES (?)")
+      .run(script);
+    const { program } = this.#database.prepare(findProgram).get(script)!;
+    this.#program = Number(program);
+    const rows = this.#database.prepare(
+      "SELECT result, key FROM results WHERE program = ? ORDER BY result",
+    );
+    for (const { result, key } of rows.iterate(this.#program)) {
+      this.#places.set(String(key), Number(result));
     }
+  }
+
+  /** Keeps results. */
+  keep(results: readonly ResultRow[]): void {
+    for (const { key, bytes } of results) {
+      this.#insert.add([null, this.#program, key, bytes]);
+    }
+    this.#insert.flush();
+  }
+
+  /** What was added is not in the file: its transaction failed. */
+  clear(): void {
+    this.#insert.clear();
+  }
+
+  /** Those results of earlier runs that are there. */
+  find(keys: readonly string[]): ResultRow[] {
+    return keys.flatMap((key) => {
+      const place = this.#places.get(key);
+      const row = place === undefined ? undefined : this.#select.get(place);
+      if (row === undefined) return [];
+      return [{ key, bytes: row.bytes as Uint8Array }];
+    });
+  }
+
+  #assertOwn(script: string): void {
     const others = this.#database.prepare(
       "SELECT DISTINCT script FROM jobs WHERE script <> ? LIMIT 1",
     ).get(script);
@@ -59,24 +107,5 @@ export class ResultTable {
       `Cannot resume ${script} from this lineage file: it is of another program, ${others.script}. ` +
         "Name this program's own file, or start without resume",
     );
-  }
-
-  /** Keeps results; one that is there already is replaced. */
-  keep(results: readonly ResultRow[]): void {
-    const insert = this.#database.prepare(
-      "INSERT OR REPLACE INTO results VALUES (?, ?, ?)",
-    );
-    for (const { key, bytes } of results) insert.run(this.#script, key, bytes);
-  }
-
-  /** Those of the results that are there. */
-  find(keys: readonly string[]): ResultRow[] {
-    const select = this.#database.prepare(
-      "SELECT bytes FROM results WHERE script = ? AND key = ?",
-    );
-    return keys.flatMap((key) => {
-      const row = select.get(this.#script, key);
-      return row === undefined ? [] : [{ key, bytes: row.bytes as Uint8Array }];
-    });
   }
 }
