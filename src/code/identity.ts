@@ -6,8 +6,12 @@
  * @module
  */
 import process from "node:process";
+import type * as Crypto from "node:crypto";
 import type { ImportName, Meta, Node } from "./meta.ts";
 import { isPackageUrl, resolved, staticImportsOf } from "./modules.ts";
+
+/** Loaded when it is needed: few processes pay for it. */
+let crypto: typeof Crypto | undefined;
 
 /** Describes bundles of code for one program. */
 export class CodeIdentities {
@@ -75,9 +79,19 @@ export class CodeIdentities {
 
 /** A short name for what is given, the same in every run: 128 bits of its SHA-256. */
 export function hashOf(...parts: (string | Uint8Array)[]): string {
-  const hash = process.getBuiltinModule("node:crypto").createHash("sha256");
-  for (const part of parts) hash.update(`${part.length}:`).update(part);
-  return hash.digest("base64url").slice(0, 22);
+  crypto ??= process.getBuiltinModule("node:crypto");
+  const hash = crypto.createHash("sha256");
+  // Each call costs more than the few bytes it brings: texts go together.
+  let text = "";
+  for (const part of parts) {
+    text += `${part.length}:`;
+    if (typeof part === "string") text += part;
+    else {
+      hash.update(text).update(part);
+      text = "";
+    }
+  }
+  return hash.update(text).digest("base64url").slice(0, 22);
 }
 
 function isCode(value: unknown): value is Node & { kind: "code" } {

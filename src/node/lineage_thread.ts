@@ -13,6 +13,7 @@ import { afterMs, wallMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { LineageLog, type LineageLogOptions } from "../store/lineage_log.ts";
+import { readBytes } from "../wire/kept_results.ts";
 import {
   type LineageOrder,
   type LineageReport,
@@ -40,7 +41,7 @@ function run({ path, line, ...options }: LineageThreadData): void {
     }
   };
   guarded("refused", () => {
-    const sink = new LineageLog(path, options);
+    const sink = new LineageLog(path, { ...options, splitResults: readBytes });
     const drain = (callback: () => void) => () => guarded("broken", callback);
     const writer = new LineageWriter({
       sink,

@@ -13,7 +13,7 @@ import { wallMs } from "../base/clock.ts";
 import { unreachable } from "../base/errors.ts";
 import type { LineageBatch, LineageGap } from "../base/lineage.ts";
 import { failureOf, type WriteFailure } from "../store/database.ts";
-import { type KeptBytes, readBytes, writeBytes } from "../wire/kept_results.ts";
+import { type KeptBytes, writeBytes } from "../wire/kept_results.ts";
 
 /** What the thread is told. */
 export type LineageOrder =
@@ -63,7 +63,7 @@ export interface LineageSink {
   write(
     batches: readonly LineageBatch[],
     gap: LineageGap | undefined,
-    results: readonly KeptBytes[],
+    results: readonly Uint8Array[],
   ): void;
   close(): void;
 }
@@ -86,7 +86,8 @@ interface Waiting {
   rowCount: number;
   /** Flushes to be answered after the commit. */
   flushIds: number[];
-  results: KeptBytes[];
+  /** Batches of them. */
+  results: Uint8Array[];
   /** Who waits for results to be in the file. */
   keepIds: number[];
 }
@@ -138,9 +139,7 @@ export class LineageWriter {
       case "begin":
         return this.#begin(order);
       case "keep":
-        for (const result of readBytes(new Uint8Array(order.results))) {
-          this.#waiting.results.push(result);
-        }
+        this.#waiting.results.push(new Uint8Array(order.results));
         this.#waiting.keepIds.push(order.askId);
         return this.#schedule();
       case "find":

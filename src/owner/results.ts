@@ -140,6 +140,12 @@ class Batches<T, Answer> {
       } catch (error) {
         for (const { failed } of waiting) failed(error);
       }
+      // One by one nobody waits for others; many are cheaper together.
+      if (waiting.length > 1) {
+        await new Promise((resolve) =>
+          setTimeout(resolve, limits.keepGatherMs)
+        );
+      }
     }
     this.#isSending = false;
   }

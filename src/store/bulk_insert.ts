@@ -7,7 +7,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 
 /** What SQLite binds. */
-export type Bound = string | number | Uint8Array | null;
+export type Bound = string | number | null;
 
 /** Rows a statement: more are no faster, fewer are slower. */
 const rowsEach = 50;

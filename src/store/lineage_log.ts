@@ -34,7 +34,11 @@ import {
   lineageSchema2,
   lineageSchema3,
 } from "./lineage_schema.ts";
-import { type ResultRow, ResultTable } from "./result_table.ts";
+import {
+  type ResultRow,
+  ResultTable,
+  type SplitBatch,
+} from "./result_table.ts";
 
 /** What makes a SQLite file a lineage file. */
 export const lineageKind: DatabaseKind = {
@@ -81,6 +85,8 @@ export interface LineageLogOptions {
   isTemporary?: boolean;
   /** The file grows no larger; past it, writing fails as on a full disk. Default: no bound but the disk's. */
   fileBytesMax?: number;
+  /** Takes batches of results apart; without it none of an earlier run is found. */
+  splitResults?: SplitBatch;
   /** How long a write waits for another program that locks the file. */
   busyMs?: number;
   /** How much is kept of jobs that are over. */
@@ -121,7 +127,8 @@ export class LineageLog implements Disposable {
       table: "objects",
       columnCount: 7,
     });
-    this.#results = new ResultTable(this.#database);
+    const { splitResults = () => [] } = options;
+    this.#results = new ResultTable(this.#database, splitResults);
     this.#pruner = isTemporary
       ? undefined
       : new LineagePruner(this.#database, options.prune);
@@ -141,11 +148,11 @@ export class LineageLog implements Disposable {
   write(
     batches: readonly LineageBatch[],
     gap?: LineageGap,
-    results: readonly ResultRow[] = [],
+    results: readonly Uint8Array[] = [],
   ): void {
     this.#transact(() => {
       for (const batch of batches) this.#writeBatch(batch);
-      this.#results.keep(results);
+      for (const bytes of results) this.#results.keep(bytes);
       if (gap === undefined) return;
       this.#run("gap", [gap.atMs, gap.rowCount, gap.reason]);
     });
@@ -181,7 +188,6 @@ export class LineageLog implements Disposable {
       this.#owners.clear();
       this.#attempts.clear();
       this.#objects.clear();
-      this.#results.clear();
       // SQLite has rolled back by itself where the disk was full.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;

@@ -131,11 +131,10 @@ CREATE TABLE programs (
 );
 
 CREATE TABLE results (
-  -- What a finished task returned, until its program ends in success.
-  result INTEGER PRIMARY KEY,
+  -- What finished tasks returned, until their program ends in success.
+  batch INTEGER PRIMARY KEY,      -- results that were committed together
   program INTEGER NOT NULL,       -- programs.program
-  key TEXT NOT NULL,              -- code, arguments, and place; of two the later counts
-  bytes BLOB NOT NULL             -- its values, as they travel
+  bytes BLOB NOT NULL             -- keys (code, arguments, place) and values, as they travel
 );
 `;
 

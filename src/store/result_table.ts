@@ -7,13 +7,15 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { MantaError } from "../base/errors.ts";
-import { BulkInsert } from "./bulk_insert.ts";
 
-/** A result as it lies in the file. */
+/** One result: the key of its task, and its values as they travel. */
 export interface ResultRow {
   readonly key: string;
   readonly bytes: Uint8Array;
 }
+
+/** Takes the bytes of a batch apart; how they are put together is not known here. */
+export type SplitBatch = (bytes: Uint8Array) => ResultRow[];
 
 const findProgram = "SELECT program FROM programs WHERE script = ?";
 const forget = `DELETE FROM results WHERE program =
@@ -36,20 +38,21 @@ export function forgetResults(path: string, script: string): void {
 /** Keeps the results of one program. */
 export class ResultTable {
   readonly #database: DatabaseSync;
-  readonly #insert: BulkInsert;
+  readonly #split: SplitBatch;
+  readonly #insert: StatementSync;
   readonly #select: StatementSync;
-  /** Where results of earlier runs lie: an index would cost each new one more than this. */
+  /** In which batch a result of an earlier run lies: a row and an index for each would cost more. */
   readonly #places = new Map<string, number>();
   #program = 0;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, split: SplitBatch) {
     this.#database = database;
-    this.#insert = new BulkInsert(database, {
-      table: "results",
-      columnCount: 4,
-    });
+    this.#split = split;
+    this.#insert = database.prepare(
+      "INSERT INTO results (program, bytes) VALUES (?, ?)",
+    );
     this.#select = database.prepare(
-      "SELECT bytes FROM results WHERE result = ?",
+      "SELECT bytes FROM results WHERE batch = ?",
     );
   }
 
@@ -65,33 +68,35 @@ export class ResultTable {
     const { program } = this.#database.prepare(findProgram).get(script)!;
     this.#program = Number(program);
     const rows = this.#database.prepare(
-      "SELECT result, key FROM results WHERE program = ? ORDER BY result",
+      "SELECT batch, bytes FROM results WHERE program = ? ORDER BY batch",
     );
-    for (const { result, key } of rows.iterate(this.#program)) {
-      this.#places.set(String(key), Number(result));
+    for (const { batch, bytes } of rows.iterate(this.#program)) {
+      for (const { key } of this.#split(bytes as Uint8Array)) {
+        this.#places.set(key, Number(batch));
+      }
     }
   }
 
-  /** Keeps results. */
-  keep(results: readonly ResultRow[]): void {
-    for (const { key, bytes } of results) {
-      this.#insert.add([null, this.#program, key, bytes]);
-    }
-    this.#insert.flush();
-  }
-
-  /** What was added is not in the file: its transaction failed. */
-  clear(): void {
-    this.#insert.clear();
+  /** Keeps a batch of results. */
+  keep(bytes: Uint8Array): void {
+    this.#insert.run(this.#program, bytes);
   }
 
   /** Those results of earlier runs that are there. */
   find(keys: readonly string[]): ResultRow[] {
-    return keys.flatMap((key) => {
-      const place = this.#places.get(key);
-      const row = place === undefined ? undefined : this.#select.get(place);
+    const wanted = new Map<number, Set<string>>();
+    for (const key of keys) {
+      const batch = this.#places.get(key);
+      if (batch === undefined) continue;
+      const among = wanted.get(batch);
+      if (among === undefined) wanted.set(batch, new Set([key]));
+      else among.add(key);
+    }
+    return [...wanted].flatMap(([batch, among]) => {
+      const row = this.#select.get(batch);
       if (row === undefined) return [];
-      return [{ key, bytes: row.bytes as Uint8Array }];
+      return this.#split(row.bytes as Uint8Array)
+        .filter(({ key }) => among.has(key));
     });
   }
 

@@ -24,12 +24,17 @@ export interface KeptBytes {
 export function writeResults(
   results: readonly KeptResult[],
 ): Uint8Array<ArrayBuffer> {
-  return writeBytes(results.map(({ key, values }) => {
-    const out = new ByteWriter();
-    out.u32(values.length);
-    for (const value of values) writeStored(out, value);
-    return { key, bytes: out.written() };
-  }));
+  const one = new ByteWriter();
+  const out = new ByteWriter();
+  out.u32(results.length);
+  for (const { key, values } of results) {
+    one.reset();
+    one.u32(values.length);
+    for (const value of values) writeStored(one, value);
+    out.string(key);
+    out.bytes(one.written());
+  }
+  return out.written().slice();
 }
 
 /** Reads what {@linkcode writeResults} wrote. */
