@@ -103,7 +103,11 @@ export function startLocal(options: InitOptions = {}): Local {
   });
   thread.unref();
   const isTemporary = !job.isLineageNamed;
-  const lineageThread = startLineage(lineagePath, line.port2, { isTemporary });
+  const lineageThread = startLineage(lineagePath, line.port2, {
+    isTemporary,
+    // A run that resumes asks what its calls came to in the one before.
+    forgetsCallsOf: options.resume === true ? undefined : job.mainModule,
+  });
   const lineageLeft = new Promise<void>((resolve) =>
     lineageThread.once("exit", () => resolve())
   );

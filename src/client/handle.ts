@@ -197,7 +197,7 @@ export function fieldsOf(
   spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">,
 ): ActorHandleFields {
   const { actorId, className, name, namespace, methods, isDetached } = spec;
-  const { maxTaskRetries, maxPendingCalls } = spec;
+  const { maxTaskRetries, maxPendingCalls, isDurable } = spec;
   return {
     actorId,
     className,
@@ -205,6 +205,7 @@ export function fieldsOf(
     namespace,
     methods,
     isDetached,
+    isDurable,
     maxTaskRetries,
     maxPendingCalls,
   };

@@ -33,6 +33,8 @@ export interface InitOptions {
   namespace?: string;
   /** The SQLite file for tasks and their outcomes. Default: one that goes with the session. */
   lineage?: string;
+  /** With `lineage`: this run goes on where one of the same main module was killed, and calls to durable actors that were committed then are not run again. Default: false. */
+  resume?: boolean;
   /** Whether what workers print appears here. Default: true. */
   logToDriver?: boolean;
   /** Whether a runtime that is up already is used as it is. Default: false. */
@@ -47,13 +49,13 @@ const checks: Record<string, Check> = {
   objectStoreMemory: whole(1 << 20),
   namespace: text,
   lineage: text,
+  resume: flag,
   logToDriver: flag,
   ignoreReinit: flag,
   ...notYetChecks(
     "address",
     "token",
     "tls",
-    "resume",
     "runtimeEnv",
     "dashboard",
   ),
@@ -62,6 +64,12 @@ const checks: Record<string, Check> = {
 /** Throws for a bad option. */
 export function checkInitOptions(options: unknown): void {
   checkOptions(options, { checks, what: "init option" });
+  const { resume, lineage } = (options ?? {}) as InitOptions;
+  if (resume === true && lineage === undefined) {
+    throw new TypeError(
+      'Cannot use init option "resume" without "lineage": name the file of the run before',
+    );
+  }
 }
 
 /** What a local node has to give. */

@@ -10,6 +10,7 @@
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { assert, MantaError, unreachable } from "../base/errors.ts";
+import type { DurableAnswer, DurableAsk } from "../base/durable.ts";
 import type { LineageBatch } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
@@ -38,7 +39,9 @@ export class LineagePort implements AsyncDisposable {
   readonly #opened = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #flushes = new Map<number, PromiseWithResolvers<LineageFlush>>();
+  readonly #asks = new Map<number, PromiseWithResolvers<DurableAnswer>>();
   #nextFlushId = 1;
+  #nextAskId = 1;
   #waitingCount = 0;
   #droppedCount = 0;
   #isDropSaid = false;
@@ -118,6 +121,19 @@ export class LineagePort implements AsyncDisposable {
     }
   }
 
+  /** Asks for a durable actor; resolves after the commit, with bytes that were given transferred. */
+  ask(
+    ask: DurableAsk,
+    transferred: ArrayBuffer[] = [],
+  ): Promise<DurableAnswer> {
+    if (this.#hasEnded) return Promise.reject(this.#endedError(undefined));
+    const askId = this.#nextAskId++;
+    const answer = Promise.withResolvers<DurableAnswer>();
+    this.#asks.set(askId, answer);
+    this.#order({ kind: "durable", askId, ask }, transferred);
+    return answer.promise;
+  }
+
   /** Writes what waits, closes the file and ends the thread. */
   async close(): Promise<void> {
     if (!this.#isClosing && !this.#hasEnded) {
@@ -194,6 +210,10 @@ export class LineagePort implements AsyncDisposable {
         this.#flushes.delete(flushId);
         return;
       }
+      case "answered":
+        this.#asks.get(report.askId)?.resolve(report.answer);
+        this.#asks.delete(report.askId);
+        return;
       case "broken":
         return this.#end(report.reason);
       default:
@@ -210,6 +230,8 @@ export class LineagePort implements AsyncDisposable {
     this.#opened.reject(error);
     for (const flush of this.#flushes.values()) flush.reject(error);
     this.#flushes.clear();
+    for (const ask of this.#asks.values()) ask.reject(error);
+    this.#asks.clear();
     this.#ended.resolve();
   }
 

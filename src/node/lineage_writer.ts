@@ -10,6 +10,7 @@
  * @module
  */
 import { wallMs } from "../base/clock.ts";
+import type { DurableAnswer, DurableAsk } from "../base/durable.ts";
 import { unreachable } from "../base/errors.ts";
 import type { LineageBatch, LineageGap } from "../base/lineage.ts";
 import { failureOf, type WriteFailure } from "../store/database.ts";
@@ -19,6 +20,8 @@ export type LineageOrder =
   | { kind: "rows"; batch: BatchMessage }
   | { kind: "gap"; rowCount: number; reason: string }
   | { kind: "flush"; flushId: number }
+  /** For a durable actor; answered after the commit. */
+  | { kind: "durable"; askId: number; ask: DurableAsk }
   | { kind: "close" }
   /** The file is about to be removed. */
   | { kind: "abandon" };
@@ -40,12 +43,17 @@ export type LineageReport =
   | { kind: "gaveUp"; message: string }
   | { kind: "recovered"; lostCount: number; reason: string }
   | { kind: "flushed"; flushId: number; lostCount: number }
+  | { kind: "answered"; askId: number; answer: DurableAnswer }
   | { kind: "broken"; reason: string };
 
 /** Where rows go: a `LineageLog`. */
 export interface LineageSink {
-  /** All of it, or nothing. */
-  write(batches: readonly LineageBatch[], gap?: LineageGap): void;
+  /** All of it, or nothing; gives the answers to the asks. */
+  write(
+    batches: readonly LineageBatch[],
+    gap: LineageGap | undefined,
+    asks: readonly DurableAsk[],
+  ): readonly DurableAnswer[];
   close(): void;
 }
 
@@ -67,12 +75,14 @@ interface Waiting {
   rowCount: number;
   /** Flushes to be answered after the commit. */
   flushIds: number[];
+  /** What durable actors ask: it waits as long as the file can't be written. */
+  asks: { askId: number; ask: DurableAsk }[];
 }
 
 /** Writes what it is told to, and reports. */
 export class LineageWriter {
   readonly #options: LineageWriterOptions;
-  #waiting: Waiting = { batches: [], rowCount: 0, flushIds: [] };
+  #waiting: Waiting = nothing();
   #isScheduled = false;
   /** Rows lost since the last write that went well, and why. */
   #lostCount = 0;
@@ -109,6 +119,9 @@ export class LineageWriter {
       case "flush":
         this.#waiting.flushIds.push(order.flushId);
         return this.#schedule();
+      case "durable":
+        this.#waiting.asks.push(order);
+        return this.#schedule();
       case "close":
         this.#drain();
         this.#giveUp();
@@ -134,10 +147,13 @@ export class LineageWriter {
   #drain(): void {
     this.#isScheduled = false;
     if (this.#isClosed) return;
-    const hasWork = this.#waiting.batches.length > 0 || this.#lostCount > 0;
+    const { batches, asks } = this.#waiting;
+    const hasWork = batches.length > 0 || asks.length > 0 ||
+      this.#lostCount > 0;
     // A broken file is left as it is.
     if (this.#failure === "broken") {
       this.#lose(this.#waiting.rowCount, this.#lossReason);
+      this.#refuse(this.#lossReason);
     } else if (hasWork && !this.#write()) return;
     this.#settle();
   }
@@ -150,11 +166,17 @@ export class LineageWriter {
     const gap = lostCount === 0
       ? undefined
       : { atMs: wallMs(), rowCount: lostCount, reason };
+    const { batches, asks } = this.#waiting;
+    let answers: readonly DurableAnswer[];
     try {
-      sink.write(this.#waiting.batches, gap);
+      answers = sink.write(batches, gap, asks.map(({ ask }) => ask));
     } catch (error) {
       return this.#failed(error);
     }
+    this.#waiting.asks = [];
+    asks.forEach(({ askId }, at) =>
+      report({ kind: "answered", askId, answer: answers[at]! })
+    );
     const hadFailed = this.#failure !== undefined || lostCount > 0;
     this.#failure = undefined;
     this.#lostCount = 0;
@@ -177,7 +199,21 @@ export class LineageWriter {
       return false;
     }
     this.#lose(this.#waiting.rowCount, reason);
+    if (failure === "broken") this.#refuse(reason);
+    else if (this.#waiting.asks.length > 0) {
+      this.#isScheduled = true;
+      this.#options.afterPause(() => this.#drain());
+    }
     return true;
+  }
+
+  /** What durable actors ask will never be there. */
+  #refuse(why: string): void {
+    const reason = `the lineage file can't be written: ${why}`;
+    for (const { askId } of this.#waiting.asks.splice(0)) {
+      const answer: DurableAnswer = { kind: "refused", reason };
+      this.#options.report({ kind: "answered", askId, answer });
+    }
   }
 
   /** What is not in the file now never will be, and the file can't say it. */
@@ -198,8 +234,8 @@ export class LineageWriter {
   /** Nothing waits any more: whoever counts on that is told. */
   #settle(): void {
     const { report } = this.#options;
-    const { rowCount, flushIds } = this.#waiting;
-    this.#waiting = { batches: [], rowCount: 0, flushIds: [] };
+    const { rowCount, flushIds, asks } = this.#waiting;
+    this.#waiting = { ...nothing(), asks };
     if (rowCount > 0) report({ kind: "settled", rowCount });
     const lostCount = this.#lostTotal;
     for (const flushId of flushIds) {
@@ -212,6 +248,10 @@ export class LineageWriter {
     this.#lostTotal += rowCount;
     this.#lossReason = reason;
   }
+}
+
+function nothing(): Waiting {
+  return { batches: [], rowCount: 0, flushIds: [], asks: [] };
 }
 
 function explain(

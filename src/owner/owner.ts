@@ -43,6 +43,7 @@ import {
   TaskRecord,
   type TaskTemplate,
 } from "./task_record.ts";
+import { KeptValues } from "./kept_values.ts";
 import { LineageFeed } from "./lineage_feed.ts";
 import { Values } from "./values.ts";
 
@@ -71,6 +72,7 @@ export class Owner implements OwnerPort {
   readonly outcomes: Outcomes;
   readonly intake: Intake;
   readonly recovery: Recovery;
+  readonly kept: KeptValues;
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
   readonly #onOwedChanged: (isOwed: boolean) => void;
@@ -104,6 +106,7 @@ export class Owner implements OwnerPort {
       mainModule: rooms.job.mainModule,
       nextOrdinal: () => this.nextOrdinal(),
     });
+    this.kept = new KeptValues(this.values);
     this.objects = new Objects(
       { network, references, values: this.values },
       this,

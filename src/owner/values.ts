@@ -61,6 +61,11 @@ export function extendValues<T extends object>(extension: Extension<T>): void {
   extensions.push(extension as unknown as Extension<object>);
 }
 
+/** All that this process's values were taught. */
+export function knownExtensions(): readonly Extension<object>[] {
+  return extensions;
+}
+
 /** Stores and opens values for one process. */
 export class Values {
   readonly codec: ValueCodec = new ValueCodec(extensions);
@@ -159,6 +164,14 @@ export class Values {
   /** Takes a value that was made for this process: its segment goes when the value does. */
   adopt(stored: StoredValue): HeldValue {
     return this.#own(this.hold(stored));
+  }
+
+  /** The same value with its large arrays inside: it needs no segment. */
+  async embedded(stored: StoredValue): Promise<StoredValue> {
+    const { segment, ...rest } = stored;
+    if (segment === undefined) return stored;
+    const arrays = await this.#segments.open(segment);
+    return { ...rest, buffers: arrays.map((array) => array.slice()) };
   }
 
   /** Fetches the code that a value from elsewhere needs, so that it can be passed on; the value keeps it. */

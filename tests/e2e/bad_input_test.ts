@@ -166,7 +166,6 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
   }
   const actor: Record<string, unknown>[] = [
     { runtimeEnv: {} },
-    { durable: true },
     { ttl: 5 },
     { concurrencyGroups: {} },
     { schedulingStrategy: { placementGroup: {} } },
@@ -180,7 +179,6 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
     { address: "127.0.0.1:6379" },
     { token: "t" },
     { tls: {} },
-    { resume: true },
     { runtimeEnv: {} },
     { dashboard: true },
   ];

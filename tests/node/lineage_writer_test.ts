@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { DurableAnswer, DurableAsk } from "../../src/base/durable.ts";
 import type { LineageBatch, LineageGap } from "../../src/base/lineage.ts";
 import {
   type LineageReport,
@@ -11,6 +12,7 @@ class Bench {
   readonly reports: LineageReport[] = [];
   readonly written: number[] = [];
   readonly gaps: number[] = [];
+  readonly asked: string[] = [];
   failure: string | undefined;
   #later: (() => void)[] = [];
   readonly writer: LineageWriter;
@@ -19,7 +21,7 @@ class Bench {
     this.writer = new LineageWriter({
       path: "a.db",
       sink: {
-        write: (batches, gap) => this.#write(batches, gap),
+        write: (batches, gap, asks) => this.#write(batches, gap, asks),
         close: () => {},
       },
       report: (report) => void this.reports.push(report),
@@ -43,10 +45,16 @@ class Bench {
     return this.reports.splice(0);
   }
 
-  #write(batches: readonly LineageBatch[], gap?: LineageGap): void {
+  #write(
+    batches: readonly LineageBatch[],
+    gap: LineageGap | undefined,
+    asks: readonly DurableAsk[],
+  ): DurableAnswer[] {
     if (this.failure !== undefined) throw new Error(this.failure);
     if (gap !== undefined) this.gaps.push(gap.rowCount);
     this.written.push(...batches.map((batch) => batch.rowCount));
+    this.asked.push(...asks.map(({ kind }) => kind));
+    return asks.map(() => ({ kind: "done" }));
   }
 }
 
