@@ -15,6 +15,7 @@ import {
   randomHex,
 } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
+import { log } from "./base/log.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { endAllWaits } from "./client/long_waits.ts";
 import { setStarter } from "./client/session.ts";
@@ -31,6 +32,7 @@ import { assertPermitted } from "./node/permissions.ts";
 import { Reaper } from "./node/reaper.ts";
 import { currentSession, setCurrentSession } from "./owner/current.ts";
 import { joinSession, type Session } from "./owner/session.ts";
+import { forgetDurableCalls } from "./store/durable_log.ts";
 import {
   folderPath,
   folderRoot,
@@ -48,6 +50,7 @@ interface Local {
   /** Resolves when the lineage file is written and its thread gone: soon after the node's. */
   readonly lineageLeft: Promise<void>;
   readonly folder: string;
+  readonly lineagePath: string;
   readonly reaper: Reaper;
   readonly ready: Promise<void>;
   /** Resolves with whether it ended in order. */
@@ -131,6 +134,7 @@ export function startLocal(options: InitOptions = {}): Local {
     thread,
     lineageLeft,
     folder,
+    lineagePath,
     reaper,
     ready,
     ended,
@@ -205,6 +209,21 @@ async function end(runtime: Local): Promise<void> {
   await (isOrderly ? reaper.end() : reaper.reap());
   removeFolder(folder);
   globalThis.removeEventListener("unload", removeLeftovers);
+  if (session.owner.job.isLineageNamed) forgetWhenDone(runtime.lineagePath);
+}
+
+/** A program that ends by itself has succeeded: a later run has nothing to go on from. */
+function forgetWhenDone(lineagePath: string): void {
+  globalThis.addEventListener("beforeunload", () => {
+    if (local !== undefined || Deno.exitCode !== 0) return;
+    try {
+      forgetDurableCalls(lineagePath, Deno.mainModule);
+    } catch (error) {
+      log.warn(
+        `calls of this program stay in lineage file "${lineagePath}": ${error}`,
+      );
+    }
+  }, { once: true });
 }
 
 function follow(thread: Worker) {

@@ -7,7 +7,12 @@
  *
  * @module
  */
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { existsSync } from "node:fs";
+import {
+  DatabaseSync,
+  type SQLInputValue,
+  type StatementSync,
+} from "node:sqlite";
 import { wallMs } from "../base/clock.ts";
 import type {
   DurableAnswer,
@@ -54,16 +59,10 @@ export class DurableLog {
 
   /**
    * Forgets what calls of a program came to: it won't call again to ask. Those
-   * of a run that still goes on stay, unless it is `jobId` itself.
+   * of a run that goes on at the same time stay.
    */
-  forgetCalls(script: string, jobId?: string): void {
-    const running = livingJobs(this.#database);
-    if (jobId !== undefined) running.delete(jobId);
-    const kept = [...running].map(() => "?").join(", ");
-    this.#run(
-      `DELETE FROM durable_calls WHERE script = ? AND job_id NOT IN (${kept})`,
-      [script, ...running],
-    );
+  forgetCalls(script: string): void {
+    forgetCallsIn(this.#database, script);
   }
 
   /** Removes what actors without a name left whose program is gone: nobody finds it again. */
@@ -107,6 +106,7 @@ export class DurableLog {
       return { kind: "opened", durableId, epoch, seq: 0, ...calls };
     }
     const { durableId, seq } = known(row);
+    this.#dropStrange(durableId, jobId);
     this.#run(
       `UPDATE durable_actors SET epoch = ?, actor_id = ?, job_id = ?
         WHERE durable_id = ?`,
@@ -212,6 +212,17 @@ export class DurableLog {
     return `the program ${job?.script} (process ${job?.driver_pid})`;
   }
 
+  /** Calls of a program that runs at the same time: another run of the same one would take them for its own. */
+  #dropStrange(durableId: number, jobId: string): void {
+    for (const other of livingJobs(this.#database)) {
+      if (other === jobId) continue;
+      this.#run(
+        "DELETE FROM durable_calls WHERE durable_id = ? AND job_id = ?",
+        [durableId, other],
+      );
+    }
+  }
+
   #callIds(durableId: number): { callIds: string[]; isComplete: boolean } {
     const countMax = limits.durableCallsKnownMax;
     const rows = this.#statement(
@@ -241,6 +252,28 @@ export class DurableLog {
     }
     return statement;
   }
+}
+
+/**
+ * Forgets what calls of a program came to, in a file that it has open no more:
+ * it has ended in success. A file that is gone needs nothing.
+ */
+export function forgetDurableCalls(path: string, script: string): void {
+  if (!existsSync(path)) return;
+  const database = new DatabaseSync(path, { timeout: limits.databaseBusyMs });
+  try {
+    forgetCallsIn(database, script);
+  } finally {
+    database.close();
+  }
+}
+
+function forgetCallsIn(database: DatabaseSync, script: string): void {
+  const running = [...livingJobs(database)];
+  const marks = running.map(() => "?").join(", ");
+  database.prepare(
+    `DELETE FROM durable_calls WHERE script = ? AND job_id NOT IN (${marks})`,
+  ).run(script, ...running);
 }
 
 function known(row: Row): DurableRow {

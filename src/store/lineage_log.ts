@@ -274,10 +274,6 @@ export class LineageLog implements Disposable {
         return this.#run(row.kind, countValues(row));
       case "job":
         this.#ownJobs.add(row.jobId);
-        // It won't run again to ask what its calls came to.
-        if (row.outcome === "finished" && !this.#isTemporary) {
-          this.#durable.forgetCalls(row.script, row.jobId);
-        }
         return this.#run(row.kind, jobValues(row));
       case "freed":
         return this.#run(row.kind, [row.atMs, row.objectId]);
