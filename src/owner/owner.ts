@@ -76,6 +76,7 @@ export class Owner implements OwnerPort {
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
   readonly #onOwedChanged: (isOwed: boolean) => void;
+  #heldBack: (() => Promise<unknown> | undefined) | undefined;
   #nextOrdinal = 1;
   #nextCallerNo = 1;
   #owedCount = 0;
@@ -127,6 +128,16 @@ export class Owner implements OwnerPort {
   /** Whether it takes nothing more. */
   get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** What must be over before anything that is submitted now may leave. */
+  heldBack(): Promise<unknown> | undefined {
+    return this.#heldBack?.();
+  }
+
+  /** From now on what this process submits waits for that, as it is then. */
+  holdBack(until: () => Promise<unknown> | undefined): void {
+    this.#heldBack = until;
   }
 
   /** The next number for a task or object of this process. */

@@ -119,6 +119,8 @@ export interface OwnerPort {
   readonly lineage: LineagePort;
   readonly intake: IntakePort;
   readonly recovery: RecoveryPort;
+  /** What must be over before anything that is submitted now may leave; undefined if nothing. */
+  heldBack(): Promise<unknown> | undefined;
   nextOrdinal(): number;
   /** Something is owed to this process: it must not exit before. */
   owe(): void;

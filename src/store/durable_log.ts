@@ -24,6 +24,7 @@ import type {
 } from "../base/durable.ts";
 import { unreachable } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { failureOf } from "./database.ts";
 import { livingJobs } from "./lineage_jobs.ts";
 
 type Row = Record<string, unknown>;
@@ -39,8 +40,23 @@ export class DurableLog {
     this.#rules = rules;
   }
 
-  /** Carries out one ask. */
+  /** Carries out one ask: all of it, or nothing. Throws where the file can't be written at all. */
   answer(ask: DurableAsk): DurableAnswer {
+    this.#run("SAVEPOINT ask", []);
+    try {
+      return this.#carryOut(ask);
+    } catch (error) {
+      // What is wrong with one ask must not keep others from the file.
+      if (failureOf(error) !== "other") throw error;
+      this.#run("ROLLBACK TO ask", []);
+      const reason = error instanceof Error ? error.message : String(error);
+      return { kind: "refused", reason };
+    } finally {
+      if (this.#database.isTransaction) this.#run("RELEASE ask", []);
+    }
+  }
+
+  #carryOut(ask: DurableAsk): DurableAnswer {
     switch (ask.kind) {
       case "open":
         return this.#open(ask.identity);

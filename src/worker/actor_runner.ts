@@ -49,10 +49,11 @@ export class ActorRunner implements InvocationEvents {
     this.#callerNo = owner.nextCallerNo();
     this.#mailbox = new Mailbox(life.spec.maxConcurrency);
     if (!life.spec.isDurable) return;
-    this.#durable = new DurableActor(owner, life, {
+    const durable = this.#durable = new DurableActor(owner, life, {
       lost: () => void this.#beginAnew(),
       superseded: (reason) => this.#superseded(reason),
     });
+    owner.holdBack(() => durable.settled());
   }
 
   /** Resolves when the actor has ended and answered. */

@@ -3,7 +3,8 @@
  * begins and committed after each call, together with what the call came to.
  *
  * A state is copied as the call ends; the next call may run while the commit
- * is on its way, but nobody sees a call's result before its own commit, and
+ * is on its way, but nobody sees a call's result before its own commit, what a
+ * call submits does not leave before the commits of those before it, and
  * commits are in the order of the calls. What is granted and refused is
  * decided by `state/durable.ts`, where the file is.
  *
@@ -151,9 +152,9 @@ export class DurableActor {
     }
   }
 
-  /** Resolves when no commit is on its way. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#open);
+  /** Resolves when no commit is on its way; undefined if none is. */
+  settled(): Promise<unknown> | undefined {
+    return this.#open.size === 0 ? undefined : Promise.allSettled(this.#open);
   }
 
   async #restore(instance: Instance, bytes: Uint8Array): Promise<void> {
