@@ -21,8 +21,8 @@ const startBalance = 1000;
 class Account {
   balance = startBalance;
 
-  constructor() {
-    console.log(`an account in process ${Deno.pid}`);
+  constructor(isTold = false) {
+    if (isTold) console.log(`an account in process ${Deno.pid}`);
   }
 
   /** False: there is not enough. */
@@ -45,18 +45,21 @@ class Account {
 async function bank(lineage: string, transferCount: number): Promise<void> {
   await init({ numCpus: 1, lineage, resume: true });
   const accounts = names.map((name) =>
-    remote(Account, { durable: true, name }).remote()
+    remote(Account, { durable: true, name }).remote(true)
   );
   for (let n = 1; n <= transferCount; n++) {
-    // The same in every run: so a transfer is known again.
-    const from = accounts[n % 4]!;
-    const to = accounts[(n + 1 + n % 3) % 4]!;
-    await transfer(from, to, n * 7919 % 400);
+    const { from, to, amount } = plan(n);
+    await transfer(accounts[from]!, accounts[to]!, amount);
     console.log(`transfer ${n}`);
   }
   const balances = await get(accounts.map((account) => account.read.remote()));
   console.log(`balances ${balances}`);
   await shutdown();
+}
+
+/** The same in every run: so a transfer is known again. */
+function plan(n: number): { from: number; to: number; amount: number } {
+  return { from: n % 4, to: (n + 1 + n % 3) % 4, amount: n * 7919 % 400 };
 }
 
 async function transfer(
@@ -97,11 +100,23 @@ async function disturb(transferCount: number, every: number): Promise<void> {
   }
   await Deno.remove(folder, { recursive: true });
   const sum = balances.reduce((all, one) => all + one, 0);
+  const isSame = `${balances}` === `${undisturbed(transferCount)}`;
   console.log(
     `${transferCount} transfers, ${killed.program} kills of the program and ` +
-      `${killed.account} of an account: ${balances.join(" + ")} = ${sum}`,
+      `${killed.account} of an account: ${balances.join(" + ")} = ${sum}, ` +
+      `as without a kill: ${isSame ? "yes" : "no"}`,
   );
-  if (sum !== names.length * startBalance) Deno.exit(1);
+  if (!isSame || sum !== names.length * startBalance) Deno.exit(1);
+}
+
+/** What the balances are where nothing is killed. */
+function undisturbed(transferCount: number): number[] {
+  const accounts = names.map(() => new Account());
+  for (let n = 1; n <= transferCount; n++) {
+    const { from, to, amount } = plan(n);
+    if (accounts[from]!.withdraw(amount)) accounts[to]!.deposit(amount);
+  }
+  return accounts.map((account) => account.read());
 }
 
 async function* linesOf(

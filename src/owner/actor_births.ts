@@ -12,6 +12,7 @@ import { ActorDiedError, SerializationError } from "../base/errors.ts";
 import { type ActorId, makerOf } from "../base/ids.ts";
 import { privateFieldOf } from "../code/private_fields.ts";
 import type { ActorSpec } from "../base/spec.ts";
+import { kindOf } from "../wire/values.ts";
 import type { ActorHandleFields } from "../wire/messages.ts";
 import { refusal } from "./actor_deaths.ts";
 import { dependencyValues } from "./lease_link.ts";
@@ -217,13 +218,26 @@ export class ActorBirths {
 // deno-lint-ignore ban-types -- a class
 async function assertKeepable(target: Function): Promise<void> {
   const { prototype, name } = target;
-  if (saveState in prototype && restoreState in prototype) return;
+  const hasBoth = saveState in prototype && restoreState in prototype;
+  if (hasBoth) return;
+  const refuse = (why: string, path = name) => {
+    throw new SerializationError(
+      `Cannot make actor ${name} durable: ${why}. Give the class the methods ` +
+        "[saveState]() and [restoreState](state)",
+      { path },
+    );
+  };
+  if (saveState in prototype || restoreState in prototype) {
+    refuse("it has one of saveState and restoreState, and not the other");
+  }
+  const { base } = kindOf(prototype);
+  if (base !== "object") {
+    refuse(`it extends a built-in, whose content (${base}) is no field of its`);
+  }
   const field = await privateFieldOf(target);
   if (field === undefined) return;
-  throw new SerializationError(
-    `Cannot make actor ${name} durable: its field ${field} is private, so ` +
-      "only its own class can keep it. Give the class the methods " +
-      "[saveState]() and [restoreState](state)",
-    { path: `${name}.${field}` },
+  refuse(
+    `its field ${field} is private, so only its own class can keep it`,
+    `${name}.${field}`,
   );
 }

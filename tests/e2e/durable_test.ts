@@ -13,6 +13,7 @@ import {
 import {
   ActorDiedError,
   type ActorOptions,
+  exitActor,
   get,
   getActor,
   init,
@@ -105,14 +106,22 @@ Deno.test("Calls of several callers to a durable actor count once each, however 
 Deno.test("A task that runs again repeats its calls to a durable actor, and none counts twice", async () => {
   await using _runtime = await init({ numCpus: 1 });
   const counter = remote(Counter, durable).remote();
-  const transfer = remote(async (shared: typeof counter) => {
+  const transfer = remote(async (
+    shared: typeof counter,
+    isHostKilled: boolean,
+  ) => {
     const first = await get(shared.add.remote(1));
     const second = await get(shared.add.remote(10));
-    if (runtimeContext().attempt === 1) Deno.kill(Deno.pid, "SIGKILL");
+    if (runtimeContext().attempt === 1) {
+      // Also the actor's next incarnation must know what is committed.
+      if (isHostKilled) Deno.kill(await get(shared.pid.remote()), "SIGKILL");
+      Deno.kill(Deno.pid, "SIGKILL");
+    } else if (isHostKilled) await get(shared.pid.remote());
     return [first, second, await get(shared.add.remote(100))];
   });
-  assertEquals(await get(transfer.remote(counter)), [1, 11, 111]);
-  assertEquals((await get(counter.read.remote())).count, 111);
+  assertEquals(await get(transfer.remote(counter, false)), [1, 11, 111]);
+  assertEquals(await get(transfer.remote(counter, true)), [112, 122, 222]);
+  assertEquals((await get(counter.read.remote())).count, 222);
 });
 
 Deno.test("What a method changed before it threw is kept, and so is its error", async () => {
@@ -211,6 +220,16 @@ class Holder {
     this.nested = { list: [1, Promise.resolve()] };
   }
 
+  hide(): void {
+    class Hidden {
+      #value = 1;
+      read(): number {
+        return this.#value;
+      }
+    }
+    this.nested = { hidden: new Hidden() };
+  }
+
   handler(): void {
     this.nested = { on: () => 1 };
   }
@@ -230,6 +249,7 @@ Deno.test("A state that can't be kept fails its call with the way to it, and the
     [get(holder.set.remote([put(1)])), '"state.nested.list[1][0]"'],
     [get(holder.set.remote({ other: holder })), '"state.nested.list[1].other"'],
     [get(holder.handler.remote()), '"state.nested.on"'],
+    [get(holder.hide.remote()), '"state.nested.hidden"'],
   ];
   const after = get(holder.read.remote());
   for (const [call, path] of refused) {
@@ -238,6 +258,97 @@ Deno.test("A state that can't be kept fails its call with the way to it, and the
     assertStringIncludes(error.message, path);
   }
   assertEquals(await after, before);
+});
+
+Deno.test("A class whose state can't be kept from the start says so at each call, with the field's path", async () => {
+  await using _runtime = await init({ numCpus: 1 });
+  class Connected {
+    socket = Promise.resolve();
+    ping(): string {
+      return "pong";
+    }
+  }
+  const connected = remote(Connected, durable).remote();
+  for (let call = 0; call < 2; call++) {
+    const error = await rejection(get(connected.ping.remote()));
+    assert(error instanceof SerializationError, String(error));
+    assertStringIncludes(error.message, '"state.socket"');
+  }
+});
+
+Deno.test("A durable actor whose class extends a built-in, or saves and does not restore, is refused", async () => {
+  await using _runtime = await init({ numCpus: 1 });
+  class Table extends Map<string, number> {
+    put(key: string): number {
+      return this.set(key, 1).size;
+    }
+  }
+  const table = await rejection(
+    get(remote(Table, durable).remote().put.remote("a")),
+  );
+  assertStringIncludes(table.message, "extends a built-in");
+  class Half {
+    ping(): void {}
+    [saveState](): number {
+      return 1;
+    }
+  }
+  const half = await rejection(
+    get(remote(Half, durable).remote().ping.remote()),
+  );
+  assertStringIncludes(half.message, "and not the other");
+});
+
+Deno.test("What a durable actor's call does to another counts once, though the call is cut short and runs again", async () => {
+  await using _runtime = await init({ numCpus: 1 });
+  const counter = remote(Counter, durable).remote();
+  const Teller = remote(
+    class Teller {
+      count = 0;
+      async add(to: typeof counter, notes: string): Promise<number> {
+        await get(to.add.remote(1));
+        Deno.writeTextFileSync(notes, "ran\n", { append: true });
+        const runs = Deno.readTextFileSync(notes).length / 4;
+        if (runs < 3) Deno.kill(Deno.pid, "SIGKILL");
+        this.count++;
+        return await get(to.add.remote(10));
+      }
+      read(): number {
+        return this.count;
+      }
+    },
+    durable,
+  );
+  const teller = Teller.remote();
+  const notes = Deno.makeTempFileSync();
+  assertEquals(await get(teller.add.remote(counter, notes)), 11);
+  assertEquals(Deno.readTextFileSync(notes), "ran\n".repeat(3));
+  assertEquals(await get(teller.read.remote()), 1);
+  assertEquals((await get(counter.read.remote())).count, 11);
+  Deno.removeSync(notes);
+});
+
+Deno.test("kill() that lets a durable actor restart leaves it its state, and exitActor() ends it with its state", async () => {
+  await using _runtime = await init({ numCpus: 1 });
+  const Leaver = remote(
+    class Leaver {
+      count = 0;
+      add(): number {
+        return ++this.count;
+      }
+      leave(): never {
+        return exitActor();
+      }
+    },
+    { durable: true, name: "leaver" },
+  );
+  const leaver = Leaver.remote();
+  assertEquals(await get(leaver.add.remote()), 1);
+  await kill(leaver, { noRestart: false });
+  assertEquals(await get(leaver.add.remote()), 2);
+  await rejection(get(leaver.leave.remote()));
+  await rejection(get(leaver.add.remote()));
+  assertEquals(await get(Leaver.remote().add.remote()), 1);
 });
 
 Deno.test("Large arrays and class instances are kept in the state and in results", async () => {
