@@ -21,7 +21,7 @@ import type { LineagePort } from "./lineage_port.ts";
 /** What durable states need. */
 export interface DurableRooms {
   /** Where the file is, once it is open. */
-  readonly lineage: Promise<Pick<LineagePort, "ask">>;
+  readonly lineage: Promise<Pick<LineagePort, "askDurable">>;
   /** Whose state an incarnation asks for; undefined if it is not the present one. */
   identity(
     actorId: ActorId,
@@ -78,7 +78,7 @@ export class DurableStates {
     transferred: ArrayBuffer[] = [],
   ): Promise<DurableAnswer<Uint8Array>> {
     const port = await this.#rooms.lineage;
-    return arrived(await port.ask(ask, transferred));
+    return arrived(await port.askDurable(ask, transferred));
   }
 }
 

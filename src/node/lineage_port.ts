@@ -39,9 +39,12 @@ export class LineagePort implements AsyncDisposable {
   readonly #opened = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   readonly #flushes = new Map<number, PromiseWithResolvers<LineageFlush>>();
-  readonly #asks = new Map<number, PromiseWithResolvers<DurableAnswer>>();
+  readonly #durableAsks = new Map<
+    number,
+    PromiseWithResolvers<DurableAnswer>
+  >();
   #nextFlushId = 1;
-  #nextAskId = 1;
+  #nextDurableAskId = 1;
   #waitingCount = 0;
   #droppedCount = 0;
   #isDropSaid = false;
@@ -122,14 +125,14 @@ export class LineagePort implements AsyncDisposable {
   }
 
   /** Asks for a durable actor; resolves after the commit, with bytes that were given transferred. */
-  ask(
+  askDurable(
     ask: DurableAsk,
     transferred: ArrayBuffer[] = [],
   ): Promise<DurableAnswer> {
     if (this.#hasEnded) return Promise.reject(this.#endedError(undefined));
-    const askId = this.#nextAskId++;
+    const askId = this.#nextDurableAskId++;
     const answer = Promise.withResolvers<DurableAnswer>();
-    this.#asks.set(askId, answer);
+    this.#durableAsks.set(askId, answer);
     this.#order({ kind: "durable", askId, ask }, transferred);
     return answer.promise;
   }
@@ -210,9 +213,9 @@ export class LineagePort implements AsyncDisposable {
         this.#flushes.delete(flushId);
         return;
       }
-      case "answered":
-        this.#asks.get(report.askId)?.resolve(report.answer);
-        this.#asks.delete(report.askId);
+      case "durable":
+        this.#durableAsks.get(report.askId)?.resolve(report.answer);
+        this.#durableAsks.delete(report.askId);
         return;
       case "broken":
         return this.#end(report.reason);
@@ -230,8 +233,8 @@ export class LineagePort implements AsyncDisposable {
     this.#opened.reject(error);
     for (const flush of this.#flushes.values()) flush.reject(error);
     this.#flushes.clear();
-    for (const ask of this.#asks.values()) ask.reject(error);
-    this.#asks.clear();
+    for (const ask of this.#durableAsks.values()) ask.reject(error);
+    this.#durableAsks.clear();
     this.#ended.resolve();
   }
 

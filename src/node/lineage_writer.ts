@@ -43,7 +43,7 @@ export type LineageReport =
   | { kind: "gaveUp"; message: string }
   | { kind: "recovered"; lostCount: number; reason: string }
   | { kind: "flushed"; flushId: number; lostCount: number }
-  | { kind: "answered"; askId: number; answer: DurableAnswer }
+  | { kind: "durable"; askId: number; answer: DurableAnswer }
   | { kind: "broken"; reason: string };
 
 /** Where rows go: a `LineageLog`. */
@@ -175,7 +175,7 @@ export class LineageWriter {
     }
     this.#waiting.asks = [];
     asks.forEach(({ askId }, at) =>
-      report({ kind: "answered", askId, answer: answers[at]! })
+      report({ kind: "durable", askId, answer: answers[at]! })
     );
     const hadFailed = this.#failure !== undefined || lostCount > 0;
     this.#failure = undefined;
@@ -212,7 +212,7 @@ export class LineageWriter {
     const reason = `the lineage file can't be written: ${why}`;
     for (const { askId } of this.#waiting.asks.splice(0)) {
       const answer: DurableAnswer = { kind: "refused", reason };
-      this.#options.report({ kind: "answered", askId, answer });
+      this.#options.report({ kind: "durable", askId, answer });
     }
   }
 
