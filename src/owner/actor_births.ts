@@ -65,10 +65,9 @@ export class ActorBirths {
   create(
     { from, spec }: Birth,
   ): Promise<ActorHandleFields | undefined> {
-    const making = "kept" in from ? { kept: from.kept } : {
-      target: from.target,
-      stored: this.#owner.intake.storeArgs(from.args),
-    };
+    const stored = "kept" in from
+      ? undefined
+      : this.#owner.intake.storeArgs(from.args);
     const end = Promise.withResolvers<never>();
     end.promise.catch(() => {}); // It is for whoever creates, while it does.
     const pending: Pending = {
@@ -80,13 +79,13 @@ export class ActorBirths {
     this.#pending.set(spec.actorId, pending);
     // What a program began is not dropped because it has nothing else to do.
     this.#owner.owe();
-    pending.created =
-      ("kept" in making
-        ? this.#begin(pending, making.kept, [])
-        : this.#create(pending, making)).finally(() => {
-          this.#pending.delete(spec.actorId);
-          this.#owner.settle();
-        });
+    const begun = "kept" in from
+      ? this.#begin(pending, from.kept, [])
+      : this.#create(pending, { target: from.target, stored: stored! });
+    pending.created = begun.finally(() => {
+      this.#pending.delete(spec.actorId);
+      this.#owner.settle();
+    });
     return pending.created;
   }
 
