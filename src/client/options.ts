@@ -68,9 +68,9 @@ export interface ActorOptions extends ResourceOptions {
   getIfExists?: boolean;
   /** "ref": ends with its last handle; "detached": lives until `kill`. Default: "ref". */
   lifetime?: "ref" | "detached";
-  /** How often it is started again after it died; -1: without end. Default: 0. */
+  /** How often it is started again after it died; -1: without end. Default: 0; -1 where it is `durable`. */
   maxRestarts?: number;
-  /** How often a call that its death cut short runs again; -1: without end. Default: 0. */
+  /** How often a call that its death cut short runs again; -1: without end. Default: 0; -1 where it is `durable`. */
   maxTaskRetries?: number;
   /** Methods that run at the same time. Default: 1. */
   maxConcurrency?: number;

@@ -61,7 +61,7 @@ export class DurableActor {
   #opened: Opened | undefined;
   #seq = 0;
   #calls: CommittedCalls | undefined;
-  /** The state as it was committed, or is about to be. */
+  /** The state as it was committed, or is about to be; undefined where it is not compared. */
   #state: Uint8Array | undefined;
   #isSpecKept = false;
   /** Resolves when all commits so far are sent. */
@@ -92,7 +92,7 @@ export class DurableActor {
     const { callIds, isComplete } = answer;
     const countMax = limits.durableCallsKnownMax;
     this.#calls = new CommittedCalls(callIds, { isComplete, countMax });
-    this.#state = answer.state;
+    this.#state = comparable(answer.state);
     if (answer.state !== undefined) await this.#restore(instance, answer.state);
     else await this.#first(instance);
   }
@@ -228,7 +228,7 @@ export class DurableActor {
     const { durableId, epoch } = this.#opened!;
     const seq = ++this.#seq;
     const isSame = this.#state !== undefined && areEqual(this.#state, state);
-    this.#state = state;
+    this.#state = comparable(state);
     if (ended !== undefined) this.#calls!.committed(ended.call.callId);
     const { kept, node } = this.#owner;
     const prepared = Promise.all([
@@ -270,9 +270,13 @@ export class DurableActor {
   }
 }
 
+/** A state that the next one is compared with; a large one is neither looked through nor remembered. */
+function comparable(state: Uint8Array | undefined): Uint8Array | undefined {
+  return (state?.length ?? Infinity) <= comparedBytesMax ? state : undefined;
+}
+
 function areEqual(a: Uint8Array, b: Uint8Array): boolean {
-  // Large ones are not looked through: they are written.
-  if (a.length !== b.length || a.length > comparedBytesMax) return false;
+  if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
 }

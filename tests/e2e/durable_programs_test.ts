@@ -95,6 +95,44 @@ Deno.test("A durable actor is one program's at a time", async () => {
   assertMatch(third.stdout, /count 2/, third.stderr);
 });
 
+Deno.test("Another program finds a durable actor by its name alone, with what its class closes over and its arguments", async () => {
+  await using program = new Program();
+  const made = await program.run(`
+    import { get, init, put, remote } from "@manta/manta";
+    const step = { size: 3, weights: new Float64Array(20_000).fill(0.5) };
+    class Counter {
+      count = 0;
+      start: number;
+      constructor(start: number, all: Float64Array) {
+        this.start = start + all.length;
+      }
+      add() {
+        this.count += step.size;
+        return [this.start, this.count, step.weights.length];
+      }
+    }
+    await init({ numCpus: 1, lineage: "count.db" });
+    const all = put(new Float64Array(10_000));
+    const counter = remote(Counter, { durable: true, name: "counter" })
+      .remote(5, all);
+    console.log("first", (await get(counter.add.remote())).join());
+    Deno.kill(Deno.pid, "SIGKILL");
+  `);
+  assertMatch(made.stdout, /first 10005,3,20000/, made.stderr);
+  const path = program.write(
+    "other.ts",
+    `
+    import { get, getActor, init, shutdown } from "@manta/manta";
+    await init({ numCpus: 1, lineage: "count.db" });
+    const counter = await getActor("counter");
+    console.log("then", (await get(counter.add.remote()) as number[]).join());
+    await shutdown();
+  `,
+  );
+  const found = await program.start(["run", "-A", path]).ended;
+  assertMatch(found.stdout, /then 10005,6,20000/, found.stderr);
+});
+
 Deno.test("A run that resumes and calls something else than the run before is told so", async () => {
   await using program = new Program();
   const source = (method: string, end: string) => `

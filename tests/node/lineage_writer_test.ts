@@ -37,6 +37,11 @@ class Bench {
     this.writer.take({ kind: "rows", batch: { ...batch, numbers } });
   }
 
+  ask(askId: number): void {
+    const ask = { kind: "find", namespace: "n", name: "anna" } as const;
+    this.writer.take({ kind: "durable", askId, ask });
+  }
+
   turn(): void {
     for (const callback of this.#later.splice(0)) callback();
   }
@@ -174,4 +179,49 @@ Deno.test("LineageWriter says at the end what a full disk cost, as the file can'
   const reports = bench.take();
   assertEquals(reports.map(({ kind }) => kind), ["gaveUp"]);
   assertStringIncludes(JSON.stringify(reports), "5 rows of this program");
+});
+
+Deno.test("LineageWriter carries out what durable actors ask with the rows, and answers after", () => {
+  const bench = new Bench();
+  bench.send(2);
+  bench.ask(7);
+  assertEquals([bench.asked, bench.take()], [[], []]);
+  bench.turn();
+  assertEquals([bench.written, bench.asked], [[2], ["find"]]);
+  assertEquals(bench.take(), [
+    { kind: "durable", askId: 7, answer: { kind: "done" } },
+    { kind: "settled", rowCount: 2 },
+  ]);
+});
+
+Deno.test("LineageWriter keeps what durable actors ask until there is room, though rows are lost", () => {
+  const bench = new Bench();
+  bench.failure = "database or disk is full";
+  bench.send(2);
+  bench.ask(7);
+  bench.turn();
+  bench.turn();
+  const told = bench.take().map(({ kind }) => kind);
+  assertEquals(told, ["failing", "settled"]);
+  bench.failure = undefined;
+  bench.turn();
+  const answers = bench.take().filter(({ kind }) => kind === "durable");
+  assertEquals(answers, [
+    { kind: "durable", askId: 7, answer: { kind: "done" } },
+  ]);
+  bench.turn();
+  assertEquals(bench.asked, ["find"]);
+});
+
+Deno.test("LineageWriter refuses what durable actors ask of a broken file", () => {
+  const bench = new Bench();
+  bench.failure = "database disk image is malformed";
+  bench.ask(7);
+  bench.turn();
+  bench.ask(8);
+  bench.turn();
+  const answers = bench.take().flatMap((report) =>
+    report.kind === "durable" ? [report.askId, report.answer.kind] : []
+  );
+  assertEquals(answers, [7, "refused", 8, "refused"]);
 });
