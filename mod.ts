@@ -13,6 +13,7 @@
  *
  * @module
  */
+export { restoreState, saveState } from "./src/base/durable_symbols.ts";
 export {
   ActorDiedError,
   ActorUnavailableError,

@@ -32,6 +32,7 @@ import { assertPermitted } from "./node/permissions.ts";
 import { Reaper } from "./node/reaper.ts";
 import { currentSession, setCurrentSession } from "./owner/current.ts";
 import { joinSession, type Session } from "./owner/session.ts";
+import { forgetDurableCalls } from "./store/durable_log.ts";
 import {
   folderPath,
   folderRoot,
@@ -107,7 +108,11 @@ export function startLocal(options: InitOptions = {}): Local {
   });
   thread.unref();
   const isTemporary = !job.isLineageNamed;
-  const lineageThread = startLineage(lineagePath, line.port2, { isTemporary });
+  const lineageThread = startLineage(lineagePath, line.port2, {
+    isTemporary,
+    // A run that resumes asks what its calls came to in the one before.
+    forgetsCallsOf: options.resume === true ? undefined : job.mainModule,
+  });
   const lineageLeft = new Promise<void>((resolve) =>
     lineageThread.once("exit", () => resolve())
   );
@@ -217,6 +222,7 @@ function forgetWhenDone(lineagePath: string): void {
     if (local !== undefined || Deno.exitCode !== 0) return;
     try {
       forgetResults(lineagePath, Deno.mainModule);
+      forgetDurableCalls(lineagePath, Deno.mainModule);
     } catch (error) {
       log.warn(
         `results of this program stay in lineage file "${lineagePath}": ${error}`,

@@ -15,6 +15,7 @@ import { ActorRows } from "./head/actor_rows.ts";
 import { Head } from "./head/head.ts";
 import { ActorHosts } from "./node/actor_hosts.ts";
 import type { Children } from "./node/children.ts";
+import { DurableStates } from "./node/durable_states.ts";
 import { LineagePort } from "./node/lineage_port.ts";
 import type { LogPrinter } from "./node/log_printer.ts";
 import { Node } from "./node/node.ts";
@@ -71,12 +72,24 @@ export async function runLocalNode(
     nodeId: job.nodeId,
     send: (batch) => lineage.then((port) => port.send(batch), () => {}),
   });
-  const head = new Head({
+  const durable = new DurableStates({
+    lineage,
+    identity: (actorId, incarnation) => {
+      const spec = head.present(actorId, incarnation);
+      if (spec?.isDurable !== true) return undefined;
+      const { className, namespace, name } = spec;
+      const { jobId } = job;
+      const identity = { actorId, jobId, className, namespace };
+      return name === undefined ? identity : { ...identity, name };
+    },
+  });
+  const head: Head = new Head({
     start: (spec, incarnation) => hosts.start(spec, incarnation),
     stop: (actorId, how) => hosts.stop(actorId, how),
     runs: (call) => hosts.runs(call),
     refusal: (spec) => hosts.refusal(spec),
     pidOf: (processId) => hosts.pidOf(processId),
+    durable,
   }, actorRows);
   const node: Node = new Node({
     ...options,
@@ -99,7 +112,11 @@ export async function runLocalNode(
     },
   });
   const handlers: PeerHandlers = {
-    requests: { ...node.requests(), ...head.requests() },
+    requests: {
+      ...node.requests(),
+      ...head.requests(),
+      ...durable.requests(),
+    },
     notices: {
       ...node.notices(),
       ...head.notices(),

@@ -128,6 +128,10 @@ export const limits = {
   lineagePruneRows: 2000,
   /** How long a call to SQLite may wait for another program that locks the file. */
   databaseBusyMs: 2000,
+  /** Calls of a durable actor whose ids it remembers; of older ones the lineage file is asked. */
+  durableCallsKnownMax: 100_000,
+  /** A durable actor's state and a call's result together: what SQLite takes in one piece. */
+  durableBytesMax: 999_000_000,
   /** How long the lineage thread of a node that failed may take to write what it has. */
   lineageLeaveMs: 2000,
 } as const;

@@ -43,6 +43,8 @@ export interface ActorSpec {
   namespace: string;
   getIfExists: boolean;
   isDetached: boolean;
+  /** Its state is kept in the lineage file. */
+  isDurable: boolean;
   maxRestarts: number;
   maxTaskRetries: number;
   maxConcurrency: number;

@@ -5,10 +5,11 @@
  */
 import { MantaError } from "../base/errors.ts";
 import { type ActorId, taskIdOf } from "../base/ids.ts";
-import type { NewActor } from "../owner/actor_births.ts";
+import type { NewActor, Origin } from "../owner/actor_births.ts";
+import type { ActorSpec } from "../base/spec.ts";
 import { entryOfRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
-import { extendValues } from "../owner/values.ts";
+import { extendValues } from "../owner/extensions.ts";
 import { checkOptions, flag, show, text } from "./check.ts";
 import {
   type ActorHandle,
@@ -63,7 +64,9 @@ class RemoteActor {
 
   options(overrides: ActorOptions): RemoteActor {
     checkActorOptions(overrides);
-    return new RemoteActor(this.#target, { ...this.#options, ...overrides });
+    const options = { ...this.#options, ...overrides };
+    checkActorOptions(options);
+    return new RemoteActor(this.#target, options);
   }
 
   /** What it is made of, to travel. */
@@ -97,7 +100,8 @@ extendValues({
 });
 
 /**
- * Finds a living actor by its name.
+ * Finds a living actor by its name. A durable one whose state is in the
+ * lineage file is started again, from the class and arguments it had.
  *
  * @param name The name it was created with.
  * @param namespace Where the name counts. Default: the program's.
@@ -116,6 +120,10 @@ export async function getActor<
   // One that this process is making has a name that the head hears of later.
   const birth = own.actors.births.named(within, name);
   const found = await own.ask("actor.find", { name, namespace: within });
+  if (found.kept !== undefined && birth === undefined) {
+    const kept = own.kept.specOf(found.kept);
+    return startActor(own, kept) as ActorHandle<Instance>;
+  }
   const handle = found.handle ?? (birth && fieldsOf(birth));
   if (handle === undefined) {
     throw new MantaError(
@@ -155,30 +163,51 @@ function createActor(
     args: unknown[];
   },
 ): unknown {
-  const ordinal = own.nextOrdinal();
-  const actorId = taskIdOf(own.self, ordinal) as string as ActorId;
-  const spec: NewActor = {
-    actorId,
-    ownerId: own.self,
+  const { durable: isDurable = false } = options;
+  const endless = isDurable ? -1 : 0;
+  return newActor(own, { target, args }, {
     className: target.name || "anonymous",
     ...(options.name === undefined ? {} : { name: options.name }),
     namespace: options.namespace ?? own.job.namespace,
     methods: methodsOf(target),
     isDetached: options.lifetime === "detached",
     getIfExists: options.getIfExists ?? false,
-    maxRestarts: options.maxRestarts ?? 0,
-    maxTaskRetries: options.maxTaskRetries ?? 0,
+    isDurable,
+    maxRestarts: options.maxRestarts ?? endless,
+    maxTaskRetries: options.maxTaskRetries ?? endless,
     maxConcurrency: options.maxConcurrency ?? 1,
     maxPendingCalls: options.maxPendingCalls ?? -1,
     isolation: options.isolation ?? "isolate",
     resources: resourcesOf(options, 0),
-  };
+  });
+}
+
+/** Starts an actor again that the lineage file kept; somebody else may do so at the same time. */
+function startActor(own: Owner, kept: ActorSpec): object {
+  const {
+    code: _code,
+    bundles: _,
+    args: _args,
+    dependencies: _passed,
+    ...rest
+  } = kept;
+  return newActor(own, { kept }, { ...rest, getIfExists: true });
+}
+
+function newActor(
+  own: Owner,
+  from: Origin,
+  settings: Omit<NewActor, "actorId" | "ownerId">,
+): object {
+  const ordinal = own.nextOrdinal();
+  const actorId = taskIdOf(own.self, ordinal) as string as ActorId;
+  const spec: NewActor = { ...settings, actorId, ownerId: own.self };
   const fields = fieldsOf(spec);
   const life = own.references.create(ordinal, 0);
   const handle = new Handle(own, fields, life);
   own.references.share(life);
   entryOfRef(life).onUnreferenced = () => own.actors.released(actorId);
-  own.actors.create(fields, { target, args, spec });
+  own.actors.create(fields, { from, spec });
   return proxyOf(handle);
 }
 

@@ -7,7 +7,7 @@ import type { ActorSpec } from "../base/spec.ts";
 import type { ObjectRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
 import type { TaskTemplate } from "../owner/task_record.ts";
-import { extendValues } from "../owner/values.ts";
+import { extendValues } from "../owner/extensions.ts";
 import type { RunStats } from "../state/pipelines.ts";
 import type { ActorHandleFields } from "../wire/messages.ts";
 import {
@@ -197,7 +197,7 @@ export function fieldsOf(
   spec: Omit<ActorSpec, "code" | "bundles" | "args" | "dependencies">,
 ): ActorHandleFields {
   const { actorId, className, name, namespace, methods, isDetached } = spec;
-  const { maxTaskRetries, maxPendingCalls } = spec;
+  const { maxTaskRetries, maxPendingCalls, isDurable } = spec;
   return {
     actorId,
     className,
@@ -205,6 +205,7 @@ export function fieldsOf(
     namespace,
     methods,
     isDetached,
+    isDurable,
     maxTaskRetries,
     maxPendingCalls,
   };

@@ -36,7 +36,7 @@ export interface InitOptions {
   /**
    * Whether this program goes on where an earlier run of it was killed: tasks
    * that had finished, and whose result the lineage file holds, do not run
-   * again. Needs `lineage`. Default: false, and results of earlier runs are
+   * again, nor do calls to durable actors that were committed. Needs `lineage`. Default: false, and results of earlier runs are
    * forgotten.
    */
   resume?: boolean;
@@ -72,7 +72,7 @@ export function checkInitOptions(options: unknown): void {
   const { resume, lineage } = options as InitOptions;
   if (resume && lineage === undefined) {
     throw new TypeError(
-      'Cannot resume: init option "resume" goes with "lineage", the file that an earlier run has named',
+      'Cannot use init option "resume" without "lineage": name the file of the run before',
     );
   }
 }

@@ -68,9 +68,9 @@ export interface ActorOptions extends ResourceOptions {
   getIfExists?: boolean;
   /** "ref": ends with its last handle; "detached": lives until `kill`. Default: "ref". */
   lifetime?: "ref" | "detached";
-  /** How often it is started again after it died; -1: without end. Default: 0. */
+  /** How often it is started again after it died; -1: without end. Default: 0; -1 where it is `durable`. */
   maxRestarts?: number;
-  /** How often a call that its death cut short runs again; -1: without end. Default: 0. */
+  /** How often a call that its death cut short runs again; -1: without end. Default: 0; -1 where it is `durable`. */
   maxTaskRetries?: number;
   /** Methods that run at the same time. Default: 1. */
   maxConcurrency?: number;
@@ -78,6 +78,17 @@ export interface ActorOptions extends ResourceOptions {
   maxPendingCalls?: number;
   /** "isolate": an isolate in a host that it may share when actors are many; "process": a host of its own. Default: "isolate". */
   isolation?: "isolate" | "process";
+  /**
+   * Whether its state is kept in the lineage file: after each call, before the
+   * call's result can be seen, and with it. It restarts without end unless
+   * `maxRestarts` says otherwise, its constructor runs, its fields are as the
+   * last committed call left them, and calls that were cut short are sent
+   * again: none runs twice in that state. With a name, `getActor(name)` or
+   * another creation by that name finds the state again, also in a later
+   * program with the same `lineage` file, until `kill` or `exitActor`.
+   * Default: false.
+   */
+  durable?: boolean;
 }
 
 /** How one method's calls are to run. */
@@ -120,7 +131,7 @@ const actorChecks: Record<string, Check> = {
   maxPendingCalls: whole(-1),
   isolation: oneOf("isolate", "process"),
   ...notYetChecks("ttl", "concurrencyGroups"),
-  durable: notYetUnlessFalse,
+  durable: flag,
 };
 
 const { numReturns, name, timeout, backpressure } = taskChecks;
@@ -137,7 +148,13 @@ export function checkTaskOptions(options: unknown): void {
 /** Throws for a bad actor option. */
 export function checkActorOptions(options: unknown): void {
   checkOptions(options, { checks: actorChecks, what: "actor option" });
-  const { getIfExists, name } = (options ?? {}) as ActorOptions;
+  const { getIfExists, name, durable, maxConcurrency = 1 } =
+    (options ?? {}) as ActorOptions;
+  if (durable === true && maxConcurrency !== 1) {
+    throw new RangeError(
+      `Cannot use actor option "maxConcurrency" ${maxConcurrency} with "durable": its state is kept after each call, so calls run one at a time`,
+    );
+  }
   if (getIfExists === true && name === undefined) {
     throw new TypeError(
       'Cannot use actor option "getIfExists" without "name": it looks an actor up by that',
@@ -217,11 +234,6 @@ function predicateOf(
 function strategy(value: unknown, name: string): void {
   if (typeof value === "object" && value !== null) notYet(value, name);
   oneOf("DEFAULT", "SPREAD")(value, name);
-}
-
-function notYetUnlessFalse(value: unknown, name: string): void {
-  flag(value, name);
-  if (value === true) notYet(value, name);
 }
 
 function retryable(value: unknown, name: string): void {

@@ -8,7 +8,7 @@ import type { TaskSettings } from "../base/spec.ts";
 import type { RunStats } from "../state/pipelines.ts";
 import { currentContext } from "../owner/context.ts";
 import type { TaskTemplate } from "../owner/task_record.ts";
-import { extendValues } from "../owner/values.ts";
+import { extendValues } from "../owner/extensions.ts";
 import { type ActorClass, makeActorClass } from "./actor.ts";
 import { show } from "./check.ts";
 import {

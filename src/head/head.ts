@@ -36,6 +36,15 @@ export interface ActorPlaces {
   refusal(spec: ActorSpec): string | undefined;
   /** Its process's id at the system. */
   pidOf(processId: ProcessId): number | undefined;
+  readonly durable?: DurableStore;
+}
+
+/** Where the states of durable actors are kept. */
+export interface DurableStore {
+  /** What starts the actor of that name, if a state of it is kept. */
+  find(namespace: string, name: string): Promise<Uint8Array | undefined>;
+  /** An actor is dead for good, and its state forgotten or left for the next of its name. */
+  left(actorId: ActorId, isForgotten: boolean): Promise<void>;
 }
 
 /** What hears of every change of an actor. */
@@ -53,6 +62,8 @@ export class Head {
   readonly #fates = new Map<ActorId, PromiseWithResolvers<void>>();
   /** Ids of actors that were not made, because one of that name was there. */
   readonly #aliases = new Map<ActorId, ActorId>();
+  /** Durable actors whose end is on its way to the file. */
+  readonly #leaving = new Map<ActorId, Promise<void>>();
   /** What constructors threw. */
   readonly #errors = new Map<ActorId, StoredValue>();
   #pruneAtCount: number = limits.rememberedMax;
@@ -66,9 +77,11 @@ export class Head {
   requests(): RequestHandlers {
     return {
       "actor.create": ({ spec }) => this.#create(spec),
-      "actor.find": ({ name, namespace }) => {
+      "actor.find": async ({ name, namespace }) => {
         const actorId = this.#table.find(namespace, name);
-        return actorId === undefined ? {} : { handle: this.#handle(actorId) };
+        if (actorId !== undefined) return { handle: this.#handle(actorId) };
+        const kept = await this.#places.durable?.find(namespace, name);
+        return kept === undefined ? {} : { kept };
       },
       "actor.watch": ({ actorId }, peer) => {
         const state = this.#state(this.#real(actorId));
@@ -90,6 +103,7 @@ export class Head {
         const over = commands.length === 0 ? undefined : this.#over(real);
         this.#carryOut(commands);
         await over;
+        await this.#leaving.get(real);
         return {};
       },
     };
@@ -127,6 +141,14 @@ export class Head {
       "actor.exiting": ({ actorId, incarnation }) =>
         this.#carryOut(this.#table.exiting(actorId, incarnation)),
     };
+  }
+
+  /** The actor of an incarnation, if that is its present one. */
+  present(actorId: ActorId, incarnation: number): ActorSpec | undefined {
+    const view = this.#table.view(actorId);
+    const isPresent = view?.incarnation === incarnation &&
+      view.phase !== "dead";
+    return isPresent ? view.spec : undefined;
   }
 
   /** An incarnation ended. */
@@ -254,10 +276,20 @@ export class Head {
         case "announce":
           this.#announce(command.actorId);
           break;
+        case "leave":
+          this.#leave(command.actorId, command.isForgotten);
+          break;
         default:
           unreachable(command);
       }
     }
+  }
+
+  #leave(actorId: ActorId, isForgotten: boolean): void {
+    const left = this.#places.durable?.left(actorId, isForgotten);
+    if (left === undefined) return;
+    this.#leaving.set(actorId, left);
+    left.finally(() => this.#leaving.delete(actorId));
   }
 
   #announce(actorId: ActorId): void {
@@ -277,7 +309,7 @@ export class Head {
 /** What of an actor its handles are made of. */
 function handleFields(spec: ActorSpec): ActorHandleFields {
   const { actorId, className, name, namespace, methods } = spec;
-  const { isDetached, maxTaskRetries, maxPendingCalls } = spec;
+  const { isDetached, maxTaskRetries, maxPendingCalls, isDurable } = spec;
   return {
     actorId,
     className,
@@ -285,6 +317,7 @@ function handleFields(spec: ActorSpec): ActorHandleFields {
     namespace,
     methods,
     isDetached,
+    isDurable,
     maxTaskRetries,
     maxPendingCalls,
   };

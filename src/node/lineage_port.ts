@@ -10,6 +10,7 @@
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { assert, MantaError, unreachable } from "../base/errors.ts";
+import type { DurableAnswer, DurableAsk } from "../base/durable.ts";
 import type { LineageBatch } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
@@ -45,6 +46,11 @@ export class LineagePort implements AsyncDisposable {
   readonly #asked = new Map<number, PromiseWithResolvers<LineageAnswer>>();
   #nextFlushId = 1;
   #nextAskId = 1;
+  readonly #durableAsks = new Map<
+    number,
+    PromiseWithResolvers<DurableAnswer>
+  >();
+  #nextDurableAskId = 1;
   #waitingCount = 0;
   #droppedCount = 0;
   #isDropSaid = false;
@@ -145,6 +151,19 @@ export class LineagePort implements AsyncDisposable {
     return new Uint8Array(answer.results);
   }
 
+  /** Asks for a durable actor; resolves after the commit, with bytes that were given transferred. */
+  askDurable(
+    ask: DurableAsk,
+    transferred: ArrayBuffer[] = [],
+  ): Promise<DurableAnswer> {
+    if (this.#hasEnded) return Promise.reject(this.#endedError(undefined));
+    const askId = this.#nextDurableAskId++;
+    const answer = Promise.withResolvers<DurableAnswer>();
+    this.#durableAsks.set(askId, answer);
+    this.#order({ kind: "durable", askId, ask }, transferred);
+    return answer.promise;
+  }
+
   /** Writes what waits, closes the file and ends the thread. */
   async close(): Promise<void> {
     if (!this.#isClosing && !this.#hasEnded) {
@@ -239,6 +258,10 @@ export class LineagePort implements AsyncDisposable {
         this.#asked.get(report.askId)?.resolve(report.answer);
         this.#asked.delete(report.askId);
         return;
+      case "durable":
+        this.#durableAsks.get(report.askId)?.resolve(report.answer);
+        this.#durableAsks.delete(report.askId);
+        return;
       case "broken":
         return this.#end(report.reason);
       default:
@@ -260,6 +283,8 @@ export class LineagePort implements AsyncDisposable {
       asked.reject(error);
     }
     this.#asked.clear();
+    for (const ask of this.#durableAsks.values()) ask.reject(error);
+    this.#durableAsks.clear();
     this.#ended.resolve();
   }
 

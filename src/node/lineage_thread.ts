@@ -12,6 +12,7 @@ import { type MessagePort, workerData } from "node:worker_threads";
 import { afterMs, wallMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
+import * as rules from "../state/durable.ts";
 import { LineageLog, type LineageLogOptions } from "../store/lineage_log.ts";
 import { readBytes } from "../wire/kept_results.ts";
 import {
@@ -41,7 +42,11 @@ function run({ path, line, ...options }: LineageThreadData): void {
     }
   };
   guarded("refused", () => {
-    const sink = new LineageLog(path, { ...options, splitResults: readBytes });
+    const sink = new LineageLog(path, {
+      ...options,
+      splitResults: readBytes,
+      rules,
+    });
     const drain = (callback: () => void) => () => guarded("broken", callback);
     const writer = new LineageWriter({
       sink,

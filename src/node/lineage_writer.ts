@@ -10,6 +10,7 @@
  * @module
  */
 import { wallMs } from "../base/clock.ts";
+import type { DurableAnswer, DurableAsk } from "../base/durable.ts";
 import { unreachable } from "../base/errors.ts";
 import type { LineageBatch, LineageGap } from "../base/lineage.ts";
 import { failureOf, type WriteFailure } from "../store/database.ts";
@@ -25,6 +26,8 @@ export type LineageOrder =
   /** Results are to be in the file before anybody sees them. */
   | { kind: "keep"; askId: number; results: ArrayBuffer }
   | { kind: "find"; askId: number; keys: string[] }
+  /** For a durable actor; answered after the commit. */
+  | { kind: "durable"; askId: number; ask: DurableAsk }
   | { kind: "close" }
   /** The file is about to be removed. */
   | { kind: "abandon" };
@@ -47,6 +50,7 @@ export type LineageReport =
   | { kind: "recovered"; lostCount: number; reason: string }
   | { kind: "flushed"; flushId: number; lostCount: number }
   | { kind: "answered"; askId: number; answer: LineageAnswer }
+  | { kind: "durable"; askId: number; answer: DurableAnswer }
   | { kind: "broken"; reason: string };
 
 /** What a question comes to. */
@@ -59,12 +63,15 @@ export type LineageAnswer =
 export interface LineageSink {
   begin(script: string, isResuming: boolean): void;
   find(keys: readonly string[]): KeptBytes[];
-  /** All of it, or nothing. */
+  /** All of it, or nothing; gives the answers to the asks. */
   write(
     batches: readonly LineageBatch[],
     gap: LineageGap | undefined,
-    results: readonly Uint8Array[],
-  ): void;
+    kept: {
+      readonly results: readonly Uint8Array[];
+      readonly asks: readonly DurableAsk[];
+    },
+  ): readonly DurableAnswer[];
   close(): void;
 }
 
@@ -90,16 +97,14 @@ interface Waiting {
   results: Uint8Array[];
   /** Who waits for results to be in the file. */
   keepIds: number[];
-}
-
-function nothingWaiting(): Waiting {
-  return { batches: [], rowCount: 0, flushIds: [], results: [], keepIds: [] };
+  /** What durable actors ask: it waits as long as the file can't be written. */
+  asks: { askId: number; ask: DurableAsk }[];
 }
 
 /** Writes what it is told to, and reports. */
 export class LineageWriter {
   readonly #options: LineageWriterOptions;
-  #waiting = nothingWaiting();
+  #waiting: Waiting = nothing();
   #isScheduled = false;
   /** Rows lost since the last write that went well, and why. */
   #lostCount = 0;
@@ -144,6 +149,9 @@ export class LineageWriter {
         return this.#schedule();
       case "find":
         return this.#find(order);
+      case "durable":
+        this.#waiting.asks.push(order);
+        return this.#schedule();
       case "close":
         this.#drain();
         this.#giveUp();
@@ -196,11 +204,13 @@ export class LineageWriter {
   #drain(): void {
     this.#isScheduled = false;
     if (this.#isClosed) return;
-    const { batches, results } = this.#waiting;
-    const hasWork = batches.length + results.length + this.#lostCount > 0;
+    const { batches, results, asks } = this.#waiting;
+    const hasWork = batches.length + results.length + asks.length +
+        this.#lostCount > 0;
     // A broken file is left as it is.
     if (this.#failure === "broken") {
       this.#lose(this.#waiting.rowCount, this.#lossReason);
+      this.#refuse(this.#lossReason);
     } else if (hasWork && !this.#write()) return;
     this.#settle();
   }
@@ -213,11 +223,18 @@ export class LineageWriter {
     const gap = lostCount === 0
       ? undefined
       : { atMs: wallMs(), rowCount: lostCount, reason };
+    const { batches, results, asks } = this.#waiting;
+    let answers: readonly DurableAnswer[];
     try {
-      sink.write(this.#waiting.batches, gap, this.#waiting.results);
+      const kept = { results, asks: asks.map(({ ask }) => ask) };
+      answers = sink.write(batches, gap, kept);
     } catch (error) {
       return this.#failed(error);
     }
+    this.#waiting.asks = [];
+    asks.forEach(({ askId }, at) =>
+      report({ kind: "durable", askId, answer: answers[at]! })
+    );
     const hadFailed = this.#failure !== undefined || lostCount > 0;
     this.#failure = undefined;
     this.#lostCount = 0;
@@ -242,7 +259,21 @@ export class LineageWriter {
       return false;
     }
     this.#lose(this.#waiting.rowCount, reason);
+    if (failure === "broken") this.#refuse(reason);
+    else if (this.#waiting.asks.length > 0) {
+      this.#isScheduled = true;
+      this.#options.afterPause(() => this.#drain());
+    }
     return true;
+  }
+
+  /** What durable actors ask will never be there. */
+  #refuse(why: string): void {
+    const reason = `the lineage file can't be written: ${why}`;
+    for (const { askId } of this.#waiting.asks.splice(0)) {
+      const answer: DurableAnswer = { kind: "refused", reason };
+      this.#options.report({ kind: "durable", askId, answer });
+    }
   }
 
   /** What is not in the file now never will be, and the file can't say it. */
@@ -263,9 +294,8 @@ export class LineageWriter {
   /** Nothing waits any more: whoever counts on that is told. */
   #settle(): void {
     const { report } = this.#options;
-    const { rowCount, flushIds } = this.#waiting;
-    const { keepIds } = this.#waiting;
-    this.#waiting = nothingWaiting();
+    const { rowCount, flushIds, keepIds, asks } = this.#waiting;
+    this.#waiting = { ...nothing(), asks };
     if (rowCount > 0) report({ kind: "settled", rowCount });
     const lostCount = this.#lostTotal;
     for (const flushId of flushIds) {
@@ -288,6 +318,17 @@ export class LineageWriter {
     this.#lostTotal += rowCount;
     this.#lossReason = reason;
   }
+}
+
+function nothing(): Waiting {
+  return {
+    batches: [],
+    rowCount: 0,
+    flushIds: [],
+    results: [],
+    keepIds: [],
+    asks: [],
+  };
 }
 
 function explain(

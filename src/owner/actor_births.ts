@@ -7,9 +7,12 @@
  *
  * @module
  */
-import { ActorDiedError } from "../base/errors.ts";
+import { restoreState, saveState } from "../base/durable_symbols.ts";
+import { ActorDiedError, SerializationError } from "../base/errors.ts";
 import { type ActorId, makerOf } from "../base/ids.ts";
+import { privateFieldOf } from "../code/private_fields.ts";
 import type { ActorSpec } from "../base/spec.ts";
+import { kindOf } from "../wire/values.ts";
 import type { ActorHandleFields } from "../wire/messages.ts";
 import { refusal } from "./actor_deaths.ts";
 import { dependencyValues } from "./lease_link.ts";
@@ -24,11 +27,15 @@ export type NewActor = Omit<
 
 /** An actor to be made. */
 export interface Birth {
-  // deno-lint-ignore ban-types -- a class
-  readonly target: Function;
-  readonly args: unknown[];
   readonly spec: NewActor;
+  readonly from: Origin;
 }
+
+/** What it is made of: a class and its arguments, or what the lineage file kept of a durable one. */
+export type Origin =
+  // deno-lint-ignore ban-types -- a class
+  | { readonly target: Function; readonly args: unknown[] }
+  | { readonly kept: ActorSpec };
 
 /** One on its way. */
 interface Pending {
@@ -56,9 +63,11 @@ export class ActorBirths {
    * the one that was there before, if there was one.
    */
   create(
-    { target, args, spec }: Birth,
+    { from, spec }: Birth,
   ): Promise<ActorHandleFields | undefined> {
-    const stored = this.#owner.intake.storeArgs(args);
+    const stored = "kept" in from
+      ? undefined
+      : this.#owner.intake.storeArgs(from.args);
     const end = Promise.withResolvers<never>();
     end.promise.catch(() => {}); // It is for whoever creates, while it does.
     const pending: Pending = {
@@ -70,7 +79,10 @@ export class ActorBirths {
     this.#pending.set(spec.actorId, pending);
     // What a program began is not dropped because it has nothing else to do.
     this.#owner.owe();
-    pending.created = this.#create(pending, { target, stored }).finally(() => {
+    const begun = "kept" in from
+      ? this.#begin(pending, from.kept, [])
+      : this.#create(pending, { target: from.target, stored: stored! });
+    pending.created = begun.finally(() => {
       this.#pending.delete(spec.actorId);
       this.#owner.settle();
     });
@@ -143,46 +155,88 @@ export class ActorBirths {
 
   async #create(
     pending: Pending,
-    { target, stored: { held, ready, dependencies } }:
-      & Pick<Birth, "target">
-      & { stored: StoredArgs },
+    { target, stored: { held, ready, dependencies } }: {
+      // deno-lint-ignore ban-types -- a class
+      target: Function;
+      stored: StoredArgs;
+    },
   ): Promise<ActorHandleFields | undefined> {
     const { values, references } = this.#owner;
     const { spec } = pending;
     const all = Promise.all([
       values.code.refOf(target),
       ready,
+      ...(spec.isDurable ? [assertKeepable(target)] : []),
       ...dependencies.map(({ ref }) => this.#owner.objects.settled(ref)),
     ]);
     try {
       const [code] = await Promise.race([all, pending.end.promise]);
-      pending.isAsked = true;
       const passed = dependencyValues(dependencies);
       const needed = [held.stored, ...passed.map(({ value }) => value)];
-      const answer = await this.#owner.node.request("actor.create", {
-        spec: {
-          ...spec,
-          code,
-          bundles: values.bundlesOf(code, needed),
-          args: held.stored,
-          dependencies: passed,
-        },
-      });
-      if (answer.kind === "refused") throw refusal(spec, answer);
-      if (answer.kind === "created") {
-        // The head keeps the spec for restarts: what it refers to stays.
-        this.#kept.set(spec.actorId, [target, held, ...dependencies]);
-        return undefined;
-      }
-      const { handle } = answer;
-      if (!handle.isDetached) {
-        // This handle keeps the actor that is there, as its maker's own does.
-        this.#kept.set(spec.actorId, this.life(handle.actorId));
-      }
-      return handle;
+      return await this.#begin(pending, {
+        ...spec,
+        code,
+        bundles: values.bundlesOf(code, needed),
+        args: held.stored,
+        dependencies: passed,
+      }, [target, held, ...dependencies]);
     } catch (error) {
       for (const { ref } of dependencies) references.letGo(ref);
       throw error;
     }
   }
+
+  /** Asks the head; `needs` is what the actor may be started again from. */
+  async #begin(
+    pending: Pending,
+    whole: ActorSpec,
+    needs: unknown[],
+  ): Promise<ActorHandleFields | undefined> {
+    const { spec } = pending;
+    pending.isAsked = true;
+    const asked = { ...whole, ...spec };
+    const answer = await this.#owner.node.request("actor.create", {
+      spec: asked,
+    });
+    if (answer.kind === "refused") throw refusal(spec, answer);
+    if (answer.kind === "created") {
+      // The head keeps the spec for restarts: what it refers to stays.
+      this.#kept.set(spec.actorId, needs);
+      return undefined;
+    }
+    const { handle } = answer;
+    if (!handle.isDetached) {
+      // This handle keeps the actor that is there, as its maker's own does.
+      this.#kept.set(spec.actorId, this.life(handle.actorId));
+    }
+    return handle;
+  }
+}
+
+/** Throws for a class whose state its runtime can't see. */
+// deno-lint-ignore ban-types -- a class
+async function assertKeepable(target: Function): Promise<void> {
+  const { prototype, name } = target;
+  const hasBoth = saveState in prototype && restoreState in prototype;
+  if (hasBoth) return;
+  const refuse = (why: string, path = name) => {
+    throw new SerializationError(
+      `Cannot make actor ${name} durable: ${why}. Give the class the methods ` +
+        "[saveState]() and [restoreState](state)",
+      { path },
+    );
+  };
+  if (saveState in prototype || restoreState in prototype) {
+    refuse("it has one of saveState and restoreState, and not the other");
+  }
+  const { base } = kindOf(prototype);
+  if (base !== "object") {
+    refuse(`it extends a built-in, whose content (${base}) is no field of its`);
+  }
+  const field = await privateFieldOf(target);
+  if (field === undefined) return;
+  refuse(
+    `its field ${field} is private, so only its own class can keep it`,
+    `${name}.${field}`,
+  );
 }

@@ -26,6 +26,7 @@ import type { ActorInfo, Callee, Expected, OpenCall } from "./callee.ts";
 import { Callees } from "./callees.ts";
 import { dependencyValues, goneArgument } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
+import { CallIds } from "./call_ids.ts";
 import type { OwnerPort } from "./owner_port.ts";
 import type { StreamSink, TaskRecord, TaskTemplate } from "./task_record.ts";
 import { ActorBirths, type Birth } from "./actor_births.ts";
@@ -39,6 +40,7 @@ export class ActorCalls {
   readonly #owner: OwnerPort;
   readonly #network: Network;
   readonly #deaths: ActorDeaths;
+  readonly #callIds: CallIds;
   readonly #callees = new Callees();
   readonly #open = new Map<number, OpenCall>();
   #onBorn: (() => void) | undefined;
@@ -46,6 +48,7 @@ export class ActorCalls {
   constructor(owner: OwnerPort, network: Network) {
     this.#owner = owner;
     this.#network = network;
+    this.#callIds = new CallIds(owner, network.self.role);
     this.#deaths = new ActorDeaths(owner);
     this.births = new ActorBirths(owner);
     this.directory = new ActorDirectory(owner, {
@@ -107,6 +110,7 @@ export class ActorCalls {
       args,
       sink,
     );
+    if (info.isDurable) record.callId = this.#callIds.next(info);
     const open: OpenCall = { callee, record, handle, expected };
     this.#callees.queued(open);
     this.#open.set(record.ordinal, open);
@@ -354,11 +358,13 @@ export class ActorCalls {
       attempt: record.attempt,
       returnCount: settings.returnCount,
       flags: (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
-        (settings.isStream ? TaskFlag.stream : 0),
+        (settings.isStream ? TaskFlag.stream : 0) |
+        (record.callId === undefined ? 0 : TaskFlag.durable),
       depth: record.depth,
       callerNo: record.callerNo,
       backpressure: settings.backpressure,
       key: "",
+      callId: record.callId,
       args: record.args.stored,
       dependencies: dependencyValues(record.dependencies),
     });

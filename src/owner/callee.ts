@@ -18,6 +18,7 @@ export interface ActorInfo {
   readonly namespace: string;
   readonly maxTaskRetries: number;
   readonly maxPendingCalls: number;
+  readonly isDurable: boolean;
 }
 
 /** One actor as this process's calls see it. */

@@ -160,6 +160,11 @@ export class Intake implements IntakePort {
       missingCount++;
       ready.then(arrived, failed);
     }
+    const held = this.#owner.heldBack();
+    if (held !== undefined) {
+      missingCount++;
+      held.then(arrived, failed);
+    }
     for (const { ref } of record.dependencies) {
       missingCount++;
       this.#owner.objects.demand(entryOfRef(ref));

@@ -45,6 +45,7 @@ import {
   TaskRecord,
   type TaskTemplate,
 } from "./task_record.ts";
+import { KeptValues } from "./kept_values.ts";
 import { LineageFeed } from "./lineage_feed.ts";
 import { Values } from "./values.ts";
 
@@ -75,9 +76,11 @@ export class Owner implements OwnerPort {
   readonly recovery: Recovery;
   readonly keys: TaskKeys;
   readonly results: Results;
+  readonly kept: KeptValues;
   readonly #network: Network;
   readonly #unasked: UnaskedFailures;
   readonly #onOwedChanged: (isOwed: boolean) => void;
+  #heldBack: (() => Promise<unknown> | undefined) | undefined;
   #nextOrdinal = 1;
   #nextCallerNo = 1;
   #owedCount = 0;
@@ -108,6 +111,7 @@ export class Owner implements OwnerPort {
       mainModule: rooms.job.mainModule,
       nextOrdinal: () => this.nextOrdinal(),
     });
+    this.kept = new KeptValues(this.values);
     this.objects = new Objects(
       { network, references, values: this.values },
       this,
@@ -130,6 +134,16 @@ export class Owner implements OwnerPort {
   /** Whether it takes nothing more. */
   get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** What must be over before anything that is submitted now may leave. */
+  heldBack(): Promise<unknown> | undefined {
+    return this.#heldBack?.();
+  }
+
+  /** From now on what this process submits waits for that, as it is then. */
+  holdBack(until: () => Promise<unknown> | undefined): void {
+    this.#heldBack = until;
   }
 
   /** The next number for a task or object of this process. */

@@ -129,6 +129,8 @@ export interface OwnerPort {
   readonly recovery: RecoveryPort;
   readonly keys: KeyPort;
   readonly results: Results;
+  /** What must be over before anything that is submitted now may leave; undefined if nothing. */
+  heldBack(): Promise<unknown> | undefined;
   nextOrdinal(): number;
   /** Something is owed to this process: it must not exit before. */
   owe(): void;

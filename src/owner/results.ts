@@ -62,9 +62,11 @@ export class Results {
       const what = { key, values: values.map(({ stored }) => stored) };
       return this.#keeping.add({ what, done, failed });
     }
-    Promise.all(values.map((held) => this.#whole(held))).then((whole) => {
-      this.#keeping.add({ what: { key, values: whole }, done, failed });
-    }).catch(failed);
+    Promise.all(values.map(({ stored }) => this.#values.embedded(stored))).then(
+      (whole) => {
+        this.#keeping.add({ what: { key, values: whole }, done, failed });
+      },
+    ).catch(failed);
   }
 
   /** The values that an earlier run of the program kept of a task. */
@@ -72,14 +74,6 @@ export class Results {
     return new Promise((done, failed) => {
       this.#finding.add({ what: key, done, failed });
     });
-  }
-
-  /** The value without shared memory. */
-  async #whole(held: HeldValue): Promise<StoredValue> {
-    const { stored } = held;
-    if (stored.segment === undefined) return stored;
-    const [bytes, ...buffers] = await this.#values.partsOf(held);
-    return { bytes: bytes!, buffers };
   }
 
   async #keepAll(waiting: Waiting<KeptResult, void>[]): Promise<void> {

@@ -80,6 +80,8 @@ export class TaskRecord implements Queueable {
   /** The task was settled before its worker answered: cancelled, or over time. */
   isAbandoned = false;
   timer: Timer | undefined;
+  /** What a call to a durable actor is called in every run. */
+  callId: string | undefined;
   /** The task that submitted it, in this process: it is its child until it is settled. */
   parent: TaskContext | undefined;
   /** What it is called in every run of the program, where results are kept. */

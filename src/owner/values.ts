@@ -22,7 +22,6 @@ import type {
 import {
   areInstancesRefused,
   type Encoded,
-  type Extension,
   refuseInstances,
   type RootLabel,
   ValueCodec,
@@ -39,6 +38,7 @@ import {
   type ObjectEntry,
   ObjectRef,
 } from "./object_ref.ts";
+import { knownExtensions } from "./extensions.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
 import { assertNoThenable } from "./thenables.ts";
@@ -60,16 +60,9 @@ export interface StoreOptions {
   functions?: AnyFunction[];
 }
 
-const extensions: Extension<object>[] = [];
-
-/** Teaches all values of this process a further kind of object. */
-export function extendValues<T extends object>(extension: Extension<T>): void {
-  extensions.push(extension as unknown as Extension<object>);
-}
-
 /** Stores and opens values for one process. */
 export class Values {
-  readonly codec: ValueCodec = new ValueCodec(extensions);
+  readonly codec: ValueCodec = new ValueCodec(knownExtensions());
   readonly code: CodeTable;
   readonly #self: ProcessId;
   readonly #references: References;
@@ -205,6 +198,14 @@ export class Values {
   /** Takes a value that was made for this process: its segment goes when the value does. */
   adopt(stored: StoredValue): HeldValue {
     return this.#own(this.hold(stored));
+  }
+
+  /** The same value with its large arrays inside: it needs no segment. */
+  async embedded(stored: StoredValue): Promise<StoredValue> {
+    const { segment, ...rest } = stored;
+    if (segment === undefined) return stored;
+    const arrays = await this.#segments.open(segment);
+    return { ...rest, buffers: arrays.map((array) => array.slice()) };
   }
 
   /** Fetches the code that a value from elsewhere needs, so that it can be passed on; the value keeps it. */

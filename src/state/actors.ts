@@ -22,7 +22,9 @@ export type ActorCommand =
   /** End it: gracefully (its own clean-up first), or at once. */
   | { kind: "stop"; actorId: ActorId; isGraceful: boolean; reason: string }
   /** Tell everybody who asked how it is. */
-  | { kind: "announce"; actorId: ActorId };
+  | { kind: "announce"; actorId: ActorId }
+  /** A durable one is dead for good: its state goes, or stays for the next of its name. */
+  | { kind: "leave"; actorId: ActorId; isForgotten: boolean };
 
 /** What a creation came to. */
 export type Creation =
@@ -50,6 +52,8 @@ interface Actor {
   stopReason: string | undefined;
   /** Whether its next end may be followed by a restart although it was asked for. */
   mayRestart: boolean;
+  /** It was asked to end together with its state. */
+  isForgotten: boolean;
 }
 
 const noValue = { bytes: new Uint8Array(0) };
@@ -83,6 +87,7 @@ export class ActorTable {
       reason: undefined,
       stopReason: undefined,
       mayRestart: false,
+      isForgotten: false,
     });
     return {
       kind: "created",
@@ -144,6 +149,7 @@ export class ActorTable {
       reason: "it was killed by kill()",
       isGraceful: false,
       mayRestart: !noRestart,
+      isForgotten: noRestart,
     });
   }
 
@@ -164,6 +170,7 @@ export class ActorTable {
       reason: "it left by exitActor()",
       isGraceful: true,
       mayRestart: false,
+      isForgotten: true,
     });
   }
 
@@ -238,14 +245,16 @@ export class ActorTable {
 
   #stop(
     actorId: ActorId,
-    { reason, isGraceful, mayRestart }: {
+    { reason, isGraceful, mayRestart, isForgotten = false }: {
       reason: string;
       isGraceful: boolean;
       mayRestart: boolean;
+      isForgotten?: boolean;
     },
   ): ActorCommand[] {
     const actor = this.#actors.get(actorId);
     if (actor === undefined || actor.phase === "dead") return [];
+    actor.isForgotten ||= isForgotten;
     const isKnown = actor.stopReason !== undefined && !actor.mayRestart;
     if (!isKnown) {
       actor.stopReason = reason;
@@ -273,7 +282,18 @@ export class ActorTable {
       this.#dead.delete(oldest!);
       this.#actors.delete(oldest!);
     }
-    return [{ kind: "announce", actorId }];
+    const { isForgotten } = actor;
+    return [
+      { kind: "announce", actorId },
+      // One without a name is found by nobody again.
+      ...(actor.spec.isDurable
+        ? [{
+          kind: "leave" as const,
+          actorId,
+          isForgotten: isForgotten || name === undefined,
+        }]
+        : []),
+    ];
   }
 }
 

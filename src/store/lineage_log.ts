@@ -18,6 +18,11 @@ import type {
   LineageGap,
 } from "../base/lineage.ts";
 import { unreachable } from "../base/errors.ts";
+import type {
+  DurableAnswer,
+  DurableAsk,
+  DurableRules,
+} from "../base/durable.ts";
 import { type Bound, BulkInsert } from "./bulk_insert.ts";
 import { type DatabaseKind, openDatabase } from "./database.ts";
 import {
@@ -27,6 +32,8 @@ import {
   type Owner,
   type PlainRow,
 } from "./lineage_batch.ts";
+import { DurableLog } from "./durable_log.ts";
+import { durableSchema } from "./durable_schema.ts";
 import { settleJobs } from "./lineage_jobs.ts";
 import { LineagePruner, type PruneBounds } from "./lineage_pruner.ts";
 import {
@@ -44,7 +51,7 @@ import {
 export const lineageKind: DatabaseKind = {
   label: "lineage file",
   applicationId: 0x6d616e74, // "mant"
-  migrations: [lineageSchema, lineageSchema2, lineageSchema3],
+  migrations: [lineageSchema, lineageSchema2, lineageSchema3, durableSchema],
 };
 
 const pageBytes = 4096;
@@ -83,6 +90,8 @@ const upserts = {
 export interface LineageLogOptions {
   /** It goes with its program: nothing of it is to survive anything. */
   isTemporary?: boolean;
+  /** The main module of a program that begins anew: what its calls to durable actors came to in a run before is forgotten. */
+  forgetsCallsOf?: string | undefined;
   /** The file grows no larger; past it, writing fails as on a full disk. Default: no bound but the disk's. */
   fileBytesMax?: number;
   /** Takes batches of results apart; without it none of an earlier run is found. */
@@ -100,6 +109,10 @@ export class LineageLog implements Disposable {
   readonly #objects: BulkInsert;
   readonly #pruner: LineagePruner | undefined;
   readonly #results: ResultTable;
+  readonly #durable: DurableLog;
+  readonly #isTemporary: boolean;
+  /** Commits survive a power cut. */
+  #isFull = false;
   readonly #statements = new Map<string, StatementSync>();
   readonly #laneNumbers = new Map<string, number>();
   readonly #owners = new Set<string>();
@@ -107,13 +120,18 @@ export class LineageLog implements Disposable {
   readonly #ownJobs = new Set<string>();
 
   /** Opens the file, and makes it if it is not there. */
-  constructor(path: string, options: LineageLogOptions = {}) {
+  constructor(
+    path: string,
+    options: LineageLogOptions & { rules?: DurableRules } = {},
+  ) {
     const { isTemporary = false, fileBytesMax, busyMs } = options;
     this.#database = openDatabase(path, lineageKind, {
       ...(busyMs === undefined ? {} : { busyMs }),
     });
+    this.#isTemporary = isTemporary;
+    this.#durable = new DurableLog(this.#database, options.rules);
     if (isTemporary) this.#database.exec("PRAGMA synchronous = OFF");
-    else settleJobs(this.#database);
+    else this.#settle(options.forgetsCallsOf);
     if (fileBytesMax !== undefined) {
       const pageCount = Math.floor(fileBytesMax / pageBytes);
       this.#database.exec(`PRAGMA max_page_count = ${pageCount}`);
@@ -144,18 +162,26 @@ export class LineageLog implements Disposable {
     return this.#results.find(keys);
   }
 
-  /** Writes all rows and results, and what is missing, in one transaction, or nothing. */
+  /** Writes all rows of all batches, and results, and what is missing, and carries out the asks, in one transaction, or nothing. */
   write(
     batches: readonly LineageBatch[],
     gap?: LineageGap,
-    results: readonly Uint8Array[] = [],
-  ): void {
+    { results = [], asks = [] }: {
+      results?: readonly Uint8Array[];
+      asks?: readonly DurableAsk[];
+    } = {},
+  ): DurableAnswer[] {
+    this.#secure(asks.length > 0);
+    let answers: DurableAnswer[] = [];
     this.#transact(() => {
       for (const batch of batches) this.#writeBatch(batch);
       for (const bytes of results) this.#results.keep(bytes);
-      if (gap === undefined) return;
-      this.#run("gap", [gap.atMs, gap.rowCount, gap.reason]);
+      if (gap !== undefined) {
+        this.#run("gap", [gap.atMs, gap.rowCount, gap.reason]);
+      }
+      answers = asks.map((ask) => this.#durable.answer(ask));
     });
+    return answers;
   }
 
   /** Removes some of what is too old or too much; false if there was nothing to remove. */
@@ -176,6 +202,25 @@ export class LineageLog implements Disposable {
   /** Closes the file. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** What became of programs that are gone, and of what they left. */
+  #settle(forgetsCallsOf: string | undefined): void {
+    settleJobs(this.#database);
+    this.#transact(() => {
+      this.#durable.sweep();
+      if (forgetsCallsOf !== undefined) {
+        this.#durable.forgetCalls(forgetsCallsOf);
+      }
+    });
+  }
+
+  /** What durable actors commit survives a power cut too; other rows need not. */
+  #secure(isFull: boolean): void {
+    if (this.#isTemporary || this.#isFull === isFull) return;
+    const mode = isFull ? "FULL" : "NORMAL";
+    this.#database.exec(`PRAGMA synchronous = ${mode}`);
+    this.#isFull = isFull;
   }
 
   #transact(work: () => void): void {

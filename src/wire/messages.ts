@@ -17,6 +17,7 @@ import type {
   SegmentId,
 } from "../base/ids.ts";
 import type { LineageBatch } from "../base/lineage.ts";
+import type { DurableAnswer, DurableCommit } from "../base/durable.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { CodeBundle, StoredValue } from "../base/stored.ts";
 
@@ -71,6 +72,8 @@ export interface ActorHandleFields {
   methods: Record<string, boolean>;
   /** Handles do not keep it alive. */
   isDetached: boolean;
+  /** Each call is known by an id of its caller's. */
+  isDurable: boolean;
   /** Options of the actor that its callers must know. */
   maxTaskRetries: number;
   maxPendingCalls: number;
@@ -198,7 +201,8 @@ export interface Requests {
   };
   "actor.find": {
     ask: { name: string; namespace: string };
-    answer: { handle?: ActorHandleFields };
+    /** `kept`: none lives, and the lineage file has what starts it (see `kept.ts`). */
+    answer: { handle?: ActorHandleFields; kept?: Uint8Array };
   };
   /** The answer names the actor that is there, where the id is of one that was not made for it. */
   "actor.watch": { ask: { actorId: ActorId }; answer: ActorState };
@@ -224,6 +228,21 @@ export interface Requests {
     answer: { failure?: string };
   };
   "results.find": { ask: { keys: string[] }; answer: { results: Uint8Array } };
+  /** An incarnation asks for its state. */
+  "durable.open": {
+    ask: { actorId: ActorId; incarnation: number };
+    answer: DurableAnswer<Uint8Array>;
+  };
+  /** Answered once it is in the file. */
+  "durable.commit": {
+    ask: { commit: DurableCommit<Uint8Array> };
+    answer: DurableAnswer<Uint8Array>;
+  };
+  /** What a call came to that was committed before. */
+  "durable.result": {
+    ask: { durableId: number; callId: string };
+    answer: DurableAnswer<Uint8Array>;
+  };
   "lineage.flush": { ask: Record<never, never>; answer: Record<never, never> };
   // Between owners and borrowers.
   "object.fetch": {

@@ -29,6 +29,8 @@ export const TaskFlag = {
   timed: 4,
   /** A generator: yields items. */
   stream: 8,
+  /** A call to a durable actor: its id comes along. */
+  durable: 16,
 } as const;
 
 /** An argument that was a ref, and the value it became. */
@@ -70,6 +72,8 @@ export interface TaskFrame {
   backpressure: number;
   /** What the task is called in every run of the program; empty where nobody could know it. */
   key: string;
+  /** What the call is called in every run of its caller: with flag `durable`. */
+  callId?: string | undefined;
   args: StoredValue;
   dependencies: Dependency[];
 }
@@ -118,6 +122,7 @@ export function writeTask(out: ByteWriter, frame: TaskFrame): void {
     out.u16(position);
     writeStored(out, value);
   }
+  if (frame.callId !== undefined) out.string(frame.callId);
 }
 
 /** Reads what {@linkcode writeTask} wrote. */
@@ -143,6 +148,7 @@ export function readTask(body: Uint8Array): TaskFrame {
   for (let left = from.u16(); left > 0; left--) {
     frame.dependencies.push({ position: from.u16(), value: readStored(from) });
   }
+  if ((frame.flags & TaskFlag.durable) !== 0) frame.callId = from.string();
   return frame;
 }
 

@@ -12,7 +12,7 @@ import {
   type Session,
 } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
-import type { Incarnation } from "./actor_runner.ts";
+import type { Incarnation } from "./durable_actor.ts";
 import { RunningCalls, runningCallsMemory } from "./running_calls.ts";
 
 /** What an actor's isolate is started with. */

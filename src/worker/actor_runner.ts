@@ -7,7 +7,6 @@
  * @module
  */
 import { ActorDiedError } from "../base/errors.ts";
-import type { ActorSpec } from "../base/spec.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { deadline } from "@std/async";
@@ -19,17 +18,18 @@ import { FrameKind } from "../wire/frame.ts";
 import type { Notices } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import { readProgress, readTask, type TaskFrame } from "../wire/task_frames.ts";
+import {
+  DurableActor,
+  type Incarnation,
+  type Instance,
+} from "./durable_actor.ts";
 import type { RunningCalls } from "./running_calls.ts";
 import { mapErrorStack } from "./error_stacks.ts";
-import { Invocation, type InvocationEvents } from "./invocation.ts";
-
-/** Which life of which actor. */
-export interface Incarnation {
-  readonly spec: ActorSpec;
-  readonly incarnation: number;
-}
-
-type Methods = Record<PropertyKey, unknown>;
+import {
+  Invocation,
+  type InvocationEvents,
+  type Invoked,
+} from "./invocation.ts";
 
 /** Holds one actor. */
 export class ActorRunner implements InvocationEvents {
@@ -41,7 +41,8 @@ export class ActorRunner implements InvocationEvents {
   readonly #running: RunningCalls;
   readonly #places = new Map<Invocation, number>();
   readonly #left = Promise.withResolvers<void>();
-  #instance: Methods | undefined;
+  readonly #durable: DurableActor | undefined;
+  #instance: Instance | undefined;
   #handle: unknown;
   #isLeaving = false;
   /** What `exitActor` threw. */
@@ -53,6 +54,12 @@ export class ActorRunner implements InvocationEvents {
     this.#life = life;
     this.#callerNo = owner.nextCallerNo();
     this.#mailbox = new Mailbox(life.spec.maxConcurrency);
+    if (!life.spec.isDurable) return;
+    const durable = this.#durable = new DurableActor(owner, life, {
+      lost: () => void this.#beginAnew(),
+      superseded: (reason) => this.#superseded(reason),
+    });
+    owner.holdBack(() => durable.settled());
   }
 
   /** Resolves when the actor has ended and answered. */
@@ -63,31 +70,58 @@ export class ActorRunner implements InvocationEvents {
   /** Makes the instance; `handle` is the actor's own. Tells the node how it went. */
   async construct(handle: unknown): Promise<void> {
     this.#handle = handle;
-    const { spec, incarnation } = this.#life;
-    const { actorId } = spec;
+    const { spec: { actorId }, incarnation } = this.#life;
+    await this.#begin(() =>
+      this.#owner.node.notify("actor.ready", { actorId, incarnation })
+    );
+  }
+
+  async #begin(begun: () => void): Promise<void> {
+    const { spec: { actorId }, incarnation } = this.#life;
     const { node, values } = this.#owner;
     try {
-      for (const bundle of spec.bundles) values.code.learn(bundle);
-      const Class = await values.code.functionOf(spec.code, node) as new (
-        ...args: unknown[]
-      ) => Methods;
-      const held = values.hold(spec.args);
-      const args = await values.open(held, node) as unknown[];
-      for (const { position, value } of spec.dependencies) {
-        args[position] = await values.open(values.hold(value), node);
-      }
-      this.#instance = new Class(...args);
-      refuseValue(
-        this.#instance,
-        `it is the actor ${spec.className} itself: pass its handle, runtimeContext().currentActor`,
-      );
-      node.notify("actor.ready", { actorId, incarnation });
+      this.#instance = await this.#make();
+      begun();
       this.#advance();
     } catch (error) {
       const mapped = mapErrorStack(error);
       const { stored } = await storeError(mapped, values);
       node.notify("actor.failed", { actorId, incarnation, error: stored });
     }
+  }
+
+  async #make(): Promise<Instance> {
+    const { spec } = this.#life;
+    const { node, values } = this.#owner;
+    for (const bundle of spec.bundles) values.code.learn(bundle);
+    const Class = await values.code.functionOf(spec.code, node) as new (
+      ...args: unknown[]
+    ) => Instance;
+    const held = values.hold(spec.args);
+    const args = await values.open(held, node) as unknown[];
+    for (const { position, value } of spec.dependencies) {
+      args[position] = await values.open(values.hold(value), node);
+    }
+    const instance = new Class(...args);
+    refuseValue(
+      instance,
+      `it is the actor ${spec.className} itself: pass its handle, runtimeContext().currentActor`,
+    );
+    await this.#durable?.begin(instance);
+    return instance;
+  }
+
+  /** What a call left can't be kept: the instance is made again from what is. */
+  async #beginAnew(): Promise<void> {
+    this.#instance = undefined;
+    await this.#durable!.settled();
+    if (!this.#isEnding()) await this.#begin(() => {});
+  }
+
+  #superseded(reason: string): void {
+    if (this.#isEnding()) return;
+    log.warn(`actor ${this.#life.spec.className} ends: ${reason}`);
+    this.leave(false);
   }
 
   /** What it hears. */
@@ -167,11 +201,29 @@ export class ActorRunner implements InvocationEvents {
     while (this.#instance !== undefined && !this.#isEnding()) {
       const invocation = this.#mailbox.next();
       if (invocation === undefined) return;
-      const { peer, frame } = invocation;
-      const { processId } = peer.remote!;
-      const place = this.#running.started(processId, frame.ordinal);
-      this.#places.set(invocation, place);
-      invocation.start();
+      const { callId } = invocation.frame;
+      if (callId === undefined || this.#durable?.isNew(callId) !== false) {
+        this.#start(invocation);
+      } else this.#startUnlessKept(invocation);
+    }
+  }
+
+  #start(invocation: Invocation): void {
+    const { peer, frame } = invocation;
+    const { processId } = peer.remote!;
+    const place = this.#running.started(processId, frame.ordinal);
+    this.#places.set(invocation, place);
+    invocation.start();
+  }
+
+  /** A call that may have been committed before. */
+  async #startUnlessKept(invocation: Invocation): Promise<void> {
+    try {
+      const before = await this.#durable!.remembered(invocation.frame);
+      if (before === undefined) this.#start(invocation);
+      else invocation.replay(before);
+    } catch (error) {
+      invocation.refuse(error);
     }
   }
 
@@ -191,10 +243,19 @@ export class ActorRunner implements InvocationEvents {
         name: `${className}.${frame.method}`,
         resources,
         call: (args) => this.#callMethod(frame.method, args),
+        ...this.#keeping(frame),
         isOwnEnd: (error) =>
           this.#exitError !== undefined && error === this.#exitError,
       },
     }, this);
+  }
+
+  #keeping(frame: TaskFrame): Pick<Invoked, "keep"> {
+    const durable = this.#durable;
+    if (durable === undefined) return {};
+    return {
+      keep: (ended) => durable.keep(this.#instance!, { frame, ...ended }),
+    };
   }
 
   #callMethod(method: string, args: unknown[]): unknown {

@@ -9,16 +9,10 @@
  * @module
  */
 import { monotonicMs, wallMs } from "../base/clock.ts";
-import {
-  MantaError,
-  SerializationError,
-  TaskCancelledError,
-  TaskError,
-  TaskTimeoutError,
-} from "../base/errors.ts";
+import type { TaskError } from "../base/errors.ts";
 import { type ActorId, type TaskId, taskIdOf } from "../base/ids.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
-import type { HeldValue } from "../base/stored.ts";
+import type { HeldValue, StoredValue } from "../base/stored.ts";
 import { runInContext, type TaskContext } from "../owner/context.ts";
 import type { Owner } from "../owner/owner.ts";
 import { storeError } from "../owner/sent_errors.ts";
@@ -33,9 +27,16 @@ import {
   writeProgress,
   writeReply,
 } from "../wire/task_frames.ts";
+import type { Keeping, Remembered } from "./durable_actor.ts";
 import { isPromise, openArguments } from "./arguments.ts";
-import { mapErrorStack, setStack } from "./error_stacks.ts";
+import { mapErrorStack } from "./error_stacks.ts";
 import { Producer } from "./producer.ts";
+import {
+  type FailedRun,
+  refusalOf,
+  stopReason,
+  taskErrorOf,
+} from "./task_errors.ts";
 
 /** What an invocation tells whoever started it. */
 export interface InvocationEvents {
@@ -56,6 +57,8 @@ export interface Invoked {
   call(args: unknown[]): unknown;
   /** Whether an error is how an actor leaves: it is told as it is. */
   isOwnEnd?(error: unknown): boolean;
+  /** A durable actor's call has ended: its outcome is kept before it is told. */
+  keep?(ended: { isError: boolean; values: StoredValue[] }): Keeping;
 }
 
 /** One run. */
@@ -71,6 +74,8 @@ export class Invocation implements TaskContext {
   readonly currentActor?: unknown;
   readonly #owner: Owner;
   readonly #invoked: Invoked;
+  /** Items of a durable actor's generator: they belong to its outcome. */
+  readonly items?: StoredValue[];
   readonly #events: InvocationEvents;
   #controller: AbortController | undefined;
   #waitCount = 0;
@@ -79,6 +84,8 @@ export class Invocation implements TaskContext {
   /** Its first error is on its way: that is the outcome. */
   #isFailing = false;
   #isAnswered = false;
+  /** Its code runs, or has run: what becomes of it is kept, where that is asked for. */
+  #hasRun = false;
   #startedAtMs = 0;
   #resumedAtMs = 0;
   #runMs = 0;
@@ -96,15 +103,13 @@ export class Invocation implements TaskContext {
     events: InvocationEvents,
   ) {
     this.#owner = owner;
-    this.frame = what.frame;
-    this.peer = what.peer;
+    ({ frame: this.frame, peer: this.peer, callerNo: this.callerNo } = what);
     this.#invoked = what.invoked;
-    this.functionName = what.invoked.name;
-    this.resources = what.invoked.resources;
-    this.callerNo = what.callerNo;
+    ({ name: this.functionName, resources: this.resources } = what.invoked);
     this.taskId = taskIdOf(what.peer.remote!.processId, what.frame.ordinal);
     if (what.actorId !== undefined) this.actorId = what.actorId;
     if (what.currentActor !== undefined) this.currentActor = what.currentActor;
+    if (what.invoked.keep !== undefined) this.items = [];
     this.#events = events;
   }
 
@@ -112,8 +117,10 @@ export class Invocation implements TaskContext {
     return this.frame.attempt;
   }
 
+  /** What it is called in every run: what it submits is named by that. */
   get key(): string | undefined {
-    return this.frame.key === "" ? undefined : this.frame.key;
+    const { callId, key } = this.frame;
+    return callId ?? (key === "" ? undefined : key);
   }
 
   get depth(): number {
@@ -160,15 +167,8 @@ export class Invocation implements TaskContext {
   /** Its owner wants it no more: its signal aborts, and what it submitted is cancelled. */
   cancel(isRecursive: boolean, timeoutMs?: number): void {
     this.#controller ??= new AbortController();
-    const { taskId } = this;
     const controller = this.#controller;
-    const what = `Cannot finish task "${this.functionName}"`;
-    const reason = timeoutMs === undefined
-      ? new TaskCancelledError(`${what}: it was cancelled`, { taskId })
-      : new TaskTimeoutError(
-        `${what}: it ran longer than its timeout of ${timeoutMs} ms`,
-        { taskId, timeoutMs },
-      );
+    const reason = stopReason(this, timeoutMs);
     // Listeners are the task's own code.
     runInContext(this, () => controller.abort(reason));
     this.#producer?.cancelled();
@@ -188,6 +188,7 @@ export class Invocation implements TaskContext {
   fail(error: unknown): boolean {
     if (this.#isAnswered || this.#isFailing) return false;
     if (this.#invoked.isOwnEnd?.(error)) {
+      this.#hasRun = false;
       this.refuse(error);
       return true;
     }
@@ -205,6 +206,19 @@ export class Invocation implements TaskContext {
     }
     this.#answerFailure(failure);
     return true;
+  }
+
+  /** It ran before, and came to this. */
+  replay({ isError, values }: Remembered): void {
+    if (this.isCancelled) return this.refuse(this.signal.reason);
+    this.#startedAtMs = wallMs();
+    this.#resumedAtMs = monotonicMs();
+    const held = values.map((one) => this.#owner.values.hold(one));
+    const isStream = (this.frame.flags & TaskFlag.stream) !== 0;
+    const ends = isStream && !isError ? [] : held.splice(-1);
+    if (isStream) new Producer(this.#owner, this).repeat(held);
+    else ends.unshift(...held);
+    this.#answer(isError ? Outcome.failed : Outcome.finished, ends);
   }
 
   /** Says that its time begins, before its code can keep the thread busy. */
@@ -232,6 +246,7 @@ export class Invocation implements TaskContext {
 
   #call(args: unknown[]): void {
     if (this.isCancelled) return this.refuse(this.signal.reason);
+    this.#hasRun = true;
     try {
       const result = runInContext(this, () => this.#invoked.call(args));
       if ((this.frame.flags & TaskFlag.stream) !== 0) {
@@ -302,29 +317,16 @@ export class Invocation implements TaskContext {
   /** The runtime can't go on with it: such an error is told as it is. */
   refuse(error: unknown): void {
     if (this.#isAnswered || this.#isFailing) return;
-    if (error instanceof SerializationError) {
-      const told = error.message.replace(
-        /^Cannot send value:/,
-        `Cannot return from task "${this.functionName}":`,
-      );
-      this.#answerFailure(new SerializationError(told, { path: error.path }));
-    } else if (error instanceof MantaError) this.#answerFailure(error);
-    else this.#answerFailure(this.#wrapped(error, "it could not be run"));
+    this.#answerFailure(refusalOf(this.#failed, error));
+  }
+
+  get #failed(): FailedRun {
+    const { functionName } = this;
+    return { functionName, nodeId: this.#owner.job.nodeId };
   }
 
   #wrapped(cause: unknown, what: string): TaskError {
-    const error = new TaskError(
-      `Cannot finish task "${this.functionName}": ${what}${summary(cause)}`,
-      {
-        functionName: this.functionName,
-        pid: Deno.pid,
-        nodeId: this.#owner.job.nodeId,
-        cause,
-      },
-    );
-    // Where it was thrown is in the cause; where it is asked for, the asker adds.
-    setStack(error, `${error.name}: ${error.message}`);
-    return error;
+    return taskErrorOf(this.#failed, { cause, what });
   }
 
   async #answerFailure(error: Error): Promise<void> {
@@ -345,10 +347,37 @@ export class Invocation implements TaskContext {
       this.#runMs += monotonicMs() - this.#resumedAtMs;
     }
     this.#events.answering?.(this);
+    const isError = outcome === Outcome.failed;
+    // What a generator yielded comes before how it ended.
+    const stored = held.map((one) => one.stored);
+    const values = [...this.items ?? [], ...stored];
+    const keeping = this.#hasRun
+      ? this.#invoked.keep?.({ isError, values })
+      : undefined;
+    if (keeping === undefined) {
+      this.#tell(outcome, held);
+      this.#events.finished(this);
+    } else this.#tellWhenKept(keeping, { outcome, held });
+  }
+
+  #tellWhenKept(
+    { copied, committed }: Keeping,
+    { outcome, held }: { outcome: number; held: HeldValue[] },
+  ): void {
+    committed.then(() => this.#tell(outcome, held), async (error) => {
+      const ownerId = this.peer.remote!.processId;
+      const failure = storeError(error, this.#owner.values, { ownerId });
+      this.#tell(Outcome.failed, [await failure]);
+    });
+    const finished = () => this.#events.finished(this);
+    if (copied === undefined) finished();
+    else copied.then(finished);
+  }
+
+  #tell(outcome: number, held: HeldValue[]): void {
     const registered = this.#owner.references.registered();
     if (registered === undefined) this.#write(outcome, held);
     else registered.then(() => this.#write(outcome, held));
-    this.#events.finished(this);
   }
 
   #write(outcome: number, held: HeldValue[]): void {
@@ -367,9 +396,4 @@ export class Invocation implements TaskContext {
     });
     this.peer.end();
   }
-}
-
-function summary(cause: unknown): string {
-  if (cause instanceof Error) return `: ${cause.name}: ${cause.message}`;
-  return cause === undefined ? "" : `: ${Deno.inspect(cause)}`;
 }

@@ -10,7 +10,7 @@
 import { afterMs, monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
-import type { HeldValue } from "../base/stored.ts";
+import type { HeldValue, StoredValue } from "../base/stored.ts";
 import { runInContext, type TaskContext } from "../owner/context.ts";
 import type { Owner } from "../owner/owner.ts";
 import { FrameKind } from "../wire/frame.ts";
@@ -24,6 +24,8 @@ export interface ProducingRun extends TaskContext {
   readonly frame: TaskFrame;
   readonly peer: Peer;
   readonly isCancelled: boolean;
+  /** Where items are kept too. */
+  readonly items?: StoredValue[];
   /** An item can't travel: the run fails with that. */
   refuse(error: unknown): void;
 }
@@ -49,6 +51,11 @@ export class Producer {
   /** Nobody wants more. */
   cancelled(): void {
     this.#onChange?.();
+  }
+
+  /** Sends the items of a run that is over. */
+  repeat(items: readonly HeldValue[]): void {
+    items.forEach((held, index) => this.#write(index, held));
   }
 
   /** Draws until the generator ends or nobody wants more; rejects with what it throws. */
@@ -108,8 +115,18 @@ export class Producer {
   }
 
   async #send(index: number, value: unknown): Promise<void> {
+    const { items } = this.#run;
+    const held = await this.#store(index, value);
+    // At once: its memory is its consumer's to give back.
+    items?.push(await this.#owner.values.embedded(held.stored));
+    this.#write(index, held);
+  }
+
+  #write(index: number, held: HeldValue): void {
     const { frame, peer } = this.#run;
-    const { held, pinToken } = await this.#store(index, value);
+    const pinToken = held.refs.length === 0
+      ? 0
+      : this.#owner.references.pin(peer, held.refs);
     writeItem(peer.begin(FrameKind.item), {
       ordinal: frame.ordinal,
       attempt: frame.attempt,
@@ -123,18 +140,15 @@ export class Producer {
   async #store(
     index: number,
     value: unknown,
-  ): Promise<{ held: HeldValue; pinToken: number }> {
-    const { values, references } = this.#owner;
+  ): Promise<HeldValue> {
+    const { values } = this.#owner;
     const { peer } = this.#run;
     const ownerId = peer.remote!.processId;
     try {
       const label = `item ${index}`;
       const { held, ready } = values.store(value, { label, ownerId });
       if (ready !== undefined) await ready;
-      const pinToken = held.refs.length === 0
-        ? 0
-        : references.pin(peer, held.refs);
-      return { held, pinToken };
+      return held;
     } catch (error) {
       this.#run.refuse(error);
       throw error; // The producer ends too.

@@ -166,7 +166,6 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
   }
   const actor: Record<string, unknown>[] = [
     { runtimeEnv: {} },
-    { durable: true },
     { ttl: 5 },
     { concurrencyGroups: {} },
     { schedulingStrategy: { placementGroup: {} } },

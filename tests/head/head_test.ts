@@ -48,6 +48,7 @@ function specOf(actorId: string, fields: Partial<ActorSpec> = {}): ActorSpec {
     maxTaskRetries: 0,
     maxConcurrency: 1,
     maxPendingCalls: -1,
+    isDurable: false,
     isolation: "isolate",
     resources: {},
     name: "big",

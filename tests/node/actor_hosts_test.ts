@@ -97,6 +97,7 @@ function specOf(name: string, fields: Partial<ActorSpec>): ActorSpec {
     namespace: "default",
     getIfExists: false,
     isDetached: false,
+    isDurable: false,
     maxRestarts: 0,
     maxTaskRetries: 0,
     maxConcurrency: 1,

@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { DurableAnswer, DurableAsk } from "../../src/base/durable.ts";
 import type { LineageBatch, LineageGap } from "../../src/base/lineage.ts";
 import {
   type LineageReport,
@@ -11,6 +12,7 @@ class Bench {
   readonly reports: LineageReport[] = [];
   readonly written: number[] = [];
   readonly gaps: number[] = [];
+  readonly asked: string[] = [];
   failure: string | undefined;
   #later: (() => void)[] = [];
   readonly writer: LineageWriter;
@@ -21,7 +23,7 @@ class Bench {
       sink: {
         begin: () => {},
         find: () => [],
-        write: (batches, gap) => this.#write(batches, gap),
+        write: (batches, gap, { asks }) => this.#write(batches, gap, asks),
         close: () => {},
       },
       report: (report) => void this.reports.push(report),
@@ -37,6 +39,11 @@ class Bench {
     this.writer.take({ kind: "rows", batch: { ...batch, numbers } });
   }
 
+  ask(askId: number): void {
+    const ask = { kind: "find", namespace: "n", name: "anna" } as const;
+    this.writer.take({ kind: "durable", askId, ask });
+  }
+
   turn(): void {
     for (const callback of this.#later.splice(0)) callback();
   }
@@ -45,10 +52,16 @@ class Bench {
     return this.reports.splice(0);
   }
 
-  #write(batches: readonly LineageBatch[], gap?: LineageGap): void {
+  #write(
+    batches: readonly LineageBatch[],
+    gap: LineageGap | undefined,
+    asks: readonly DurableAsk[],
+  ): DurableAnswer[] {
     if (this.failure !== undefined) throw new Error(this.failure);
     if (gap !== undefined) this.gaps.push(gap.rowCount);
     this.written.push(...batches.map((batch) => batch.rowCount));
+    this.asked.push(...asks.map(({ kind }) => kind));
+    return asks.map(() => ({ kind: "done" }));
   }
 }
 
@@ -168,4 +181,49 @@ Deno.test("LineageWriter says at the end what a full disk cost, as the file can'
   const reports = bench.take();
   assertEquals(reports.map(({ kind }) => kind), ["gaveUp"]);
   assertStringIncludes(JSON.stringify(reports), "5 rows of this program");
+});
+
+Deno.test("LineageWriter carries out what durable actors ask with the rows, and answers after", () => {
+  const bench = new Bench();
+  bench.send(2);
+  bench.ask(7);
+  assertEquals([bench.asked, bench.take()], [[], []]);
+  bench.turn();
+  assertEquals([bench.written, bench.asked], [[2], ["find"]]);
+  assertEquals(bench.take(), [
+    { kind: "durable", askId: 7, answer: { kind: "done" } },
+    { kind: "settled", rowCount: 2 },
+  ]);
+});
+
+Deno.test("LineageWriter keeps what durable actors ask until there is room, though rows are lost", () => {
+  const bench = new Bench();
+  bench.failure = "database or disk is full";
+  bench.send(2);
+  bench.ask(7);
+  bench.turn();
+  bench.turn();
+  const told = bench.take().map(({ kind }) => kind);
+  assertEquals(told, ["failing", "settled"]);
+  bench.failure = undefined;
+  bench.turn();
+  const answers = bench.take().filter(({ kind }) => kind === "durable");
+  assertEquals(answers, [
+    { kind: "durable", askId: 7, answer: { kind: "done" } },
+  ]);
+  bench.turn();
+  assertEquals(bench.asked, ["find"]);
+});
+
+Deno.test("LineageWriter refuses what durable actors ask of a broken file", () => {
+  const bench = new Bench();
+  bench.failure = "database disk image is malformed";
+  bench.ask(7);
+  bench.turn();
+  bench.ask(8);
+  bench.turn();
+  const answers = bench.take().flatMap((report) =>
+    report.kind === "durable" ? [report.askId, report.answer.kind] : []
+  );
+  assertEquals(answers, [7, "refused", 8, "refused"]);
 });

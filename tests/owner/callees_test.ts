@@ -17,6 +17,7 @@ function infoOf(actorId: string, name?: string): ActorInfo {
     namespace: "default",
     maxTaskRetries: 0,
     maxPendingCalls: -1,
+    isDurable: false,
   };
 }
 

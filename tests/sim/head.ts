@@ -230,6 +230,7 @@ function specOf({ name, ...what }: NewActor): ActorSpec {
     namespace: "sim",
     getIfExists: false,
     isDetached: false,
+    isDurable: false,
     maxConcurrency: 1,
     maxPendingCalls: -1,
     isolation: "isolate",

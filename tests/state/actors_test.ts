@@ -24,6 +24,7 @@ function specOf(fields: Partial<ActorSpec> = {}): ActorSpec {
     namespace: "default",
     getIfExists: false,
     isDetached: false,
+    isDurable: false,
     maxRestarts: 0,
     maxTaskRetries: 0,
     maxConcurrency: 1,

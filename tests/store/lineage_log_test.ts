@@ -232,7 +232,7 @@ Deno.test("The lineage file explains its columns by itself", () => {
       "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE TABLE%'",
     ).all();
     database.close();
-    assertEquals(tables.length, 13);
+    assertEquals(tables.length, 15);
     for (const { sql } of tables) assertStringIncludes(String(sql), "-- ");
   });
 });

@@ -1,0 +1,19 @@
+/**
+ * The kinds of object that this process's values were taught: refs aside, each
+ * by the room that knows it.
+ *
+ * @module
+ */
+import type { Extension } from "../wire/values.ts";
+
+const extensions: Extension<object>[] = [];
+
+/** Teaches all values of this process a further kind of object. */
+export function extendValues<T extends object>(extension: Extension<T>): void {
+  extensions.push(extension as unknown as Extension<object>);
+}
+
+/** All that this process's values were taught. */
+export function knownExtensions(): readonly Extension<object>[] {
+  return extensions;
+}
