@@ -12,6 +12,7 @@ import {
   kill,
   remote,
 } from "../../mod.ts";
+import { note, Notes } from "../support/notes.ts";
 
 class Cell {
   readonly #no: number;
@@ -25,7 +26,8 @@ class Cell {
     return { no: this.#no, calls: ++this.#calls, pid: Deno.pid };
   }
 
-  spin(): never {
+  spin(path: string): never {
+    note(path, "spins");
     for (;;);
   }
 }
@@ -71,7 +73,9 @@ Deno.test("200 actors share few processes", async (t) => {
       const neighbour = cells[pids.indexOf(pids[at]!)]!;
       const stranger = cells[pids.findIndex((pid) => pid !== pids[at])]!;
       const restarted = restarting[restartingPids.indexOf(pids[at]!)]!;
-      const spinning = cells[at]!.spin.remote();
+      using notes = new Notes();
+      const spinning = cells[at]!.spin.remote(notes.path);
+      await notes.reach(1);
       await kill(cells[at]!);
       const own = await assertRejects(() => get(spinning), ActorDiedError);
       assertEquals(own.reason, "it was killed by kill()");
