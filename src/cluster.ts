@@ -10,8 +10,9 @@ import { afterMs, type Timer } from "./base/clock.ts";
 import { MantaError, NodeDiedError } from "./base/errors.ts";
 import {
   type JobId,
-  newProcessId,
+  newNodeTag,
   type NodeId,
+  nodeProcessIdOf,
   randomHex,
 } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
@@ -75,16 +76,18 @@ export function startLocal(options: InitOptions = {}): Local {
     reaper.end();
     throw error;
   }
+  const nodeProcessId = nodeProcessIdOf(newNodeTag());
   const job = {
     jobId: randomHex(4) as JobId,
     nodeId: randomHex(8) as NodeId,
     mainModule: Deno.mainModule,
+    home: nodeProcessId,
+    isClustered: false,
     namespace: options.namespace ?? "default",
     storeBytes: storeBytes(options),
     isLineageNamed: options.lineage !== undefined,
     isResuming: options.resume ?? false,
   };
-  const nodeProcessId = newProcessId();
   const resources: ResourceAmounts = localResources(options);
   const lineagePath = options.lineage ?? `${folder}/lineage.db`;
   const line = new MessageChannel();
@@ -184,7 +187,7 @@ export function localRuntime(): Local | undefined {
 
 /** What the cluster's nodes are. */
 export async function nodeRows(session: Session): Promise<NodeRow[]> {
-  const { nodes } = await session.owner.ask("node.rows", {});
+  const { nodes } = await session.owner.askHead("node.rows", {});
   return nodes;
 }
 
@@ -197,7 +200,7 @@ async function end(runtime: Local): Promise<void> {
   await session.owner.close();
   const isUp = await runtime.ready.then(() => true, () => false);
   if (isUp) {
-    if (!session.node.isEnded) await session.node.flush();
+    await session.flush();
     thread.postMessage({ kind: "shutdown" });
   }
   const isOrderly = isUp && await runtime.ended;

@@ -84,7 +84,7 @@ async function start(options: InitOptions): Promise<Runtime> {
   const { session, ready } = startLocal(options);
   try {
     // Asked at once: what is owed keeps the program alive while the node starts.
-    await Promise.all([ready, session.owner.ask("node.rows", {})]);
+    await Promise.all([ready, session.owner.askHead("node.rows", {})]);
     return runtimeOf(session);
   } catch (error) {
     await endLocal();

@@ -1,16 +1,19 @@
 /**
  * Branded ids, and the arithmetic that makes one id of another.
  *
- * A process draws 8 random bytes once; a task is that and an ordinal, an
- * object is its task and a return index. So an id needs no coordination, and
- * its owner can be read from it.
+ * A node draws 4 random bytes when it starts, each process of its machine 4
+ * more; a task is that and an ordinal, an object is its task and a return
+ * index. So an id needs no coordination, and its owner, and where that is, can
+ * be read from it.
  *
  * @module
  */
 declare const brand: unique symbol;
 type Id<Name extends string> = string & { readonly [brand]: Name };
 
-/** Names one process (driver, worker, actor isolate or node) for its whole life: 16 hex digits. */
+/** Names one start of a node: 8 hex digits, the first half of the ids of its machine's processes. */
+export type NodeTag = Id<"NodeTag">;
+/** Names one process (driver, worker, actor isolate or node) for its whole life: its node's tag and 8 hex digits. */
 export type ProcessId = Id<"ProcessId">;
 /** Names one task, all its attempts included: its owner's process id and 12 hex digits. */
 export type TaskId = Id<"TaskId">;
@@ -34,9 +37,24 @@ export function randomHex(byteCount: number): string {
   return crypto.getRandomValues(new Uint8Array(byteCount)).toHex();
 }
 
-/** Draws a process id. */
-export function newProcessId(): ProcessId {
-  return randomHex(8) as ProcessId;
+/** Draws a tag for a node that starts. */
+export function newNodeTag(): NodeTag {
+  return randomHex(4) as NodeTag;
+}
+
+/** Draws the id of a process of that node. */
+export function newProcessId(tag: NodeTag): ProcessId {
+  return tag + randomHex(4) as ProcessId;
+}
+
+/** The id of a node's own process. */
+export function nodeProcessIdOf(tag: NodeTag): ProcessId {
+  return `${tag}00000000` as ProcessId;
+}
+
+/** On which node a process is; the maker's, of an id that begins with one. */
+export function nodeTagOf(id: ProcessId | SegmentId | LeaseId): NodeTag {
+  return id.slice(0, 8) as NodeTag;
 }
 
 /** The id of the `ordinal`th task that `owner` submitted. */

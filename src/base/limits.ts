@@ -44,6 +44,8 @@ export const limits = {
   rememberedMax: 4096,
   /** How soon an actor that did not answer is connected to again; twice as long each time. */
   redialMs: 20,
+  /** Longest time between two attempts to reach the head of a cluster. */
+  redialMsMax: 1000,
   /** How long all processes may take to collect their garbage. */
   collectDeadlineMs: 1000,
   /** The same, where cold objects can go to disk instead. */

@@ -119,7 +119,7 @@ export async function getActor<
   const within = namespace ?? own.job.namespace;
   // One that this process is making has a name that the head hears of later.
   const birth = own.actors.births.named(within, name);
-  const found = await own.ask("actor.find", { name, namespace: within });
+  const found = await own.askHead("actor.find", { name, namespace: within });
   if (found.kept !== undefined && birth === undefined) {
     const kept = own.kept.specOf(found.kept);
     return startActor(own, kept) as ActorHandle<Instance>;

@@ -136,7 +136,7 @@ export class ActorBirths {
       this.#end(pending, "no handle to it was left");
     }
     await this.created(actorId);
-    this.#owner.node.notify("actor.release", { actorId });
+    this.#owner.head.notify("actor.release", { actorId });
     const kept = this.#kept.get(actorId);
     if (!(kept instanceof ObjectRef)) return;
     this.#kept.delete(actorId);
@@ -195,7 +195,7 @@ export class ActorBirths {
     const { spec } = pending;
     pending.isAsked = true;
     const asked = { ...whole, ...spec };
-    const answer = await this.#owner.node.request("actor.create", {
+    const answer = await this.#owner.head.request("actor.create", {
       spec: asked,
     });
     if (answer.kind === "refused") throw refusal(spec, answer);

@@ -168,6 +168,13 @@ export class ActorCalls {
     this.#connect(callee);
   }
 
+  /** The head is a new one: it is asked again for what this process wants to hear of. */
+  watchAgain(): void {
+    for (const callee of this.#callees.living()) {
+      if (!callee.isBeingBorn) this.#watch(callee);
+    }
+  }
+
   /** An actor answered; false if no call has that number. */
   onReply(reply: ReplyFrame, from: Peer): boolean {
     const open = this.#open.get(reply.ordinal);
@@ -209,7 +216,7 @@ export class ActorCalls {
     if (open === undefined || processId === undefined) return false;
     const { actorId } = open.callee.info;
     const { ordinal } = record;
-    this.#owner.node.notify("actor.abort", {
+    this.#owner.head.notify("actor.abort", {
       actorId,
       processId,
       ordinal,

@@ -48,7 +48,7 @@ export class ActorDeaths {
   ): Promise<void> {
     const { actorId, className } = callee.info;
     const ask = { actorId, processId };
-    const asked = this.#owner.node.request("actor.fate", ask);
+    const asked = this.#owner.head.request("actor.fate", ask);
     const state = await asked.catch(() => undefined);
     if (state?.phase === "dead") {
       return await this.fail(callee, [record], state);

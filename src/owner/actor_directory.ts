@@ -27,7 +27,7 @@ export class ActorDirectory {
 
   /** How an actor is, whatever it is known by; from now on the head tells. */
   async stateOf(actorId: ActorId): Promise<ActorState> {
-    const ask = () => this.#owner.node.request("actor.watch", { actorId });
+    const ask = () => this.#owner.head.request("actor.watch", { actorId });
     const state = await ask();
     if (state.isUnknown !== true) return state;
     const { reason } = await this.#askMaker(actorId);
@@ -43,7 +43,7 @@ export class ActorDirectory {
     if (births.kill(actorId, { noRestart })) return;
     await births.created(actorId);
     for (const isAgain of [false, true]) {
-      const { isUnknown } = await this.#owner.ask("actor.kill", {
+      const { isUnknown } = await this.#owner.askHead("actor.kill", {
         actorId: callees.realId(actorId),
         noRestart,
       });

@@ -21,7 +21,7 @@ import type {
 } from "../base/lineage.ts";
 import { LineageBatcher } from "../store/lineage_batch.ts";
 import { ownMark } from "../store/process_mark.ts";
-import type { Peer } from "../wire/peer.ts";
+import type { Asker } from "../wire/standing_peer.ts";
 import { HeldFailure } from "./failures.ts";
 import { LineageObjects, type StoredObject } from "./lineage_objects.ts";
 import type { ObjectEntry } from "./object_ref.ts";
@@ -32,7 +32,7 @@ import type { Values } from "./values.ts";
 /** Gathers the rows of one owner. */
 export class LineageFeed {
   readonly #owner: OwnerPort;
-  readonly #node: Peer;
+  readonly #home: Asker;
   readonly #isNamed: boolean;
   readonly #batchMs: number;
   readonly #batcher = new LineageBatcher();
@@ -51,9 +51,9 @@ export class LineageFeed {
   #jobStartedAtMs = 0;
   #isClosed = false;
 
-  constructor(owner: OwnerPort, node: Peer) {
+  constructor(owner: OwnerPort, home: Asker) {
     this.#owner = owner;
-    this.#node = node;
+    this.#home = home;
     const { isLineageNamed, jobId } = owner.job;
     this.#isNamed = isLineageNamed;
     this.#batchMs = isLineageNamed
@@ -153,7 +153,7 @@ export class LineageFeed {
     }
     this.#counts.clear();
     if (this.#batcher.rowCount === 0) return;
-    this.#node.notify("lineage.rows", { batch: this.#batcher.take() });
+    this.#home.notify("lineage.rows", { batch: this.#batcher.take() });
   }
 
   /** Sends the last; nothing is told after. */

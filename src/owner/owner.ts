@@ -17,6 +17,7 @@ import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+import type { Asker } from "../wire/standing_peer.ts";
 import type { FetchedValue, JobInfo, Requests } from "../wire/messages.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
@@ -53,6 +54,10 @@ import { Values } from "./values.ts";
 export interface OwnerRooms {
   network: Network;
   node: Peer;
+  /** Who keeps the directory; where there is no cluster, the node. */
+  head: Asker;
+  /** Who keeps the program's lineage: the driver's node. */
+  home: Asker;
   claims: { page: ClaimPage; slots: ClaimSlots; path: string } | undefined;
   job: JobInfo;
   /** Called when this process begins and ceases to be owed anything. */
@@ -64,6 +69,8 @@ export class Owner implements OwnerPort {
   readonly self: ProcessId;
   readonly job: JobInfo;
   readonly node: Peer;
+  readonly head: Asker;
+  readonly home: Asker;
   readonly references: References;
   readonly segments: SegmentClient;
   readonly values: Values;
@@ -88,10 +95,12 @@ export class Owner implements OwnerPort {
   #isClosed = false;
 
   constructor(rooms: OwnerRooms) {
-    const { network, node, claims } = rooms;
+    const { network, node, head, home, claims } = rooms;
     this.self = network.self.processId;
     this.job = rooms.job;
     this.node = node;
+    this.head = head;
+    this.home = home;
     this.#network = network;
     this.#onOwedChanged = rooms.onOwedChanged;
     this.references = new References(
@@ -117,11 +126,11 @@ export class Owner implements OwnerPort {
       this,
     );
     this.#unasked = new UnaskedFailures(this.values);
-    this.lineage = new LineageFeed(this, node);
+    this.lineage = new LineageFeed(this, home);
     this.intake = new Intake(this);
     this.recovery = new Recovery(this);
     this.keys = new TaskKeys(this);
-    this.results = new Results(node, this.values);
+    this.results = new Results(home, this.values);
     this.outcomes = new Outcomes(this, this.#unasked);
     this.submitter = new Submitter(
       this.self,
@@ -166,14 +175,14 @@ export class Owner implements OwnerPort {
     if (--this.#owedCount === 0) this.#onOwedChanged(false);
   }
 
-  /** Asks the node; meanwhile the answer is owed. */
-  async ask<K extends keyof Requests>(
+  /** Asks the head; meanwhile the answer is owed. */
+  async askHead<K extends keyof Requests>(
     kind: K,
     ask: Requests[K]["ask"],
   ): Promise<Requests[K]["answer"]> {
     this.owe();
     try {
-      return await this.node.request(kind, ask);
+      return await this.head.request(kind, ask);
     } finally {
       this.settle();
     }

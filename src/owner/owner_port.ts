@@ -8,6 +8,7 @@ import type { TaskOutcome } from "../base/lineage.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
 import type { JobInfo, Requests } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
+import type { Asker } from "../wire/standing_peer.ts";
 import type { ReplyFrame } from "../wire/task_frames.ts";
 import type { StoredObject } from "./lineage_objects.ts";
 import type { ObjectRef } from "./object_ref.ts";
@@ -118,6 +119,7 @@ export interface OwnerPort {
   readonly self: ProcessId;
   readonly job: JobInfo;
   readonly node: Peer;
+  readonly head: Asker;
   readonly references: References;
   readonly values: Values;
   readonly objects: Objects;
@@ -136,8 +138,8 @@ export interface OwnerPort {
   owe(): void;
   /** It came. */
   settle(): void;
-  /** Asks the node; meanwhile the answer is owed. */
-  ask<K extends keyof Requests>(
+  /** Asks the head; meanwhile the answer is owed. */
+  askHead<K extends keyof Requests>(
     kind: K,
     ask: Requests[K]["ask"],
   ): Promise<Requests[K]["answer"]>;

@@ -14,7 +14,7 @@ import {
   storedBytes,
   type StoredValue,
 } from "../base/stored.ts";
-import type { Peer } from "../wire/peer.ts";
+import type { Asker } from "../wire/standing_peer.ts";
 import {
   type KeptResult,
   readResults,
@@ -30,14 +30,14 @@ interface Waiting<T, Answer> {
 
 /** Keeps and finds the results of one process. */
 export class Results {
-  readonly #node: Peer;
+  readonly #home: Asker;
   readonly #values: Values;
   readonly #keeping: Batches<KeptResult, void>;
   readonly #finding: Batches<string, HeldValue[] | undefined>;
   #isFailureSaid = false;
 
-  constructor(node: Peer, values: Values) {
-    this.#node = node;
+  constructor(home: Asker, values: Values) {
+    this.#home = home;
     this.#values = values;
     this.#keeping = new Batches((waiting) => this.#keepAll(waiting));
     this.#finding = new Batches((waiting) => this.#findAll(waiting));
@@ -78,7 +78,7 @@ export class Results {
 
   async #keepAll(waiting: Waiting<KeptResult, void>[]): Promise<void> {
     const results = writeResults(waiting.map(({ what }) => what));
-    const { failure } = await this.#node.request("results.keep", { results });
+    const { failure } = await this.#home.request("results.keep", { results });
     for (const { done } of waiting) done();
     if (failure === undefined || this.#isFailureSaid) return;
     this.#isFailureSaid = true;
@@ -91,7 +91,7 @@ export class Results {
     waiting: Waiting<string, HeldValue[] | undefined>[],
   ): Promise<void> {
     const keys = waiting.map(({ what }) => what);
-    const answer = await this.#node.request("results.find", { keys });
+    const answer = await this.#home.request("results.find", { keys });
     const found = new Map<string, readonly StoredValue[]>();
     for (const { key, values } of readResults(answer.results)) {
       found.set(key, values);

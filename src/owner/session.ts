@@ -6,7 +6,12 @@
  *
  * @module
  */
-import { type ActorId, newProcessId, type ProcessId } from "../base/ids.ts";
+import {
+  type ActorId,
+  newProcessId,
+  nodeTagOf,
+  type ProcessId,
+} from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import {
   closeLibc,
@@ -15,8 +20,10 @@ import {
 } from "../store/segment.ts";
 import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { JobInfo, Role } from "../wire/messages.ts";
-import { Network, socketPath } from "../wire/network.ts";
+import { headId, Network, socketPath } from "../wire/network.ts";
 import type { Peer, PeerHandlers } from "../wire/peer.ts";
+import type { SocketConn } from "../wire/socket.ts";
+import { StandingPeer } from "../wire/standing_peer.ts";
 import { Owner } from "./owner.ts";
 
 /** What a process needs to find its session, and what it is there. */
@@ -52,6 +59,8 @@ export interface Session {
   readonly owner: Owner;
   readonly network: Network;
   readonly node: Peer;
+  /** Resolves when all that was said to the runtime is handed to the system. */
+  flush(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,7 +75,8 @@ export function joinSession(
   const { handlers, network } = openNetwork(options);
   const { folder, nodeProcessId, job, nodeReady } = options;
   const path = socketPath(folder, nodeProcessId);
-  const connect = () => Deno.connect({ transport: "unix", path });
+  const connect = async () =>
+    await Deno.connect({ transport: "unix", path }) as SocketConn;
   const node = network.peerOver(
     nodeProcessId,
     nodeReady === undefined ? connect() : nodeReady.then(connect),
@@ -76,10 +86,14 @@ export function joinSession(
 }
 
 function openNetwork(
-  { folder, role }: SessionOptions,
+  { folder, nodeProcessId, role }: SessionOptions,
 ): { handlers: PeerHandlers; network: Network } {
   const handlers: PeerHandlers = { requests: {}, notices: {} };
-  const self = { processId: newProcessId(), pid: Deno.pid, role };
+  const self = {
+    processId: newProcessId(nodeTagOf(nodeProcessId)),
+    pid: Deno.pid,
+    role,
+  };
   const network = new Network(folder, self, handlers);
   network.listen();
   return { handlers, network };
@@ -114,9 +128,21 @@ function assemble(
   const page = isSharedMemoryAvailable()
     ? createSharedPage(limits.claimSlots * 4)
     : undefined;
-  const owner = new Owner({
+  const head = job.isClustered
+    ? new StandingPeer(network, headId, {
+      connected: (isAgain) => {
+        if (isAgain) owner.actors.watchAgain();
+      },
+    })
+    : undefined;
+  const home = job.home === options.nodeProcessId
+    ? undefined
+    : new StandingPeer(network, job.home);
+  const owner: Owner = new Owner({
     network,
     node,
+    head: head ?? node,
+    home: home ?? node,
     job,
     claims: page === undefined ? undefined : {
       path: page.path,
@@ -135,13 +161,21 @@ function assemble(
     owner.onPeerEnded(peer);
     own.ended?.(peer);
   };
+  const flush = async () => {
+    if (!node.isEnded) await node.flush();
+    await head?.flush();
+    await home?.flush();
+  };
   return {
     owner,
     network,
     node,
+    flush,
     close: async () => {
       await owner.close();
-      if (!node.isEnded) await node.flush();
+      await flush();
+      head?.close();
+      home?.close();
       page?.close();
       await network.close();
       closeLibc();

@@ -116,6 +116,10 @@ export interface JobInfo {
   mainModule: string;
   /** Where actors' names count. */
   namespace: string;
+  /** The driver's node: keeps the program's lineage, and hands out its code. */
+  home: ProcessId;
+  /** The head is not the node. */
+  isClustered: boolean;
   /** What the object store of the process's machine may take. */
   storeBytes: number;
   /** The lineage file is one that the program named: each task is a row there. */

@@ -1,13 +1,16 @@
 /**
  * A process's place in the session: its own socket, and peers by process id.
  *
+ * Processes of other machines are reached through this one's node, as byte
+ * streams that end when the process or its node does.
+ *
  * Requests go over the connection this side dialled, answers come back on it;
  * so what one process says to another has one order. Two that dial each other
  * at once have two connections, one for each one's own words.
  *
  * @module
  */
-import type { ProcessId } from "../base/ids.ts";
+import { nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import { type Hello, Peer, type PeerHandlers } from "./peer.ts";
 import { type SocketConn, SocketTransport } from "./socket.ts";
@@ -17,20 +20,40 @@ export function socketPath(folder: string, processId: ProcessId): string {
   return `${folder}/${processId}.sock`;
 }
 
+/** Where a node takes connections that go on to other nodes' processes. */
+export function relayPath(folder: string): string {
+  return `${folder}/relay.sock`;
+}
+
+/** The head of the cluster, whichever process it is. */
+export const headId = "head000000000000" as ProcessId;
+
+/** Makes a stream to a process of another machine. */
+export type FarDialler = (processId: ProcessId) => Promise<SocketConn>;
+
 /** Dials and listens for one process. */
 export class Network {
   readonly self: Hello;
   readonly #folder: string;
   readonly #handlers: PeerHandlers;
+  readonly #dialFar: FarDialler;
   readonly #dialled = new Map<ProcessId, Promise<Peer>>();
   readonly #open = new Set<Peer>();
+  /** By what id each dialled one was asked for. */
+  readonly #keys = new WeakMap<Peer, ProcessId>();
   #listener: Deno.UnixListener | undefined;
   #accepting: Promise<void> | undefined;
 
-  constructor(folder: string, self: Hello, handlers: PeerHandlers) {
+  constructor(
+    folder: string,
+    self: Hello,
+    handlers: PeerHandlers,
+    dialFar: FarDialler = (processId) => dialRelay(folder, processId),
+  ) {
     this.#folder = folder;
     this.self = self;
     this.#handlers = handlers;
+    this.#dialFar = dialFar;
   }
 
   /** Starts to take connections. */
@@ -56,11 +79,18 @@ export class Network {
   }
 
   /** A peer at once, over a connection that is still being made. */
-  peerOver(processId: ProcessId, conn: Promise<Deno.UnixConn>): Peer {
+  peerOver(processId: ProcessId, conn: Promise<SocketConn>): Peer {
     const peer = this.#adopt(conn);
-    this.#dialled.set(processId, peer.hello.then(() => peer));
-    this.#dialled.get(processId)!.catch(() => {}); // Whoever asks is told.
+    this.#keys.set(peer, processId);
+    const dialled = peer.hello.then(() => peer);
+    dialled.catch(() => {}); // Whoever asks is told.
+    this.#dialled.set(processId, dialled);
     return peer;
+  }
+
+  /** Takes a stream that a process of another machine opened to this one. */
+  accept(conn: SocketConn): void {
+    this.#adopt(conn);
   }
 
   /** Ends all connections and takes no more. */
@@ -73,16 +103,19 @@ export class Network {
   }
 
   async #dial(processId: ProcessId): Promise<Peer> {
-    const path = socketPath(this.#folder, processId);
-    const conn = await Deno.connect({ transport: "unix", path });
+    const isNear = nodeTagOf(processId) === nodeTagOf(this.self.processId);
+    const conn = isNear
+      ? await dialNear(socketPath(this.#folder, processId))
+      : await this.#dialFar(processId);
     const peer = this.#adopt(conn);
+    this.#keys.set(peer, processId);
     await peer.hello;
     return peer;
   }
 
   async #accept(listener: Deno.UnixListener): Promise<void> {
     try {
-      for await (const conn of listener) this.#adopt(conn);
+      for await (const conn of listener) this.#adopt(conn as SocketConn);
     } catch (error) {
       if (!(error instanceof Deno.errors.BadResource)) {
         log.error(`no more connections are taken: ${error}`);
@@ -90,31 +123,36 @@ export class Network {
     }
   }
 
-  #adopt(conn: Deno.UnixConn | Promise<Deno.UnixConn>): Peer {
-    const peer = new Peer(
-      new SocketTransport(conn as SocketConn | Promise<SocketConn>),
-      this.self,
-      {
-        requests: this.#handlers.requests,
-        notices: this.#handlers.notices,
-        frame: (kind, body, peer) => this.#handlers.frame?.(kind, body, peer),
-        ended: (peer) => {
-          this.#open.delete(peer);
-          const id = peer.remote?.processId;
-          if (id !== undefined) this.#forget(id, peer);
-          this.#handlers.ended?.(peer);
-        },
+  #adopt(conn: SocketConn | Promise<SocketConn>): Peer {
+    const peer = new Peer(new SocketTransport(conn), this.self, {
+      requests: this.#handlers.requests,
+      notices: this.#handlers.notices,
+      frame: (kind, body, peer) => this.#handlers.frame?.(kind, body, peer),
+      ended: (peer) => {
+        this.#open.delete(peer);
+        this.#dialled.delete(this.#keys.get(peer)!);
+        this.#handlers.ended?.(peer);
       },
-    );
+    });
     peer.hold(false);
     this.#open.add(peer);
     return peer;
   }
+}
 
-  #forget(processId: ProcessId, ended: Peer): void {
-    const dialled = this.#dialled.get(processId);
-    dialled?.then((peer) => {
-      if (peer === ended) this.#dialled.delete(processId);
-    }, () => {});
+async function dialNear(path: string): Promise<SocketConn> {
+  return await Deno.connect({ transport: "unix", path }) as SocketConn;
+}
+
+/** Asks this machine's node for a stream to a process of another one. */
+async function dialRelay(
+  folder: string,
+  processId: ProcessId,
+): Promise<SocketConn> {
+  const conn = await dialNear(relayPath(folder));
+  const address = new TextEncoder().encode(processId);
+  for (let at = 0; at < address.length;) {
+    at += await conn.write(address.subarray(at));
   }
+  return conn;
 }

@@ -9,8 +9,10 @@
 import { ByteWriter } from "./bytes.ts";
 import type { Transport } from "./transport.ts";
 
-/** The part of `Deno.Conn` that is used; `ref` and `unref` exist on all stream sockets. */
-export type SocketConn = Deno.Conn & { ref(): void; unref(): void };
+/** The part of `Deno.Conn` that is used; all stream sockets have it, and channels of a link. */
+export type SocketConn =
+  & Pick<Deno.Conn, "read" | "write" | "close">
+  & { ref(): void; unref(): void };
 
 const readChunkBytes = 256 * 1024;
 

@@ -72,13 +72,13 @@ export class ActorRunner implements InvocationEvents {
     this.#handle = handle;
     const { spec: { actorId }, incarnation } = this.#life;
     await this.#begin(() =>
-      this.#owner.node.notify("actor.ready", { actorId, incarnation })
+      this.#owner.head.notify("actor.ready", { actorId, incarnation })
     );
   }
 
   async #begin(begun: () => void): Promise<void> {
     const { spec: { actorId }, incarnation } = this.#life;
-    const { node, values } = this.#owner;
+    const { head, values } = this.#owner;
     try {
       this.#instance = await this.#make();
       begun();
@@ -86,7 +86,7 @@ export class ActorRunner implements InvocationEvents {
     } catch (error) {
       const mapped = mapErrorStack(error);
       const { stored } = await storeError(mapped, values);
-      node.notify("actor.failed", { actorId, incarnation, error: stored });
+      head.notify("actor.failed", { actorId, incarnation, error: stored });
     }
   }
 
@@ -169,7 +169,7 @@ export class ActorRunner implements InvocationEvents {
   exit(): never {
     const { spec, incarnation } = this.#life;
     const reason = "it left by exitActor()";
-    this.#owner.node.notify("actor.exiting", {
+    this.#owner.head.notify("actor.exiting", {
       actorId: spec.actorId,
       incarnation,
       reason,

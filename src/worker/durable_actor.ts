@@ -77,7 +77,7 @@ export class DurableActor {
   /** Gives an instance that was just made its state; one that has none yet has its first one kept. */
   async begin(instance: Instance): Promise<void> {
     const { spec: { actorId, className }, incarnation } = this.#life;
-    const answer = await this.#owner.node.request("durable.open", {
+    const answer = await this.#owner.head.request("durable.open", {
       actorId,
       incarnation,
     });
@@ -107,7 +107,7 @@ export class DurableActor {
     const { durableId } = this.#opened!;
     const callId = frame.callId!;
     await this.#sent; // One with this id may be on its way.
-    const answer = await this.#owner.node.request("durable.result", {
+    const answer = await this.#owner.head.request("durable.result", {
       durableId,
       callId,
     });
@@ -230,7 +230,7 @@ export class DurableActor {
     const isSame = this.#state !== undefined && areEqual(this.#state, state);
     this.#state = comparable(state);
     if (ended !== undefined) this.#calls!.committed(ended.call.callId);
-    const { kept, node } = this.#owner;
+    const { kept, head } = this.#owner;
     const prepared = Promise.all([
       ended === undefined ? undefined : kept.outcome(ended.values),
       this.#specOnce(),
@@ -245,7 +245,7 @@ export class DurableActor {
         ...(spec === undefined ? {} : { spec }),
         ...(result === undefined ? {} : { call: { ...ended!.call, result } }),
       };
-      return { answer: node.request("durable.commit", { commit }) };
+      return { answer: head.request("durable.commit", { commit }) };
     });
     this.#sent = sent.catch(() => {}); // It ends this incarnation, below.
     const committed = sent.then(({ answer }) => answer).then((answer) => {

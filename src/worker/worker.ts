@@ -67,8 +67,8 @@ async function nodeListens(path: string): Promise<void> {
 }
 
 /** What it still has to tell its node is told first. */
-async function leave({ owner, node }: Session): Promise<void> {
-  owner.lineage.flush();
-  await node.flush();
+async function leave(session: Session): Promise<void> {
+  session.owner.lineage.flush();
+  await session.flush();
   Deno.exit(0);
 }
