@@ -9,7 +9,7 @@
  */
 import { assert } from "../base/errors.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
-import type { LeaseNeeds, ResourceAmounts } from "../base/spec.ts";
+import type { LeaseNeeds } from "../base/spec.ts";
 import { ResourcePool, type ResourceUnits, toUnits } from "./resources.ts";
 import {
   chooseWorker,
@@ -66,8 +66,9 @@ export class LeaseTable {
   readonly #workers = new Map<WorkerNo, WorkerState>();
   #nextWorkerNo = 1;
 
-  constructor(resources: ResourceAmounts, limits: LeaseLimits) {
-    this.#pool = new ResourcePool(resources);
+  /** Of a machine's pool, which may have other tables beside this one. */
+  constructor(pool: ResourcePool, limits: LeaseLimits) {
+    this.#pool = pool;
     this.#limits = limits;
   }
 

@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { ObjectLostError, OwnerDiedError } from "../../src/base/errors.ts";
-import { newProcessId, type ProcessId } from "../../src/base/ids.ts";
+import {
+  newNodeTag,
+  newProcessId,
+  type ProcessId,
+} from "../../src/base/ids.ts";
 import {
   entryOfRef,
   type ObjectEntry,
@@ -13,7 +17,7 @@ import type { Peer } from "../../src/wire/peer.ts";
 
 /** An owner that writes down what it is told, and answers when it is let. */
 class FakeOwner {
-  readonly id = newProcessId();
+  readonly id = newProcessId(newNodeTag());
   readonly heard: string[] = [];
   missing: ObjectKey[] = [];
   gate: Promise<void> = Promise.resolve();
@@ -36,7 +40,7 @@ function names(keys: ObjectKey[]): string {
 }
 
 function world() {
-  const self = newProcessId();
+  const self = newProcessId(newNodeTag());
   const owner = new FakeOwner();
   const letGo: ObjectEntry[] = [];
   const references = new References(self, {
@@ -209,7 +213,7 @@ Deno.test("an owner that is gone, or goes, takes its objects along", async () =>
   const late = references.borrow({ ownerId: owner.id, ordinal: 2, index: 0 });
   assert(entryOfRef(late).error instanceof OwnerDiedError);
   const unknown = references.borrow({
-    ownerId: newProcessId(),
+    ownerId: newProcessId(newNodeTag()),
     ordinal: 1,
     index: 0,
   });

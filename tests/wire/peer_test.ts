@@ -6,7 +6,7 @@ import { Network, socketPath } from "../../src/wire/network.ts";
 import { PeerEndedError, type PeerHandlers } from "../../src/wire/peer.ts";
 import type { Role } from "../../src/wire/messages.ts";
 
-const id = (name: string) => name as ProcessId;
+const id = (name: string) => `00000001${name}` as ProcessId;
 
 /** Networks in one folder, all closed at the end. */
 async function together(
