@@ -9,16 +9,16 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { ProcessId } from "./base/ids.ts";
-import { limits } from "./base/limits.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { ActorRows } from "./head/actor_rows.ts";
 import { Head } from "./head/head.ts";
-import { ActorHosts } from "./node/actor_hosts.ts";
 import type { Children } from "./node/children.ts";
 import { DurableStates } from "./node/durable_states.ts";
 import { LineagePort } from "./node/lineage_port.ts";
 import type { LogPrinter } from "./node/log_printer.ts";
-import { Node } from "./node/node.ts";
+import { JobPart } from "./node/job_part.ts";
+import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
+import { Machine } from "./node/machine.ts";
 import { sweepFolders } from "./store/folder.ts";
 import type { JobInfo } from "./wire/messages.ts";
 import { Network } from "./wire/network.ts";
@@ -57,16 +57,18 @@ export async function runLocalNode(
   options: LocalNodeOptions,
   events: LocalNodeEvents,
 ): Promise<void> {
-  const { folder, job, nodeProcessId, children } = options;
+  const { folder, job, nodeProcessId } = options;
   const lineage = openLineage(options);
-
-  const hosts: ActorHosts = new ActorHosts(
-    { children, printer: options.printer, pool: () => node.pool },
-    {
-      actorEnded: (actorId, how) => head.actorEnded(actorId, how),
-      resourcesGiven: () => node.resourcesGiven(),
-    },
-  );
+  const machine = new Machine({
+    ...options,
+    nodeId: job.nodeId,
+    address: "local",
+  });
+  const part = new JobPart({ ...options, machine }, {
+    actorEnded: (actorId, how) => head.actorEnded(actorId, how),
+    resourcesGiven: () => {},
+  });
+  const { hosts } = part;
   const actorRows = new ActorRows({
     jobId: job.jobId,
     nodeId: job.nodeId,
@@ -91,39 +93,31 @@ export async function runLocalNode(
     pidOf: (processId) => hosts.pidOf(processId),
     durable,
   }, actorRows);
-  const node: Node = new Node({
-    ...options,
-    lineage,
-    events: {
-      registered: (peer, ask) => {
-        if (ask.role === "host" && ask.childNo !== undefined) {
-          children.registered(ask.childNo, ask.processId);
-          hosts.hostRegistered(ask.childNo, peer);
-        }
-        if (ask.role === "actor" && ask.actorId !== undefined) {
-          hosts.actorRegistered(ask.actorId, ask.processId);
-        }
-      },
-      processEnded: (processId, peer) => {
-        hosts.actorProcessEnded(processId);
-        head.processEnded(processId, peer);
-      },
-      resourcesGiven: () => hosts.resourcesGiven(),
-    },
-  });
   const handlers: PeerHandlers = {
     requests: {
-      ...node.requests(),
+      ...machine.objects.requests(),
+      ...part.requests(),
+      ...lineageRequests(lineage),
       ...head.requests(),
       ...durable.requests(),
+      "node.rows": () => ({ nodes: [machine.row()] }),
     },
     notices: {
-      ...node.notices(),
+      ...machine.objects.notices(),
+      ...part.notices(),
+      ...lineageNotices(lineage),
       ...head.notices(),
-      "isolate.ended": ({ actorId, incarnation, reason }) =>
-        hosts.isolateEnded(actorId, incarnation, reason),
+      "node.register": (registration, peer) => {
+        machine.joined(registration, peer);
+        part.joined({ ...registration, peer });
+      },
     },
-    ended: (peer) => node.onPeerEnded(peer),
+    ended: (peer) => {
+      const ended = machine.ended(peer);
+      if (ended === undefined) return;
+      part.processEnded(ended.processId);
+      head.processEnded(ended.processId, peer);
+    },
   };
   const network = new Network(
     folder,
@@ -131,7 +125,7 @@ export async function runLocalNode(
     handlers,
   );
   network.listen();
-  node.start();
+  part.node.start();
   lineage.catch(events.failed);
   // The file opens while workers start. One that the program named must be
   // known to be good before `init` is through.
@@ -141,9 +135,8 @@ export async function runLocalNode(
 
   await events.endAsked;
   actorRows.close();
-  const closed = node.close();
-  hosts.close();
-  await endChildren(children, network);
+  const closed = machine.objects.close();
+  await part.close(network, "the program ends");
   await network.close();
   await closed;
   await swept;
@@ -160,27 +153,4 @@ async function openLineage(
   const port = await LineagePort.over(lineageLine, lineagePath);
   if (job.isLineageNamed) await port.begin(job.mainModule, job.isResuming);
   return port;
-}
-
-/** Asks all to leave, and ends those that don't. */
-async function endChildren(
-  children: Children,
-  network: Network,
-): Promise<void> {
-  for (const { processId } of children.all()) {
-    if (processId === undefined) continue;
-    network.peer(processId).then(
-      (peer) => peer.notify("leave", { reason: "the program ends" }),
-    ).catch(() => {}); // It left by itself.
-  }
-  await Promise.all(
-    children.all().map(async (kept) => {
-      const timer = setTimeout(
-        () => kept.child.kill("it did not leave"),
-        kept.processId === undefined ? 0 : limits.stopGraceMs,
-      );
-      await kept.child.fate;
-      clearTimeout(timer);
-    }),
-  );
 }

@@ -1,9 +1,10 @@
 /**
- * A node: starts, watches and ends its machine's workers, grants leases, keeps
- * shared objects, hands lineage to its writer.
+ * A node, as one job sees it: starts, watches and ends the job's workers on
+ * this machine, and grants leases to them.
  *
- * Decisions are made in `state/leases.ts` and `state/segments.ts`; here they
- * are carried out. In a local run it lives in a thread of the driver.
+ * Decisions are made in `state/leases.ts`; here they are carried out. What the
+ * jobs of a machine share is `machine.ts`. In a local run it lives in a thread
+ * of the driver.
  *
  * @module
  */
@@ -12,25 +13,19 @@ import { unreachable } from "../base/errors.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
-import type { ResourceAmounts } from "../base/spec.ts";
+import type { LeaseNeeds } from "../base/spec.ts";
 import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
-import type { JobInfo, Registration, Requests } from "../wire/messages.ts";
-import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+import type { Fate, Registration, Requests } from "../wire/messages.ts";
+import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { Children } from "./children.ts";
-import type { LineagePort } from "./lineage_port.ts";
 import type { LogPrinter } from "./log_printer.ts";
+import type { Machine } from "./machine.ts";
 import { MemoryMonitor } from "./memory_monitor.ts";
-import { ObjectManager } from "./object_manager.ts";
 import { WorkerPool } from "./worker_pool.ts";
 
-/** What a node is made of and told. */
+/** What a node is made of. */
 export interface NodeOptions {
-  /** The session's. */
-  folder: string;
-  job: JobInfo;
-  resources: ResourceAmounts;
-  labels: Record<string, string>;
-  capacityBytes: number;
+  machine: Machine;
   /** What the program may use of the memory, if it is told. */
   memoryLimitBytes: number | undefined;
   /** Workers that are kept, and of those how many are started in advance. */
@@ -38,38 +33,32 @@ export interface NodeOptions {
   prestartCount: number;
   children: Children;
   printer: LogPrinter;
-  /** Where rows go, once the file is open; the session ends if it can't be. */
-  lineage: Promise<LineagePort>;
-  /** Another role of this process hears of processes too. */
-  events: NodeEvents;
-}
-
-/** What a node tells the roles beside it. */
-export interface NodeEvents {
-  registered(peer: Peer, ask: Registration): void;
-  processEnded(processId: ProcessId, peer: Peer): void;
+  /** Called when others may have what is free now. */
   resourcesGiven(): void;
 }
 
-type LeaseAnswer = Requests["lease.request"]["answer"];
+/** Who asks for a lease, and holds it then. */
+export interface Leaseholder {
+  readonly ownerId: ProcessId;
+  /** The node wants the lease back. */
+  reclaim(leaseId: LeaseId): void;
+}
+
+/** What becomes of a request. */
+export type LeaseAnswer = Requests["lease.request"]["answer"];
 
 interface Asking extends PromiseWithResolvers<LeaseAnswer> {
   readonly isRetryable: boolean;
 }
 
-/** Runs one machine. */
+/** Runs one job's tasks on one machine. */
 export class Node {
   readonly #options: NodeOptions;
   readonly #leases: LeaseTable;
-  readonly #objects: ObjectManager;
   readonly #memory: MemoryMonitor;
   readonly #workers: WorkerPool;
   readonly #asking = new Map<LeaseId, Asking>();
-  readonly #holders = new Map<LeaseId, Peer>();
-  readonly #roles = new Map<
-    ProcessId,
-    { role: string; pid: number; peer: Peer }
-  >();
+  readonly #holders = new Map<LeaseId, Leaseholder>();
   #trimTimer: Timer | undefined;
   /** Longer each time that a worker had to stay. */
   #trimDelayMs: number = limits.workerIdleMs;
@@ -77,20 +66,12 @@ export class Node {
 
   constructor(options: NodeOptions) {
     this.#options = options;
-    const { resources, workerCount, prestartCount, capacityBytes } = options;
-    this.#leases = new LeaseTable(resources, {
+    const { machine, workerCount, prestartCount } = options;
+    this.#leases = new LeaseTable(machine.pool, {
       waitingMax: limits.leaseWaitingMax,
       workersMax: limits.workersMax,
       workersKept: workerCount,
       workersPrestarted: prestartCount,
-    });
-    this.#objects = new ObjectManager({
-      capacityBytes,
-      spillFolder: `${options.folder}/spill`,
-      describe: (processId) => {
-        const known = this.#roles.get(processId);
-        return known === undefined ? "a process" : `${known.role} ${known.pid}`;
-      },
     });
     this.#workers = new WorkerPool(options, {
       ended: (workerNo) => {
@@ -103,14 +84,14 @@ export class Node {
     this.#memory = new MemoryMonitor({
       children: options.children,
       limitBytes: options.memoryLimitBytes,
-      storeBytes: () => this.#objects.usedBytes,
+      storeBytes: () => machine.objects.usedBytes,
       worker: (workerNo) => this.#workers.get(workerNo),
     });
   }
 
-  /** The machine's resources. */
-  get pool(): LeaseTable["pool"] {
-    return this.#leases.pool;
+  /** How many requests wait here. */
+  get waitingCount(): number {
+    return this.#leases.waitingCount;
   }
 
   /** Starts workers in advance. */
@@ -118,122 +99,121 @@ export class Node {
     this.#carryOut(this.#leases.prestarted());
   }
 
-  /** What it answers. */
-  requests(): RequestHandlers {
-    const { children, lineage } = this.#options;
-    return {
-      ...this.#objects.requests(),
-      "node.rows": () => ({ nodes: [this.#row()] }),
-      "lease.request": ({ leaseId, needs }, peer) => {
-        const answer = Promise.withResolvers<LeaseAnswer>();
-        const { isRetryable } = needs;
-        this.#asking.set(leaseId, { ...answer, isRetryable });
-        this.#holders.set(leaseId, peer);
-        const ownerId = peer.remote!.processId;
-        this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
-        if (this.#asking.has(leaseId)) this.#workers.needed();
-        return answer.promise;
-      },
-      "worker.fate": ({ processId }) => children.fate(processId),
-      "results.keep": async ({ results }) => {
-        try {
-          await (await lineage).keep(results);
-          return {};
-        } catch (error) {
-          return { failure: `${(error as Error).message}` };
-        }
-      },
-      "results.find": async ({ keys }) => ({
-        results: await (await lineage).find(keys),
-      }),
-      "lineage.flush": async () => {
-        await (await lineage).flush();
-        return {};
-      },
-    };
+  /** Somebody asks for a worker. A retry gets the first answer. */
+  requested(
+    leaseId: LeaseId,
+    { needs, holder }: { needs: LeaseNeeds; holder: Leaseholder },
+  ): Promise<LeaseAnswer> {
+    const { isRetryable } = needs;
+    const { ownerId } = holder;
+    const known = this.#asking.get(leaseId);
+    if (known !== undefined) return known.promise;
+    const answer = Promise.withResolvers<LeaseAnswer>();
+    this.#asking.set(leaseId, { ...answer, isRetryable });
+    this.#holders.set(leaseId, holder);
+    this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
+    if (this.#asking.has(leaseId)) this.#workers.needed();
+    return answer.promise;
   }
 
-  /** What it hears. */
-  notices(): NoticeHandlers {
-    return {
-      ...this.#objects.notices(),
-      "node.register": (registration, peer) =>
-        this.#registered(registration, peer),
-      "lease.return": ({ leaseId }) => this.#returned(leaseId),
-      "lease.rest": ({ leaseId }) =>
-        this.#carryOut(this.#leases.rested(leaseId)),
-      "lease.withdraw": ({ leaseIds }) => {
-        for (const leaseId of leaseIds) {
-          // One that was granted meanwhile comes back as a return.
-          if (this.#asking.has(leaseId)) this.#returned(leaseId);
-        }
-      },
-      "worker.blocked": (company, peer) => {
-        const no = this.#workers.noOf(peer.remote!.processId);
-        if (no !== undefined) {
-          this.#carryOut(this.#leases.workerBlocked(no, company));
-        }
-      },
-      "worker.unblocked": (_, peer) => {
-        const no = this.#workers.noOf(peer.remote!.processId);
-        if (no !== undefined) this.#carryOut(this.#leases.workerUnblocked(no));
-      },
-      "worker.kill": ({ processId, reason }) =>
-        this.#options.children.find(processId)?.child.kill(reason),
-      "lineage.rows": ({ batch }) => {
-        this.#options.lineage.then((port) => port.send(batch), () => {});
-      },
-    };
+  /** A request is taken back; one that was granted meanwhile comes back as a return. */
+  withdrawn(leaseId: LeaseId): void {
+    if (this.#asking.has(leaseId)) this.returned(leaseId);
   }
 
-  /** A connection ended. */
-  onPeerEnded(peer: Peer): void {
-    const remote = peer.remote;
-    if (remote === undefined || !this.#roles.delete(remote.processId)) return;
-    this.#objects.processEnded(remote.processId);
-    const { orphans } = this.#leases.ownerEnded(remote.processId);
-    for (const leaseId of orphans) this.#orphaned(leaseId);
-    this.#options.events.processEnded(remote.processId, peer);
-  }
-
-  /** Resources came back from an actor. */
-  resourcesGiven(): void {
-    this.#carryOut(this.#leases.resourcesGiven());
-  }
-
-  /** Starts no more and lets go of what it keeps; the children are ended by the session. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#trimTimer);
-    this.#workers.close();
-    this.#memory.close();
-    await this.#objects.close();
-  }
-
-  #registered(ask: Registration, peer: Peer): void {
-    const { processId, pid, role, childNo } = ask;
-    this.#roles.set(processId, { role, pid, peer });
-    this.#objects.processStarted(processId, peer);
-    const kept = role === "worker" && childNo !== undefined
-      ? this.#options.children.registered(childNo, processId)
-      : undefined;
-    this.#options.events.registered(peer, ask);
-    if (kept === undefined) return;
-    const no = this.#workers.registered(kept, processId);
-    if (no === undefined) return;
-    this.#carryOut(this.#leases.workerStarted(no, processId));
-    this.#workers.ready(no);
-  }
-
-  #returned(leaseId: LeaseId): void {
+  /** A lease is over. */
+  returned(leaseId: LeaseId): void {
     this.#asking.get(leaseId)?.resolve({ kind: "withdrawn" });
     this.#asking.delete(leaseId);
     this.#holders.delete(leaseId);
     this.#memory.returned(leaseId);
     this.#carryOut(this.#leases.returned(leaseId));
-    this.#options.events.resourcesGiven();
+    this.#options.resourcesGiven();
     this.#trimDelayMs = limits.workerIdleMs;
     this.#scheduleTrim();
+  }
+
+  /** All tasks of a lease wait. */
+  rested(leaseId: LeaseId): void {
+    this.#carryOut(this.#leases.rested(leaseId));
+    this.#options.resourcesGiven();
+  }
+
+  /** How a worker ended, once it has. */
+  fate(processId: ProcessId): Promise<Fate> {
+    return this.#options.children.fate(processId);
+  }
+
+  /** Somebody wants a worker's end. */
+  kill(processId: ProcessId, reason: string): void {
+    this.#options.children.find(processId)?.child.kill(reason);
+  }
+
+  /** What it answers to processes of this machine. */
+  requests(): RequestHandlers {
+    return {
+      "lease.request": ({ leaseId, needs }, peer) =>
+        this.requested(leaseId, {
+          needs,
+          holder: {
+            ownerId: peer.remote!.processId,
+            reclaim: (leaseId) => peer.notify("lease.reclaim", { leaseId }),
+          },
+        }),
+      "worker.fate": ({ processId }) => this.fate(processId),
+    };
+  }
+
+  /** What it hears from them. */
+  notices(): NoticeHandlers {
+    return {
+      "lease.return": ({ leaseId }) => this.returned(leaseId),
+      "lease.rest": ({ leaseId }) => this.rested(leaseId),
+      "lease.withdraw": ({ leaseIds }) => {
+        for (const leaseId of leaseIds) this.withdrawn(leaseId);
+      },
+      "worker.blocked": (company, peer) => {
+        const no = this.#workers.noOf(peer.remote!.processId);
+        if (no === undefined) return;
+        this.#carryOut(this.#leases.workerBlocked(no, company));
+        this.#options.resourcesGiven();
+      },
+      "worker.unblocked": (_, peer) => {
+        const no = this.#workers.noOf(peer.remote!.processId);
+        if (no !== undefined) this.#carryOut(this.#leases.workerUnblocked(no));
+      },
+      "worker.kill": ({ processId, reason }) => this.kill(processId, reason),
+    };
+  }
+
+  /** A worker has registered. */
+  workerJoined({ processId, childNo }: Registration): void {
+    const kept = childNo === undefined
+      ? undefined
+      : this.#options.children.registered(childNo, processId);
+    const no = kept && this.#workers.registered(kept, processId);
+    if (no === undefined) return;
+    this.#carryOut(this.#leases.workerStarted(no, processId));
+    this.#workers.ready(no);
+  }
+
+  /** A process that may have leases is gone. */
+  ownerEnded(ownerId: ProcessId): void {
+    const { orphans } = this.#leases.ownerEnded(ownerId);
+    for (const leaseId of orphans) this.#orphaned(leaseId);
+  }
+
+  /** Resources came back from an actor, or another job. */
+  resourcesGiven(): void {
+    this.#carryOut(this.#leases.resourcesGiven());
+  }
+
+  /** Starts no more and lets go of what it keeps; the children are ended by the session. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#trimTimer);
+    this.#workers.close();
+    this.#memory.close();
   }
 
   /** The owner of a lease is gone: its worker may still compute for it. */
@@ -272,7 +252,7 @@ export class Node {
         });
       case "unschedulable": {
         const { resource } = command;
-        const total = this.pool.total()[resource] ?? 0;
+        const total = this.#options.machine.pool.total()[resource] ?? 0;
         return this.#answer(command.leaseId, {
           kind: "unschedulable",
           reason: `this machine has ${total} ${resource} in all`,
@@ -284,9 +264,7 @@ export class Node {
         this.#dismiss(command.workerNo);
         return;
       case "reclaim":
-        return this.#holders.get(command.leaseId)?.notify("lease.reclaim", {
-          leaseId: command.leaseId,
-        });
+        return this.#holders.get(command.leaseId)?.reclaim(command.leaseId);
       default:
         unreachable(command);
     }
@@ -302,7 +280,7 @@ export class Node {
   async #dismiss(workerNo: number): Promise<void> {
     const kept = this.#workers.get(workerNo);
     const processId = kept?.processId;
-    const peer = this.#roles.get(processId!)?.peer;
+    const peer = this.#options.machine.processes.find(processId!)?.peer;
     if (kept === undefined || processId === undefined || peer === undefined) {
       return; // It has ended.
     }
@@ -342,18 +320,5 @@ export class Node {
       this.#trimTimer = undefined;
       this.#carryOut(this.#leases.trimmed());
     });
-  }
-
-  #row() {
-    const { job, labels } = this.#options;
-    return {
-      nodeId: job.nodeId,
-      labels,
-      address: "local",
-      alive: true,
-      resources: this.pool.total(),
-      available: this.pool.available(),
-      pid: Deno.pid,
-    };
   }
 }

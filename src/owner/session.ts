@@ -102,10 +102,11 @@ function openNetwork(
 function register(
   node: Peer,
   network: Network,
-  { role, childNo, actorId }: SessionOptions,
+  { role, job, childNo, actorId }: SessionOptions,
 ): void {
   node.notify("node.register", {
     role,
+    jobId: job.jobId,
     processId: network.self.processId,
     pid: Deno.pid,
     ...(childNo === undefined ? {} : { childNo }),

@@ -131,6 +131,7 @@ export interface JobInfo {
 /** A process says what it is. */
 export interface Registration {
   role: Role;
+  jobId: JobId;
   processId: ProcessId;
   pid: number;
   /** The number a subprocess was started with. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ResourcePool } from "../../src/state/resources.ts";
 import { assert, assertMatch } from "@std/assert";
 import type { LeaseId, ProcessId } from "../../src/base/ids.ts";
 import type { Word } from "../../src/state/borrows.ts";
@@ -61,7 +62,8 @@ class LeasesTwice extends LeaseTable {
 }
 
 plant("a lost reply leases twice", {
-  leases: (cpus, limits) => new LeasesTwice({ CPU: cpus, place: 8 }, limits),
+  leases: (cpus, limits) =>
+    new LeasesTwice(new ResourcePool({ CPU: cpus, place: 8 }), limits),
 }, /is granted worker \d+ and worker \d+|is granted to nobody/);
 
 /** A retry of a request whose lease has ended gets no answer. */
@@ -77,7 +79,8 @@ class AnswersNothing extends LeaseTable {
 }
 
 plant("a request that comes late is never answered", {
-  leases: (cpus, limits) => new AnswersNothing({ CPU: cpus, place: 8 }, limits),
+  leases: (cpus, limits) =>
+    new AnswersNothing(new ResourcePool({ CPU: cpus, place: 8 }), limits),
 }, /lease.request \d+ has no answer|waits for/);
 
 plant("a retry charged to a task that only waited", {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ResourcePool } from "../../src/state/resources.ts";
 import type { ActorId, ProcessId } from "../../src/base/ids.ts";
 import type { RefKey } from "../../src/base/stored.ts";
 import { ActorTable } from "../../src/state/actors.ts";
@@ -228,7 +229,8 @@ export const lineageLimits = { tasksMax: 1000, bytesMax: 1000 };
 
 /** As they are. */
 export const realRooms: Rooms = {
-  leases: (cpus, limits) => new LeaseTable({ CPU: cpus, place: 8 }, limits),
+  leases: (cpus, limits) =>
+    new LeaseTable(new ResourcePool({ CPU: cpus, place: 8 }), limits),
   queue: (limits) => new TaskQueue(limits),
   afterWorkerEnded,
   mailbox: () => new Mailbox(1),

@@ -2,6 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { assert } from "../../src/base/errors.ts";
 import type { LeaseId, ProcessId } from "../../src/base/ids.ts";
 import type { LeaseNeeds } from "../../src/base/spec.ts";
+import { ResourcePool } from "../../src/state/resources.ts";
 import { type LeaseCommand, LeaseTable } from "../../src/state/leases.ts";
 import { withSeed } from "../support/random.ts";
 
@@ -29,7 +30,7 @@ function request(more: Partial<LeaseNeeds> = {}, ownerId = driver) {
 /** A table whose kept workers have started, as processes of the same number. */
 function started(workersKept: number, resources = { CPU: workersKept }) {
   const limits = { waitingMax: 8, workersMax: 16, workersKept };
-  const table = new LeaseTable(resources, limits);
+  const table = new LeaseTable(new ResourcePool(resources), limits);
   for (const command of table.prestarted()) {
     assert(command.kind === "start_worker", "Something else than a start");
     table.workerStarted(command.workerNo, process(command.workerNo));
@@ -45,7 +46,7 @@ const grant = (n: number, workerNo: number): LeaseCommand => ({
 const company = { depth: 0, isAlone: false, isImpatient: false };
 
 Deno.test("LeaseTable starts its workers in advance, once", () => {
-  const table = new LeaseTable({ CPU: 2 }, {
+  const table = new LeaseTable(new ResourcePool({ CPU: 2 }), {
     waitingMax: 8,
     workersMax: 4,
     workersKept: 2,
@@ -93,7 +94,7 @@ Deno.test("LeaseTable grants nothing to an owner that gave up waiting", () => {
 });
 
 Deno.test("LeaseTable rejects a request over the bound, and what can never be", () => {
-  const table = new LeaseTable({ CPU: 1 }, {
+  const table = new LeaseTable(new ResourcePool({ CPU: 1 }), {
     waitingMax: 1,
     workersMax: 1,
     workersKept: 0,
@@ -213,7 +214,7 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
     const pick = <T>(from: T[]): T | undefined =>
       from[Math.floor(random() * from.length)];
     const total = { CPU: 3, red: 1 };
-    const table = new LeaseTable(total, {
+    const table = new LeaseTable(new ResourcePool(total), {
       waitingMax: 12,
       workersMax: 8,
       workersKept: 3,
@@ -387,7 +388,7 @@ Deno.test("LeaseTable keeps its invariants under any order of events", () =>
   }));
 
 Deno.test("LeaseTable starts so many workers in advance, the others it keeps on demand", () => {
-  const table = new LeaseTable({ CPU: 1e9 }, {
+  const table = new LeaseTable(new ResourcePool({ CPU: 1e9 }), {
     waitingMax: 8,
     workersMax: 4,
     workersKept: 4,

@@ -1,0 +1,143 @@
+/**
+ * One job on one machine: its subprocesses, its leases, its actors.
+ *
+ * In a local run there is one; a node of a cluster has one for each program
+ * that something runs of there.
+ *
+ * @module
+ */
+import type { ActorId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import type { JobInfo, Notices } from "../wire/messages.ts";
+import type { Network } from "../wire/network.ts";
+import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
+import { ActorHosts } from "./actor_hosts.ts";
+import type { Children } from "./children.ts";
+import type { LogPrinter } from "./log_printer.ts";
+import type { Machine } from "./machine.ts";
+import { Node } from "./node.ts";
+import type { Joined } from "./processes.ts";
+
+/** What a job's part is made of. */
+export interface JobPartOptions {
+  machine: Machine;
+  job: JobInfo;
+  children: Children;
+  printer: LogPrinter;
+  memoryLimitBytes: number | undefined;
+  workerCount: number;
+  prestartCount: number;
+}
+
+/** What a job's part tells. */
+export interface JobPartEvents {
+  actorEnded(
+    actorId: ActorId,
+    how: { incarnation: number; reason: string },
+  ): void;
+  /** Other jobs of the machine may have what is free now. */
+  resourcesGiven(): void;
+}
+
+/** Runs one job on one machine. */
+export class JobPart {
+  readonly job: JobInfo;
+  readonly node: Node;
+  readonly hosts: ActorHosts;
+  readonly children: Children;
+
+  constructor(options: JobPartOptions, events: JobPartEvents) {
+    const { machine, children, printer } = options;
+    this.job = options.job;
+    this.children = children;
+    this.hosts = new ActorHosts(
+      { children, printer, pool: () => machine.pool },
+      {
+        actorEnded: (actorId, how) => events.actorEnded(actorId, how),
+        resourcesGiven: () => {
+          this.node.resourcesGiven();
+          events.resourcesGiven();
+        },
+      },
+    );
+    this.node = new Node({
+      ...options,
+      resourcesGiven: () => {
+        this.hosts.resourcesGiven();
+        events.resourcesGiven();
+      },
+    });
+  }
+
+  /** What it answers to the job's processes here. */
+  requests(): RequestHandlers {
+    return this.node.requests();
+  }
+
+  /** What it hears from them. */
+  notices(): NoticeHandlers {
+    return {
+      ...this.node.notices(),
+      "isolate.ended": (word) => this.#isolateEnded(word),
+    };
+  }
+
+  /** A process of the job joined its machine's node. */
+  joined(process: Joined): void {
+    const { role, childNo, processId, actorId, peer } = process;
+    if (role === "worker") this.node.workerJoined(process);
+    if (role === "host" && childNo !== undefined) {
+      this.children.registered(childNo, processId);
+      this.hosts.hostRegistered(childNo, peer);
+    }
+    if (role === "actor" && actorId !== undefined) {
+      this.hosts.actorRegistered(actorId, processId);
+    }
+  }
+
+  /** A process is gone, here or elsewhere. */
+  processEnded(processId: ProcessId): void {
+    this.node.ownerEnded(processId);
+    this.hosts.actorProcessEnded(processId);
+  }
+
+  /** Other jobs gave something back. */
+  resourcesGiven(): void {
+    this.hosts.resourcesGiven();
+    this.node.resourcesGiven();
+  }
+
+  /** Starts nothing more, asks all to leave, and ends those that don't. */
+  async close(network: Network, reason: string): Promise<void> {
+    this.node.close();
+    this.hosts.close();
+    for (const { processId } of this.children.all()) {
+      if (processId === undefined) continue;
+      network.peer(processId).then((peer) => peer.notify("leave", { reason }))
+        .catch(() => {}); // It left by itself.
+    }
+    await Promise.all(
+      this.children.all().map(async (kept) => {
+        const timer = setTimeout(
+          () => kept.child.kill("it did not leave"),
+          kept.processId === undefined ? 0 : limits.stopGraceMs,
+        );
+        await kept.child.fate;
+        clearTimeout(timer);
+      }),
+    );
+  }
+
+  /** Ends all at once. */
+  kill(reason: string): void {
+    this.node.close();
+    this.hosts.close();
+    for (const { child } of this.children.all()) child.kill(reason);
+  }
+
+  #isolateEnded(
+    { actorId, incarnation, reason }: Notices["isolate.ended"],
+  ): void {
+    this.hosts.isolateEnded(actorId, incarnation, reason);
+  }
+}

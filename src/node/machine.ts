@@ -1,0 +1,71 @@
+/**
+ * What all jobs on one machine share: its resources, its object store, and the
+ * processes that joined its node.
+ *
+ * @module
+ */
+import type { NodeId } from "../base/ids.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import { ResourcePool } from "../state/resources.ts";
+import type { NodeRow, Registration } from "../wire/messages.ts";
+import type { Peer } from "../wire/peer.ts";
+import { ObjectManager } from "./object_manager.ts";
+import { type Joined, Processes } from "./processes.ts";
+
+/** What a machine has. */
+export interface MachineOptions {
+  nodeId: NodeId;
+  /** Where it takes connections; "local" where nobody comes from elsewhere. */
+  address: string;
+  resources: ResourceAmounts;
+  labels: Record<string, string>;
+  /** Of its object store. */
+  capacityBytes: number;
+  /** Holds sockets and files. */
+  folder: string;
+}
+
+/** One machine. */
+export class Machine {
+  readonly pool: ResourcePool;
+  readonly objects: ObjectManager;
+  readonly processes = new Processes();
+  readonly #options: MachineOptions;
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.pool = new ResourcePool(options.resources);
+    this.objects = new ObjectManager({
+      capacityBytes: options.capacityBytes,
+      spillFolder: `${options.folder}/spill`,
+      describe: (processId) => this.processes.describe(processId),
+    });
+  }
+
+  /** A process says what it is. */
+  joined(registration: Registration, peer: Peer): void {
+    this.processes.joined(registration, peer);
+    this.objects.processStarted(registration.processId, peer);
+  }
+
+  /** A connection ended: the process whose it was. */
+  ended(peer: Peer): Joined | undefined {
+    const ended = this.processes.ended(peer);
+    if (ended !== undefined) this.objects.processEnded(ended.processId);
+    return ended;
+  }
+
+  /** How `runtime.nodes()` shows it. */
+  row(): NodeRow {
+    const { nodeId, address, labels } = this.#options;
+    return {
+      nodeId,
+      address,
+      alive: true,
+      resources: this.pool.total(),
+      available: this.pool.available(),
+      labels,
+      pid: Deno.pid,
+    };
+  }
+}
