@@ -27,6 +27,7 @@ import {
   storeBytes,
 } from "./client/init_options.ts";
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
+import { joinOptions } from "./client/join_options.ts";
 import { startLineage } from "./node/lineage_start.ts";
 import { commandLine } from "./node/command_line.ts";
 import { assertPermitted } from "./node/permissions.ts";
@@ -46,6 +47,8 @@ import type { NodeRow } from "./wire/messages.ts";
 
 /** A local runtime of this program. */
 interface Local {
+  /** Of the cluster, or "local". */
+  readonly address: string;
   readonly session: Session;
   /** The node's thread. */
   readonly thread: Worker;
@@ -63,8 +66,12 @@ interface Local {
 let local: Local | undefined;
 let ending: Promise<void> | undefined;
 
-/** Starts a local runtime: usable at once, though its node is still starting. */
+/**
+ * Starts a local runtime, or this program's part of a cluster: usable at once,
+ * though its node is still starting.
+ */
 export function startLocal(options: InitOptions = {}): Local {
+  const join = joinOptions(options);
   assertPermitted(folderRoot());
   const memoryLimit = memoryLimitBytes();
   const folder = folderPath();
@@ -82,13 +89,15 @@ export function startLocal(options: InitOptions = {}): Local {
     nodeId: randomHex(8) as NodeId,
     mainModule: Deno.mainModule,
     home: nodeProcessId,
-    isClustered: false,
+    isClustered: join !== undefined,
     namespace: options.namespace ?? "default",
     storeBytes: storeBytes(options),
     isLineageNamed: options.lineage !== undefined,
     isResuming: options.resume ?? false,
   };
-  const resources: ResourceAmounts = localResources(options);
+  const resources: ResourceAmounts = join === undefined
+    ? localResources(options)
+    : {};
   const lineagePath = options.lineage ?? `${folder}/lineage.db`;
   const line = new MessageChannel();
   const data: NodeThreadData = {
@@ -99,7 +108,10 @@ export function startLocal(options: InitOptions = {}): Local {
     labels: options.labels ?? {},
     capacityBytes: job.storeBytes,
     memoryLimitBytes: memoryLimit,
-    workerCount: Math.max(1, Math.floor(resources["CPU"] ?? 0)),
+    workerCount: join === undefined
+      ? Math.max(1, Math.floor(resources["CPU"] ?? 0))
+      : 0,
+    join,
     lineagePath,
     lineageLine: line.port1,
     logToDriver: options.logToDriver ?? true,
@@ -135,6 +147,7 @@ export function startLocal(options: InitOptions = {}): Local {
     },
   });
   local = {
+    address: join?.address ?? "local",
     session,
     thread,
     lineageLeft,

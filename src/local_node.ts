@@ -70,8 +70,7 @@ export async function runLocalNode(
   });
   const { hosts } = part;
   const actorRows = new ActorRows({
-    jobId: job.jobId,
-    nodeId: job.nodeId,
+    nodeIdOf: () => job.nodeId,
     send: (batch) => lineage.then((port) => port.send(batch), () => {}),
   });
   const durable = new DurableStates({
@@ -90,7 +89,6 @@ export async function runLocalNode(
     stop: (actorId, how) => hosts.stop(actorId, how),
     runs: (call) => hosts.runs(call),
     refusal: (spec) => hosts.refusal(spec),
-    pidOf: (processId) => hosts.pidOf(processId),
     durable,
   }, actorRows);
   const handlers: PeerHandlers = {
@@ -147,8 +145,11 @@ export async function runLocalNode(
 }
 
 /** A file that the program named is told who begins: it may hold results to go on from. */
-async function openLineage(
-  { lineageLine, lineagePath, job }: LocalNodeOptions,
+export async function openLineage(
+  { lineageLine, lineagePath, job }: Pick<
+    LocalNodeOptions,
+    "lineageLine" | "lineagePath" | "job"
+  >,
 ): Promise<LineagePort> {
   const port = await LineagePort.over(lineageLine, lineagePath);
   if (job.isLineageNamed) await port.begin(job.mainModule, job.isResuming);

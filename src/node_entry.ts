@@ -7,8 +7,9 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { limits } from "./base/limits.ts";
+import type { JoinOptions } from "./joined_node.ts";
 import type { LocalNodeOptions } from "./local_node.ts";
-import { Children } from "./node/children.ts";
+import { type ChildCommand, Children } from "./node/children.ts";
 import { workerFlags } from "./node/flags.ts";
 import { LogPrinter } from "./node/log_printer.ts";
 
@@ -20,6 +21,8 @@ export interface NodeThreadData
   argv: string[];
   /** Where the driver was started. */
   cwd: string;
+  /** The cluster that it joins; none for a runtime of its own. */
+  join: JoinOptions | undefined;
 }
 
 /** What the thread tells the driver. */
@@ -44,21 +47,29 @@ async function run(given: NodeThreadData): Promise<void> {
     parentPort!.on("message", () => resolve())
   );
   const printer = new LogPrinter(data.logToDriver);
-  const children = startChildren(data, printer);
+  const command = childCommand(data);
+  const children = new Children(command, printer);
   children.prestart(prestartCount);
-  const { runLocalNode } = await import("./local_node.ts");
-  await runLocalNode({ ...data, prestartCount, children, printer }, {
+  const events = {
     ready: () => report({ kind: "ready" }),
     failed,
     endAsked,
-  });
+  };
+  const { join } = data;
+  if (join === undefined) {
+    const { runLocalNode } = await import("./local_node.ts");
+    await runLocalNode({ ...data, prestartCount, children, printer }, events);
+  } else {
+    const { runJoinedNode } = await import("./joined_node.ts");
+    const options = { ...data, join, command, children, printer };
+    await runJoinedNode(options, events);
+  }
   report({ kind: "ended" });
 }
 
-function startChildren(
+function childCommand(
   { folder, nodeProcessId, job, argv, cwd }: NodeThreadData,
-  printer: LogPrinter,
-): Children {
+): ChildCommand {
   const flags = workerFlags({
     argv,
     mainModule: job.mainModule,
@@ -71,7 +82,7 @@ function startChildren(
     host: new URL("./host_entry.ts", import.meta.url).href,
   };
   const session = { folder, nodeProcessId, job };
-  return new Children({ session, flags, entries }, printer);
+  return { session, flags, entries };
 }
 
 function granted(

@@ -35,7 +35,7 @@ export interface NodeInfo {
 
 /** A running runtime. Disposed, it is shut down. */
 export interface Runtime extends AsyncDisposable {
-  /** Where it is; "local" for one of this program's own. */
+  /** Where its head takes connections; "local" for one of this program's own. */
   readonly address: string;
   /** Its nodes. */
   nodes(): Promise<NodeInfo[]>;
@@ -116,6 +116,7 @@ function runtimeOf(session: Session): Runtime {
   const sum = async (of: "resources" | "available") => {
     const total: Record<string, number> = {};
     for (const node of await nodes()) {
+      if (!node.alive) continue;
       for (const [name, amount] of Object.entries(node[of])) {
         total[name] = (total[name] ?? 0) + amount;
       }
@@ -123,7 +124,7 @@ function runtimeOf(session: Session): Runtime {
     return total;
   };
   return {
-    address: "local",
+    address: localRuntime()?.address ?? "local",
     nodes,
     clusterResources: () => sum("resources"),
     availableResources: () => sum("available"),

@@ -44,6 +44,8 @@ export const limits = {
   rememberedMax: 4096,
   /** How soon an actor that did not answer is connected to again; twice as long each time. */
   redialMs: 20,
+  /** How long a node waits for its head before it says so. */
+  waitSayMs: 300,
   /** Longest time between two attempts to reach the head of a cluster. */
   redialMsMax: 1000,
   /** How long all processes may take to collect their garbage. */
@@ -88,6 +90,20 @@ export const limits = {
   failureUnaskedMs: 5000,
   /** A wait longer than this says what it waits for. */
   waitWarnMs: 10_000,
+  /** How long a stream waits for a link that the other side is to make. */
+  linkWaitMs: 10_000,
+  /** How long lines of other machines' processes gather before they are sent to the driver. */
+  logGatherMs: 20,
+  /** Lines that may gather; further ones are counted. */
+  logLinesMax: 10_000,
+  /** How long news of nodes gather at the head before they are told. */
+  viewGatherMs: 30,
+  /** How long a node's news gather before the head is told. */
+  loadGatherMs: 10,
+  /** Nodes that are gone and still shown. */
+  pastNodesMax: 100,
+  /** How long a head that came back waits for the nodes it knew. */
+  rejoinGraceMs: 8000,
   /** Longest line of a worker's output that is kept whole. */
   logLineBytesMax: 64 * 1024,
   /** Finished tasks that an owner could run again, because their values can be lost. */

@@ -3,17 +3,27 @@
  *
  * @module
  */
-import type { ActorId, ProcessId } from "./ids.ts";
+import type { ActorId, JobId, NodeTag, ProcessId } from "./ids.ts";
 import type { CodeBundle, CodeRef, StoredValue } from "./stored.ts";
 
 /** Amounts by resource name: `CPU`, `GPU`, `memory` (bytes) and custom ones. */
 export type ResourceAmounts = Record<string, number>;
+
+/** Where a task or an actor is to run. */
+export type SchedulingStrategy =
+  | "DEFAULT"
+  | "SPREAD"
+  | { nodeId: string; soft?: boolean }
+  | { labels: Record<string, string>; soft?: boolean };
 
 /** What a lease must have, and what decides between those who wait. */
 export interface LeaseNeeds {
   /** Tasks with the same key may ride the same lease. */
   classKey: string;
   resources: ResourceAmounts;
+  strategy?: SchedulingStrategy;
+  /** The node where their large arguments lie, if they have some. */
+  near?: NodeTag;
   /** How deep the tasks are nested: 0 for the driver's own. */
   depth: number;
   /** They may run again after their worker was ended. */
@@ -31,6 +41,9 @@ export interface ActorSpec {
   actorId: ActorId;
   /** The process whose handle keeps it alive. */
   ownerId: ProcessId;
+  /** Whose program it is of, and the node that hands that out. */
+  jobId: JobId;
+  home: ProcessId;
   className: string;
   methods: Record<string, boolean>;
   code: CodeRef;
@@ -51,6 +64,7 @@ export interface ActorSpec {
   maxPendingCalls: number;
   isolation: "isolate" | "process";
   resources: ResourceAmounts;
+  strategy?: SchedulingStrategy;
 }
 
 /** How a task is to run, checked and with its defaults filled in. */

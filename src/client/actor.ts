@@ -197,11 +197,18 @@ function startActor(own: Owner, kept: ActorSpec): object {
 function newActor(
   own: Owner,
   from: Origin,
-  settings: Omit<NewActor, "actorId" | "ownerId">,
+  settings: Omit<NewActor, "actorId" | "ownerId" | "jobId" | "home">,
 ): object {
   const ordinal = own.nextOrdinal();
   const actorId = taskIdOf(own.self, ordinal) as string as ActorId;
-  const spec: NewActor = { ...settings, actorId, ownerId: own.self };
+  const { jobId, home } = own.job;
+  const spec: NewActor = {
+    ...settings,
+    actorId,
+    ownerId: own.self,
+    jobId,
+    home,
+  };
   const fields = fieldsOf(spec);
   const life = own.references.create(ordinal, 0);
   const handle = new Handle(own, fields, life);

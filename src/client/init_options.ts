@@ -21,6 +21,18 @@ import {
 export interface InitOptions {
   /** CPUs to give to tasks; up to as many workers as the machine has are started in advance. Default: the machine's. */
   numCpus?: number;
+  /**
+   * The cluster to join, as `HOST:PORT`; "local" for a runtime of this
+   * program's own. Default: `MANTA_ADDRESS`, else "local".
+   */
+  address?: string;
+  /**
+   * The cluster's token. Default: `MANTA_TOKEN`, the file that
+   * `MANTA_TOKEN_FILE` names, or the one that `cluster` wrote on this machine.
+   */
+  token?: string;
+  /** How the cluster is known where it speaks TLS: `ca` is PEM text of whoever signed its certificate. */
+  tls?: { ca?: string };
   /** GPUs to give, counted slots. Default: 0. */
   numGpus?: number;
   /** Further resources to give, by name. */
@@ -47,6 +59,9 @@ export interface InitOptions {
 }
 
 const checks: Record<string, Check> = {
+  address: text,
+  token: text,
+  tls: texts,
   numCpus: amount,
   numGpus: amount,
   resources: amounts,
@@ -58,9 +73,6 @@ const checks: Record<string, Check> = {
   logToDriver: flag,
   ignoreReinit: flag,
   ...notYetChecks(
-    "address",
-    "token",
-    "tls",
     "runtimeEnv",
     "dashboard",
   ),

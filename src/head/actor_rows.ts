@@ -7,7 +7,7 @@
  * @module
  */
 import { afterMs, type Timer, wallMs } from "../base/clock.ts";
-import type { ActorId, JobId, NodeId } from "../base/ids.ts";
+import type { ActorId, NodeId } from "../base/ids.ts";
 import type { ActorRow, LineageBatch } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import type { ActorView } from "../state/actors.ts";
@@ -15,8 +15,8 @@ import { LineageBatcher } from "../store/lineage_batch.ts";
 
 /** Whose actors, where they run, and who takes the rows. */
 export interface ActorRowsOptions {
-  readonly jobId: JobId;
-  readonly nodeId: NodeId;
+  /** The node that an actor is on, if it is on one. */
+  nodeIdOf(actorId: ActorId): NodeId | undefined;
   send(batch: LineageBatch): void;
 }
 
@@ -38,7 +38,8 @@ export class ActorRows {
     if (this.#isClosed) return;
     const { spec, phase, incarnation, reason } = view;
     const known = this.#living.get(spec.actorId);
-    const { jobId, nodeId } = this.#options;
+    const { jobId } = spec;
+    const nodeId = this.#options.nodeIdOf(spec.actorId) ?? known?.nodeId;
     // A dead one was last where it was alive; a new incarnation is nowhere yet.
     const workerPid = phase === "dead" ? known?.workerPid : pid;
     this.#add({
@@ -51,7 +52,9 @@ export class ActorRows {
       namespace: spec.namespace,
       state: phase,
       incarnation,
-      ...(workerPid === undefined ? {} : { nodeId, workerPid }),
+      ...(workerPid === undefined || nodeId === undefined
+        ? {}
+        : { nodeId, workerPid }),
       createdAtMs: known?.createdAtMs ?? wallMs(),
       ...(phase === "dead" ? { endedAtMs: wallMs() } : {}),
       ...(reason === undefined ? {} : { reason }),

@@ -34,8 +34,6 @@ export interface ActorPlaces {
   ): Promise<boolean>;
   /** Why it could never run here, if so. */
   refusal(spec: ActorSpec): string | undefined;
-  /** Its process's id at the system. */
-  pidOf(processId: ProcessId): number | undefined;
   readonly durable?: DurableStore;
 }
 
@@ -64,6 +62,8 @@ export class Head {
   readonly #aliases = new Map<ActorId, ActorId>();
   /** Durable actors whose end is on its way to the file. */
   readonly #leaving = new Map<ActorId, Promise<void>>();
+  /** The processes that they were last alive in. */
+  readonly #pids = new Map<ActorId, { processId: ProcessId; pid: number }>();
   /** What constructors threw. */
   readonly #errors = new Map<ActorId, StoredValue>();
   #pruneAtCount: number = limits.rememberedMax;
@@ -124,7 +124,8 @@ export class Head {
         this.#carryOut(this.#table.aborted(actorId, { processId, reason }));
       },
       "actor.ready": ({ actorId, incarnation }, peer) => {
-        const { processId } = peer.remote!;
+        const { processId, pid } = peer.remote!;
+        this.#pids.set(actorId, { processId, pid });
         this.#carryOut(
           this.#table.started(actorId, { incarnation, processId }),
         );
@@ -226,7 +227,8 @@ export class Head {
     }
     const { phase, incarnation, processId, reason } = view;
     const error = this.#errors.get(actorId);
-    const pid = processId && this.#places.pidOf(processId);
+    const known = this.#pids.get(actorId);
+    const pid = known?.processId === processId ? known?.pid : undefined;
     return {
       actorId,
       phase,
@@ -302,7 +304,9 @@ export class Head {
     if (state.phase === "alive") return;
     this.#fates.get(actorId)?.resolve();
     this.#fates.delete(actorId);
-    if (state.phase === "dead") this.#watchers.delete(actorId);
+    if (state.phase !== "dead") return;
+    this.#watchers.delete(actorId);
+    this.#pids.delete(actorId);
   }
 }
 

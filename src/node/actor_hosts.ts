@@ -13,10 +13,10 @@ import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { ResourcePool } from "../state/resources.ts";
 import { toUnits } from "../state/resources.ts";
-import type { CallKey, Fate } from "../wire/messages.ts";
+import type { ActorPlace, CallKey, Fate } from "../wire/messages.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
-import type { LogPrinter } from "./log_printer.ts";
+import type { LineSink } from "./log_printer.ts";
 
 interface Host {
   readonly kept: Kept;
@@ -53,7 +53,7 @@ export interface HostEvents {
 /** What actor hosts take: processes, and the machine's resources. */
 export interface HostRooms {
   readonly children: Pick<Children, "start">;
-  readonly printer: Pick<LogPrinter, "name" | "forget">;
+  readonly printer: Pick<LineSink, "name" | "forget">;
   pool(): ResourcePool;
 }
 
@@ -71,6 +71,21 @@ export class ActorHosts {
   constructor(rooms: HostRooms, events: HostEvents) {
     this.#rooms = rooms;
     this.#events = events;
+  }
+
+  /** Whether an actor is here that outlives its driver. */
+  get hasDetached(): boolean {
+    const isDetached = ({ spec }: { spec: ActorSpec }) => spec.isDetached;
+    return this.#queued.some(isDetached) ||
+      this.#living.values().some(isDetached);
+  }
+
+  /** All that run or wait here. */
+  places(): ActorPlace[] {
+    return [...this.#queued, ...this.#living.values()].map((one) => ({
+      actorId: one.spec.actorId,
+      incarnation: one.incarnation,
+    }));
   }
 
   /** Why an actor could never run here. */
@@ -181,13 +196,6 @@ export class ActorHosts {
   isolateEnded(actorId: ActorId, incarnation: number, reason: string): void {
     if (this.#living.get(actorId)?.incarnation !== incarnation) return;
     this.#ended(actorId, reason);
-  }
-
-  /** The system's process id of the host that an actor's isolate is in. */
-  pidOf(processId: ProcessId): number | undefined {
-    const actorId = this.#byProcess.get(processId);
-    if (actorId === undefined) return undefined;
-    return this.#living.get(actorId)?.host.kept.child.pid;
   }
 
   /** Starts no more. */

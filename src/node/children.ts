@@ -10,7 +10,7 @@ import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { Fate, JobInfo } from "../wire/messages.ts";
 import { Child } from "./child.ts";
-import type { LogPrinter } from "./log_printer.ts";
+import type { LineSink } from "./log_printer.ts";
 
 /** How children are started. */
 export interface ChildCommand {
@@ -41,7 +41,7 @@ export interface Kept {
 /** Starts, names and ends subprocesses. */
 export class Children {
   readonly #command: ChildCommand;
-  readonly #printer: LogPrinter;
+  readonly #printer: LineSink;
   readonly #byNo = new Map<number, Kept>();
   readonly #byProcess = new Map<ProcessId, Kept>();
   readonly #fates = new Map<ProcessId, Promise<Fate>>();
@@ -49,7 +49,7 @@ export class Children {
   readonly #spares: Kept[] = [];
   #nextNo = 1;
 
-  constructor(command: ChildCommand, printer: LogPrinter) {
+  constructor(command: ChildCommand, printer: LineSink) {
     this.#command = command;
     this.#printer = printer;
   }
@@ -112,9 +112,9 @@ export class Children {
     return this.#byProcess.get(processId);
   }
 
-  /** How a subprocess ended, once it has. */
-  fate(processId: ProcessId): Promise<Fate> {
-    return this.#fates.get(processId) ?? Promise.resolve({});
+  /** How a subprocess ended, once it has; undefined for one that was never here, or long ago. */
+  fate(processId: ProcessId): Promise<Fate> | undefined {
+    return this.#fates.get(processId);
   }
 
   /** All that live. */

@@ -13,7 +13,7 @@ import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import { ActorHosts } from "./actor_hosts.ts";
 import type { Children } from "./children.ts";
-import type { LogPrinter } from "./log_printer.ts";
+import type { LineSink } from "./log_printer.ts";
 import type { Machine } from "./machine.ts";
 import { Node } from "./node.ts";
 import type { Joined } from "./processes.ts";
@@ -23,7 +23,7 @@ export interface JobPartOptions {
   machine: Machine;
   job: JobInfo;
   children: Children;
-  printer: LogPrinter;
+  printer: LineSink;
   memoryLimitBytes: number | undefined;
   workerCount: number;
   prestartCount: number;
@@ -126,6 +126,14 @@ export class JobPart {
         clearTimeout(timer);
       }),
     );
+  }
+
+  /** Its driver is gone: only actors that are to outlive that stay. */
+  keepDetached(reason: string): void {
+    this.node.close();
+    for (const { role, child } of this.children.all()) {
+      if (role === "worker") child.kill(reason);
+    }
   }
 
   /** Ends all at once. */

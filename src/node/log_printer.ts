@@ -4,10 +4,25 @@
  *
  * @module
  */
+import type { LogLine } from "../wire/messages.ts";
+
 const encoder = new TextEncoder();
 
+/** Where the lines of children go. */
+export interface LineSink {
+  /** What a process is called in the prefix of its lines. */
+  name(pid: number, name: string): void;
+  /** A process is gone. */
+  forget(pid: number): void;
+  /** Takes one line. */
+  print(
+    pid: number,
+    what: { line: string; stream: "stdout" | "stderr" },
+  ): void;
+}
+
 /** Prints lines of children; or drops them, where the program wants none. */
-export class LogPrinter {
+export class LogPrinter implements LineSink {
   readonly #isOn: boolean;
   readonly #names = new Map<number, string>();
 
@@ -31,8 +46,18 @@ export class LogPrinter {
     { line, stream }: { line: string; stream: "stdout" | "stderr" },
   ): void {
     if (!this.#isOn) return;
-    const name = this.#names.get(pid) ?? "worker";
-    const bytes = encoder.encode(`(${name} pid=${pid}) ${line}\n`);
+    this.write({ pid, name: this.#names.get(pid) ?? "worker", line, stream });
+  }
+
+  /** Prints one line of a process that may be elsewhere. */
+  write(
+    { pid, name, line, stream }: LogLine,
+    nodeId?: string,
+  ): void {
+    if (!this.#isOn) return;
+    const where = nodeId === undefined ? "" : ` node=${nodeId.slice(0, 8)}`;
+    const text = `(${name} pid=${pid}${where}) ${line}\n`;
+    const bytes = encoder.encode(text);
     const target = stream === "stdout" ? Deno.stdout : Deno.stderr;
     try {
       for (let at = 0; at < bytes.length;) {

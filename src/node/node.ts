@@ -18,7 +18,7 @@ import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
 import type { Fate, Registration, Requests } from "../wire/messages.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { Children } from "./children.ts";
-import type { LogPrinter } from "./log_printer.ts";
+import type { LineSink } from "./log_printer.ts";
 import type { Machine } from "./machine.ts";
 import { MemoryMonitor } from "./memory_monitor.ts";
 import { WorkerPool } from "./worker_pool.ts";
@@ -32,7 +32,7 @@ export interface NodeOptions {
   workerCount: number;
   prestartCount: number;
   children: Children;
-  printer: LogPrinter;
+  printer: LineSink;
   /** Called when others may have what is free now. */
   resourcesGiven(): void;
 }
@@ -139,8 +139,8 @@ export class Node {
     this.#options.resourcesGiven();
   }
 
-  /** How a worker ended, once it has. */
-  fate(processId: ProcessId): Promise<Fate> {
+  /** How a worker of this job ended, once it has. */
+  fate(processId: ProcessId): Promise<Fate> | undefined {
     return this.#options.children.fate(processId);
   }
 
@@ -160,7 +160,7 @@ export class Node {
             reclaim: (leaseId) => peer.notify("lease.reclaim", { leaseId }),
           },
         }),
-      "worker.fate": ({ processId }) => this.fate(processId),
+      "worker.fate": ({ processId }) => this.fate(processId) ?? {},
     };
   }
 

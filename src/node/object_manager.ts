@@ -25,11 +25,14 @@ import {
   pathOfDescriptor,
 } from "../store/segment.ts";
 import { Spiller } from "./spiller.ts";
-import type { Requests } from "../wire/messages.ts";
+import type { Notices, Requests } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 
 type AdoptAnswer = Requests["segment.adopt"]["answer"];
 type OpenAnswer = Requests["segment.open"]["answer"];
+
+/** Who is told of segments. */
+export type Told = Pick<Peer, "notify">;
 
 interface Adopting {
   readonly path: string;
@@ -46,7 +49,7 @@ export class ObjectManager {
   readonly #restored = new Set<SegmentId>();
   readonly #adopting = new Map<SegmentId, Adopting>();
   readonly #opening = new Map<string, PromiseWithResolvers<OpenAnswer>>();
-  readonly #peers = new Map<ProcessId, Peer>();
+  readonly #peers = new Map<ProcessId, Told>();
   readonly #describe: (processId: ProcessId) => string;
   readonly #spiller: Spiller;
 
@@ -88,8 +91,15 @@ export class ObjectManager {
     return this.#table.usedBytes;
   }
 
+  /** A segment that can be opened here: what it takes, and whose object it is. */
+  find(
+    segmentId: SegmentId,
+  ): { byteLength: number; owner: ProcessId } | undefined {
+    return this.#table.find(segmentId);
+  }
+
   /** A process joined: it may write and read. */
-  processStarted(processId: ProcessId, peer: Peer): void {
+  processStarted(processId: ProcessId, peer: Told): void {
     this.#peers.set(processId, peer);
     this.#table.processStarted(processId);
   }
@@ -103,45 +113,64 @@ export class ObjectManager {
   /** What it answers. */
   requests(): RequestHandlers {
     return {
-      "segment.adopt": (ask) => {
-        const answer = Promise.withResolvers<AdoptAnswer>();
-        const { segmentId, path, byteLength, ownerId: owner, recycles } = ask;
-        this.#adopting.set(segmentId, { path, byteLength, answer });
-        this.#carryOut(this.#table.adopted({
-          segmentId,
-          byteLength,
-          owner,
-          ...(recycles === undefined ? {} : { recycles }),
-        }));
-        return answer.promise;
-      },
-      "segment.open": ({ segmentId, mapping }, peer) => {
-        const read = { segmentId, mapping, reader: peer.remote!.processId };
-        const answer = Promise.withResolvers<OpenAnswer>();
-        this.#opening.set(keyOf(read), answer);
-        this.#carryOut(this.#table.opened(read));
-        return answer.promise;
-      },
+      "segment.adopt": (ask) => this.adopt(ask),
+      "segment.open": (ask, peer) => this.open(ask, peer.remote!.processId),
     };
+  }
+
+  /** A writer wants its segment kept. */
+  adopt(ask: Requests["segment.adopt"]["ask"]): Promise<AdoptAnswer> {
+    const answer = Promise.withResolvers<AdoptAnswer>();
+    const { segmentId, path, byteLength, ownerId: owner, recycles } = ask;
+    this.#adopting.set(segmentId, { path, byteLength, answer });
+    this.#carryOut(this.#table.adopted({
+      segmentId,
+      byteLength,
+      owner,
+      ...(recycles === undefined ? {} : { recycles }),
+    }));
+    return answer.promise;
+  }
+
+  /** A reader asks where a segment lies. */
+  open(
+    { segmentId, mapping }: Requests["segment.open"]["ask"],
+    reader: ProcessId,
+  ): Promise<OpenAnswer> {
+    const read = { segmentId, mapping, reader };
+    const answer = Promise.withResolvers<OpenAnswer>();
+    this.#opening.set(keyOf(read), answer);
+    this.#carryOut(this.#table.opened(read));
+    return answer.promise;
+  }
+
+  /** A reader needs a segment no more. */
+  closed(
+    { segmentId, mapping }: Notices["segment.close"],
+    reader: ProcessId,
+  ): void {
+    this.#carryOut(this.#table.closed({ segmentId, mapping, reader }));
+  }
+
+  /** An owner needs a segment no more. */
+  freed(segmentId: SegmentId, isUnreadable = false): void {
+    this.#carryOut(this.#table.freed(segmentId, isUnreadable));
+  }
+
+  /** A process has collected its garbage. */
+  collected(processId: ProcessId, round: number): void {
+    this.#carryOut(this.#table.garbageCollected(processId, round));
   }
 
   /** What it hears. */
   notices(): NoticeHandlers {
     return {
-      "segment.close": ({ segmentId, mapping }, peer) =>
-        this.#carryOut(
-          this.#table.closed({
-            segmentId,
-            mapping,
-            reader: peer.remote!.processId,
-          }),
-        ),
+      "segment.close": (word, peer) =>
+        this.closed(word, peer.remote!.processId),
       "segment.free": ({ segmentId, isUnreadable }) =>
-        this.#carryOut(this.#table.freed(segmentId, isUnreadable)),
+        this.freed(segmentId, isUnreadable),
       "collected": ({ round }, peer) =>
-        this.#carryOut(
-          this.#table.garbageCollected(peer.remote!.processId, round),
-        ),
+        this.collected(peer.remote!.processId, round),
     };
   }
 

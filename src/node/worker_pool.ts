@@ -15,7 +15,7 @@ import { log } from "../base/log.ts";
 import { type StartCommand, WorkerStarts } from "../state/worker_starts.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Children, Kept } from "./children.ts";
-import type { LogPrinter } from "./log_printer.ts";
+import type { LineSink } from "./log_printer.ts";
 
 /** What a pool tells its node. */
 export interface PoolEvents {
@@ -29,7 +29,7 @@ export interface PoolEvents {
 /** Starts and knows the workers of one node. */
 export class WorkerPool {
   readonly #children: Children;
-  readonly #printer: LogPrinter;
+  readonly #printer: LineSink;
   readonly #events: PoolEvents;
   readonly #workers = new Map<number, Kept>();
   readonly #numbers = new Map<ProcessId, number>();
@@ -40,7 +40,7 @@ export class WorkerPool {
   #isClosed = false;
 
   constructor(
-    { children, printer }: { children: Children; printer: LogPrinter },
+    { children, printer }: { children: Children; printer: LineSink },
     events: PoolEvents,
   ) {
     this.#children = children;

@@ -3,7 +3,11 @@
  *
  * @module
  */
-import { OutOfMemoryError, WorkerCrashedError } from "../base/errors.ts";
+import {
+  NodeDiedError,
+  OutOfMemoryError,
+  WorkerCrashedError,
+} from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { TaskRecord } from "./task_record.ts";
@@ -12,7 +16,7 @@ import type { TaskRecord } from "./task_record.ts";
 export function crashError(
   { template, attempt }: TaskRecord,
   { taskId, pid, fate }: { taskId: TaskId; pid: number; fate: Fate },
-): OutOfMemoryError | WorkerCrashedError {
+): OutOfMemoryError | WorkerCrashedError | NodeDiedError {
   const { name } = template.settings;
   const { exitSignal, exitCode, reason, stderrTail = "", outOfMemory } = fate;
   const how = exitSignal !== undefined
@@ -22,6 +26,12 @@ export function crashError(
     : "an unknown cause";
   const runs = attempt === 1 ? "1 attempt" : `${attempt} attempts`;
   const what = `Cannot finish task "${name}": its worker ${pid}`;
+  if (fate.diedWith !== undefined) {
+    return new NodeDiedError(
+      `Cannot finish task "${name}": node ${fate.diedWith}, where it ran, is gone (${reason}), after ${runs}`,
+      { nodeId: fate.diedWith },
+    );
+  }
   if (outOfMemory !== undefined) {
     const { bound, rssBytes, limitBytes } = outOfMemory;
     return new OutOfMemoryError(

@@ -107,6 +107,7 @@ function register(
   node.notify("node.register", {
     role,
     jobId: job.jobId,
+    home: job.home,
     processId: network.self.processId,
     pid: Deno.pid,
     ...(childNo === undefined ? {} : { childNo }),

@@ -50,6 +50,14 @@ export class SegmentTable {
     return this.#records.room.usedBytes;
   }
 
+  /** A segment that can be opened here: what it takes, and whose object it is. */
+  find(
+    segmentId: SegmentId,
+  ): { byteLength: number; owner: ProcessId } | undefined {
+    const segment = this.#records.segments.get(segmentId);
+    return segment?.state === "live" ? segment : undefined;
+  }
+
   /** A process of this machine connected; before that it neither writes nor reads. */
   processStarted(processId: ProcessId): void {
     if (!this.#records.endedProcesses.has(processId)) {

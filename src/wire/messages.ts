@@ -13,11 +13,13 @@ import type {
   JobId,
   LeaseId,
   NodeId,
+  NodeTag,
   ProcessId,
   SegmentId,
 } from "../base/ids.ts";
 import type { LineageBatch } from "../base/lineage.ts";
 import type { DurableAnswer, DurableCommit } from "../base/durable.ts";
+import type { NodeView } from "../base/nodes.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { CodeBundle, StoredValue } from "../base/stored.ts";
 
@@ -39,6 +41,8 @@ export interface Fate {
   exitSignal?: string;
   /** Why the runtime ended it, if it did. */
   reason?: string;
+  /** The node that it went with. */
+  diedWith?: NodeId;
   /** It was ended because memory was short. */
   outOfMemory?: OutOfMemory;
   /** The last lines it wrote to stderr. */
@@ -132,6 +136,8 @@ export interface JobInfo {
 export interface Registration {
   role: Role;
   jobId: JobId;
+  /** The job's home. */
+  home: ProcessId;
   processId: ProcessId;
   pid: number;
   /** The number a subprocess was started with. */
@@ -147,8 +153,61 @@ export interface SpillFile {
   checksum: number;
 }
 
+/** What a node needs to run a job's processes. */
+export interface JobDescription {
+  job: JobInfo;
+  /** For `deno run` of its subprocesses. */
+  flags: string[];
+  entries: { worker: string; host: string };
+}
+
+/** A line that a process printed. */
+export interface LogLine {
+  pid: number;
+  name: string;
+  line: string;
+  stream: "stdout" | "stderr";
+}
+
 /** Requests by kind. */
 export interface Requests {
+  // From node to head.
+  /** Answered again after a head came back; `actors` are those that run there. */
+  "node.join": {
+    ask: { view: NodeView; actors: ActorPlace[] };
+    answer:
+      | { kind: "joined"; clusterId: string; nodes: NodeView[] }
+      /** It was declared dead: what it runs is to end, and it joins as a new one. */
+      | { kind: "fenced"; reason: string };
+  };
+  // From node to node.
+  "lease.ask": {
+    ask: {
+      leaseId: LeaseId;
+      ownerId: ProcessId;
+      jobId: JobId;
+      home: ProcessId;
+      needs: LeaseNeeds;
+    };
+    answer: Requests["lease.request"]["answer"];
+  };
+  /** Answered once that process has ended. */
+  "process.end": {
+    ask: { processId: ProcessId };
+    answer: Record<never, never>;
+  };
+  /** Where a segment can be copied from: the first one is to be tried first. */
+  "segment.locate": {
+    ask: { segmentId: SegmentId; by: NodeTag; except: NodeTag[] };
+    answer: { from?: NodeTag };
+  };
+  "job.describe": { ask: { jobId: JobId }; answer: JobDescription };
+  // From head to node.
+  "actor.place": {
+    ask: { spec: ActorSpec; incarnation: number };
+    answer: Record<never, never>;
+  };
+  "actor.runs": { ask: CallKey; answer: { isRunning: boolean } };
   // To a node.
   "node.rows": { ask: Record<never, never>; answer: { nodes: NodeRow[] } };
   "lease.request": {
@@ -282,8 +341,34 @@ export interface Requests {
   };
 }
 
+/** An incarnation of an actor that runs on a node. */
+export interface ActorPlace {
+  actorId: ActorId;
+  incarnation: number;
+}
+
 /** Notices by kind. */
 export interface Notices {
+  // From node to head.
+  "node.load": {
+    tag: NodeTag;
+    available: Record<string, number>;
+    waitingCount: number;
+    /** Requests that no node can do. */
+    infeasible: Record<string, number>[];
+  };
+  "actor.ended": ActorPlace & { reason: string };
+  /** A node that takes no connections is to make one to this node. */
+  "link.ask": { from: NodeTag; to: NodeTag };
+  // From head to node.
+  "nodes.changed": { nodes: NodeView[] };
+  "nodes.gone": { tags: NodeTag[]; reason: string };
+  "actor.halt": { actorId: ActorId; isGraceful: boolean; reason: string };
+  "link.wanted": { to: NodeTag };
+  // From node to node.
+  /** A copying is over. */
+  "segment.copied": { segmentId: SegmentId; by: NodeTag; isWhole: boolean };
+  "log.lines": { lines: LogLine[] };
   // To a node.
   "node.register": Registration;
   "lease.return": { leaseId: LeaseId };

@@ -1,0 +1,100 @@
+/**
+ * The head's rooms beside its node: who is a member, the directory of actors
+ * and where they run, the states of durable ones.
+ *
+ * Decides nothing: puts together what `cluster_node.ts` calls.
+ *
+ * @module
+ */
+import type { ClusterNode, HeadPart } from "./cluster_node.ts";
+import { nodeProcessIdOf, type NodeTag } from "./base/ids.ts";
+import { ActorRows } from "./head/actor_rows.ts";
+import { ClusterPlaces } from "./head/actor_places.ts";
+import type { Directory } from "./head/directory.ts";
+import { Head } from "./head/head.ts";
+import { Members } from "./head/members.ts";
+import { DurableStates } from "./node/durable_states.ts";
+import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
+import type { LineagePort } from "./node/lineage_port.ts";
+
+/** What a head is made of. */
+export interface ClusterHeadOptions {
+  clusterId: string;
+  node: ClusterNode;
+  lineage: Promise<LineagePort>;
+  /** What an earlier head of this cluster knew. */
+  directory: Directory;
+}
+
+/** Makes a node the head of its cluster. */
+export function leadCluster(
+  { clusterId, node, lineage, directory }: ClusterHeadOptions,
+): Members {
+  const actorRows = new ActorRows({
+    nodeIdOf: (actorId) => {
+      const tag = places.tagOf(actorId);
+      return tag && node.member.nodeIdOf(tag);
+    },
+    send: (batch) => lineage.then((port) => port.send(batch), () => {}),
+  });
+  const durable = new DurableStates({
+    lineage,
+    identity: (actorId, incarnation) => {
+      const spec = head.present(actorId, incarnation);
+      if (spec?.isDurable !== true) return undefined;
+      const { className, namespace, name, jobId } = spec;
+      const identity = { actorId, jobId, className, namespace };
+      return name === undefined ? identity : { ...identity, name };
+    },
+  });
+  const places: ClusterPlaces = new ClusterPlaces({
+    view: node.view,
+    peer: (tag) => node.network.peer(nodeProcessIdOf(tag)),
+    ended: (actorId, how) => head.actorEnded(actorId, how),
+    durable,
+  });
+  const head: Head = new Head(places, {
+    told: (view, pid) => {
+      directory.told(view);
+      actorRows.told(view, pid);
+    },
+  });
+  const members: Members = new Members({
+    clusterId,
+    view: node.view,
+    dead: directory.dead(),
+    joined: (tag, actors) => {
+      for (const actor of actors) {
+        if (head.present(actor.actorId, actor.incarnation) !== undefined) {
+          places.found(tag, actor);
+        }
+      }
+    },
+    changed: () => places.changed(),
+    gone: (tag, reason) => places.nodeGone(tag, reason),
+    buried: (tag, reason) => directory.buried(tag, reason),
+  });
+  const part: HeadPart = {
+    requests: {
+      ...head.requests(),
+      ...members.requests(),
+      ...durable.requests(),
+      ...lineageRequests(lineage),
+    },
+    notices: {
+      ...head.notices(),
+      ...members.notices(),
+      ...places.notices(),
+      ...lineageNotices(lineage),
+    },
+    ownChanged: (view) => members.ownChanged(view),
+    viewChanged: () => places.changed(),
+    lost: (tag: NodeTag, reason) => members.lost(tag, reason),
+    processEnded: (peer) => {
+      const processId = peer.remote?.processId;
+      if (processId !== undefined) head.processEnded(processId, peer);
+    },
+  };
+  node.lead(part);
+  return members;
+}

@@ -1,0 +1,370 @@
+/**
+ * A node of a cluster, in the process of `cluster`, or in a thread of a driver
+ * that joined one: put together, run until it is to end, taken apart.
+ *
+ * Decides nothing. A driver's own node gives no resources; it has the driver's
+ * job, whose home it is. The head is such a node with `cluster_head.ts` beside
+ * it.
+ *
+ * @module
+ */
+import {
+  type JobId,
+  type NodeId,
+  nodeProcessIdOf,
+  type NodeTag,
+  nodeTagOf,
+  type ProcessId,
+} from "./base/ids.ts";
+import { log } from "./base/log.ts";
+import type { NodeView } from "./base/nodes.ts";
+import type { ResourceAmounts } from "./base/spec.ts";
+import { FarNodes } from "./node/far_nodes.ts";
+import { FarProcesses } from "./node/far_processes.ts";
+import { FarSegments } from "./node/far_segments.ts";
+import type { JobPart } from "./node/job_part.ts";
+import { Jobs } from "./node/jobs.ts";
+import { LeaseRouter } from "./node/lease_router.ts";
+import { Machine } from "./node/machine.ts";
+import { Member } from "./node/member.ts";
+import { Relay } from "./node/relay.ts";
+import { ClusterView } from "./state/cluster_view.ts";
+import type { Channel, Link } from "./wire/link.ts";
+import type { JobDescription, LogLine } from "./wire/messages.ts";
+import { headId, Network } from "./wire/network.ts";
+import type {
+  NoticeHandlers,
+  PeerHandlers,
+  RequestHandlers,
+} from "./wire/peer.ts";
+import type { SocketConn } from "./wire/socket.ts";
+import { StandingPeer } from "./wire/standing_peer.ts";
+
+/** What a node of a cluster is made of. */
+export interface ClusterNodeOptions {
+  folder: string;
+  nodeId: NodeId;
+  tag: NodeTag;
+  /** Where it listens; empty for one that does not. */
+  address: string;
+  isDriver: boolean;
+  resources: ResourceAmounts;
+  labels: Record<string, string>;
+  capacityBytes: number;
+  memoryLimitBytes: number | undefined;
+  workerCount: number;
+  /** Makes a link to where a node listens; without an address, to the head. */
+  dial(address?: string): Promise<Link>;
+  /** What a job's processes are started by, ready on this machine. */
+  prepare(description: JobDescription, jobId: JobId): Promise<JobDescription>;
+  printed(lines: LogLine[], from: NodeId): void;
+  /** This node was declared dead: it is to end, and may start anew. */
+  fenced(reason: string): void;
+  /** Prints what only the driver's node is asked. */
+  requests?: RequestHandlers;
+  notices?: NoticeHandlers;
+}
+
+/** What stands beside a node that is the head. */
+export interface HeadPart {
+  readonly requests: RequestHandlers;
+  readonly notices: NoticeHandlers;
+  ownChanged(view: NodeView): void;
+  viewChanged(): void;
+  lost(tag: NodeTag, reason: string): void;
+  processEnded: NonNullable<PeerHandlers["ended"]>;
+}
+
+/** Runs one node of a cluster. */
+export class ClusterNode {
+  readonly view: ClusterView;
+  readonly machine: Machine;
+  readonly jobs: Jobs;
+  readonly network: Network;
+  readonly member: Member;
+  readonly far: FarNodes;
+  readonly #options: ClusterNodeOptions;
+  readonly #router: LeaseRouter;
+  readonly #processes: FarProcesses;
+  readonly #segments: FarSegments;
+  readonly #relay: Relay;
+  readonly #headPeer: StandingPeer;
+  readonly #handlers: PeerHandlers = { requests: {}, notices: {} };
+  #head: HeadPart | undefined;
+  #isClosed = false;
+
+  constructor(options: ClusterNodeOptions) {
+    this.#options = options;
+    const { folder, tag } = options;
+    const self = nodeProcessIdOf(tag);
+    this.view = new ClusterView(tag, Math.random);
+    this.machine = new Machine(options);
+    const dialFar = (id: ProcessId) => this.#open(id);
+    this.network = new Network(
+      folder,
+      { processId: self, pid: Deno.pid, role: "node" },
+      this.#handlers,
+      dialFar,
+    );
+    this.#relay = new Relay(folder, dialFar);
+    this.far = new FarNodes({
+      self: tag,
+      dial: options.dial,
+      find: (tag) => this.view.get(tag),
+      headTag: () => this.member.headTag,
+      askFor: (to) => this.#headPeer.notify("link.ask", { from: tag, to }),
+      arrived: (to, channel) => this.#arrived(to as ProcessId, channel),
+      lost: (tag, reason) => this.#lost(tag, reason),
+    });
+    this.#headPeer = new StandingPeer(this.network, headId);
+    this.member = new Member({
+      view: this.view,
+      head: this.#headPeer,
+      dialHead: () => options.dial(),
+      describe: () => this.describe(),
+      ownChanged: (view) => this.#head?.ownChanged(view),
+      actors: () => [...this.jobs.all()].flatMap(({ hosts }) => hosts.places()),
+      infeasible: () => this.#router.infeasible(),
+      linked: (link) => this.far.linked(link),
+      changed: () => this.#viewChanged(),
+      gone: (tag, reason) => this.#gone(tag, reason),
+      reach: (tag) => this.far.reach(tag),
+      fenced: options.fenced,
+    });
+    this.jobs = new Jobs({
+      ...options,
+      machine: this.machine,
+      nodeProcessId: self,
+      storeBytes: options.capacityBytes,
+      network: this.network,
+      describe: async (jobId, home) => {
+        const peer = await this.network.peer(home);
+        const described = await peer.request("job.describe", { jobId });
+        return await options.prepare(described, jobId);
+      },
+      actorEnded: (actorId, how) =>
+        this.#headPeer.notify("actor.ended", { actorId, ...how }),
+      printed: (home, lines) => this.#send(home, lines),
+    });
+    this.#processes = new FarProcesses({
+      peer: (id) => this.network.peer(id),
+      ended: (id) => this.#processEnded(id),
+    });
+    this.#router = new LeaseRouter({
+      self: tag,
+      view: this.view,
+      processes: this.machine.processes,
+      peer: (id) => this.network.peer(id),
+      nodeOf: async (jobId, home) => (await this.jobs.of(jobId, home)).node,
+      knownNodes: () => this.jobs.nodes(),
+      knownNodeOf: (jobId) => this.jobs.known(jobId)?.node,
+      nodeIdOf: (tag) => this.member.nodeIdOf(tag),
+      reasonOf: (tag) => this.far.reasonOf(tag),
+      watch: (id) => this.#processes.watch(id),
+    });
+    this.#segments = new FarSegments({
+      self,
+      objects: this.machine.objects,
+      peer: (id) => this.network.peer(id),
+      open: (tag, to) => this.far.openAt(tag, to),
+      watch: (id) => this.#processes.watch(id),
+    });
+    this.#assemble();
+  }
+
+  /** Takes connections of this machine's processes. */
+  listen(): void {
+    this.network.listen();
+    this.#relay.listen();
+  }
+
+  /** This node is the head too. */
+  lead(head: HeadPart): void {
+    this.#head = head;
+    Object.assign(this.#handlers.requests, head.requests);
+    Object.assign(this.#handlers.notices, head.notices);
+    this.member.isHead(this.#options.tag);
+    this.member.loaded();
+  }
+
+  /** A link came in. */
+  linked(link: Link): void {
+    this.far.linked(link);
+  }
+
+  /** How others see it. */
+  describe(): NodeView {
+    const { nodeId, tag, address, isDriver, labels } = this.#options;
+    const { pool } = this.machine;
+    let waitingCount = 0;
+    for (const node of this.jobs.nodes()) waitingCount += node.waitingCount;
+    return {
+      tag,
+      nodeId,
+      address,
+      isDriver,
+      isHead: this.#head !== undefined,
+      pid: Deno.pid,
+      resources: isDriver ? {} : pool.total(),
+      available: isDriver ? {} : pool.available(),
+      labels,
+      waitingCount,
+    };
+  }
+
+  /** The driver's own job. */
+  own(part: JobPart): void {
+    this.jobs.add(part);
+  }
+
+  /** Leaves: asks all to end, and ends those that don't. */
+  async close(reason: string): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.member.close();
+    const objects = this.machine.objects.close();
+    await this.jobs.close(reason);
+    this.#headPeer.close();
+    this.#relay.close();
+    await this.network.close();
+    await this.far.close(reason);
+    await objects;
+  }
+
+  /** Ends at once: it was declared dead. */
+  async abort(reason: string): Promise<void> {
+    this.jobs.kill(reason);
+    await this.close(reason);
+  }
+
+  #assemble(): void {
+    const { requests, notices } = this.#handlers;
+    const { objects } = this.machine;
+    Object.assign(
+      requests,
+      {
+        ...objects.requests(),
+        ...this.#segments.requests(),
+        ...this.#router.requests(),
+        ...this.#processes.requests(this.machine.processes),
+        "actor.place": async ({ spec, incarnation }) => {
+          const part = await this.jobs.of(spec.jobId, spec.home);
+          part.hosts.start(spec, incarnation);
+          this.member.loaded();
+          return {};
+        },
+        "actor.runs": async (call) => {
+          for (const { hosts } of this.jobs.all()) {
+            if (await hosts.runs(call)) return { isRunning: true };
+          }
+          return { isRunning: false };
+        },
+        ...this.#options.requests,
+      } satisfies RequestHandlers,
+    );
+    Object.assign(
+      notices,
+      {
+        ...objects.notices(),
+        ...this.#segments.notices(),
+        ...this.#ofJob(),
+        ...this.#router.notices(),
+        ...this.member.notices(),
+        "actor.halt": ({ actorId, ...how }) => {
+          for (const { hosts } of this.jobs.all()) hosts.stop(actorId, how);
+        },
+        "log.lines": ({ lines }, peer) =>
+          this.#options.printed(
+            lines,
+            this.member.nodeIdOf(nodeTagOf(peer.remote!.processId)),
+          ),
+        "node.register": (registration, peer) => {
+          this.machine.joined(registration, peer);
+          this.jobs.known(registration.jobId)?.joined({
+            ...registration,
+            peer,
+          });
+        },
+        ...this.#options.notices,
+      } satisfies NoticeHandlers,
+    );
+    this.#handlers.ended = (peer) => {
+      const ended = this.machine.ended(peer);
+      if (ended !== undefined) this.#processEnded(ended.processId);
+      this.#head?.processEnded(peer);
+      this.member.loaded();
+    };
+  }
+
+  /** What processes of this machine say goes to their job's part. */
+  #ofJob(): NoticeHandlers {
+    const partOf = (processId: ProcessId) => {
+      const { jobId } = this.machine.processes.find(processId) ?? {};
+      return jobId && this.jobs.known(jobId);
+    };
+    return {
+      "worker.blocked": (word, peer) => {
+        const part = partOf(peer.remote!.processId);
+        part && part.notices()["worker.blocked"]!(word, peer);
+        this.member.loaded();
+      },
+      "worker.unblocked": (word, peer) => {
+        const part = partOf(peer.remote!.processId);
+        part && part.notices()["worker.unblocked"]!(word, peer);
+        this.member.loaded();
+      },
+      "isolate.ended": (word, peer) => {
+        const part = partOf(peer.remote!.processId);
+        part && part.notices()["isolate.ended"]!(word, peer);
+        this.member.loaded();
+      },
+    };
+  }
+
+  async #open(processId: ProcessId): Promise<SocketConn> {
+    const isHere = processId === headId && this.#head !== undefined;
+    if (!isHere) return await this.far.open(processId);
+    const path = `${this.#options.folder}/${this.network.self.processId}.sock`;
+    return await Deno.connect({ transport: "unix", path }) as SocketConn;
+  }
+
+  #arrived(to: ProcessId, channel: Channel): void {
+    if (this.#segments.arrived(to, channel)) return;
+    const isOwn = to === this.network.self.processId ||
+      (to === headId && this.#head !== undefined);
+    if (isOwn) return this.network.accept(channel);
+    this.#relay.deliver(to, channel);
+  }
+
+  #viewChanged(): void {
+    this.#router.viewChanged();
+    this.#head?.viewChanged();
+  }
+
+  #lost(tag: NodeTag, reason: string): void {
+    if (this.#isClosed) return;
+    this.#head?.lost(tag, reason);
+    if (this.#head !== undefined) this.#gone(tag, reason);
+  }
+
+  #gone(tag: NodeTag, reason: string): void {
+    this.far.gone(tag, reason);
+    this.#router.nodeGone(tag);
+    this.#segments.nodeGone(tag);
+    this.#processes.nodeGone(tag);
+    this.jobs.homeGone(nodeProcessIdOf(tag), reason);
+  }
+
+  #processEnded(processId: ProcessId): void {
+    this.#router.ownerEnded(processId);
+    this.machine.objects.processEnded(processId);
+    this.#segments.processEnded(processId);
+    for (const part of this.jobs.all()) part.processEnded(processId);
+    this.member.loaded();
+  }
+
+  #send(home: ProcessId, lines: LogLine[]): void {
+    this.network.peer(home).then((peer) => peer.notify("log.lines", { lines }))
+      .catch((error) => log.debug(`lines were not sent: ${error}`));
+  }
+}

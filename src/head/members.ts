@@ -1,0 +1,160 @@
+/**
+ * The nodes of a cluster as its head knows them: who joined, how loaded each
+ * is, who is gone; and all nodes are told of it.
+ *
+ * A node is gone when its link is: it left, or nothing was heard of it for
+ * longer than a link may be silent. What comes back under the same tag is
+ * fenced.
+ *
+ * @module
+ */
+import { afterMs, type Timer } from "../base/clock.ts";
+import { type NodeTag, nodeTagOf } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import type { NodeView } from "../base/nodes.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import type { ClusterView } from "../state/cluster_view.ts";
+import type { ActorPlace, NodeRow } from "../wire/messages.ts";
+import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+
+/** What keeping members takes. */
+export interface MembersRooms {
+  readonly clusterId: string;
+  /** The head's own node among them. */
+  readonly view: ClusterView;
+  /** Tags of nodes that were declared dead, the latest last, also before the head came back. */
+  readonly dead: Map<NodeTag, string>;
+  /** A node joined, and runs these actors. */
+  joined(tag: NodeTag, actors: ActorPlace[]): void;
+  /** There may be room. */
+  changed(): void;
+  gone(tag: NodeTag, reason: string): void;
+  /** A tag is never to come back. */
+  buried(tag: NodeTag, reason: string): void;
+}
+
+/** Keeps the members of one cluster. */
+export class Members {
+  readonly #rooms: MembersRooms;
+  readonly #peers = new Map<NodeTag, Peer>();
+  readonly #changed = new Set<NodeTag>();
+  readonly #infeasible = new Map<NodeTag, ResourceAmounts[]>();
+  /** Rows of nodes that are gone, the latest last. */
+  readonly #past: NodeRow[] = [];
+  #timer: Timer | undefined;
+
+  constructor(rooms: MembersRooms) {
+    this.#rooms = rooms;
+  }
+
+  /** What it answers. */
+  requests(): RequestHandlers {
+    return {
+      "node.join": ({ view, actors }, peer) => {
+        const { tag } = view;
+        const reason = this.#rooms.dead.get(tag);
+        if (reason !== undefined) return { kind: "fenced", reason };
+        this.#peers.set(tag, peer);
+        this.#rooms.view.updated(view);
+        this.#rooms.joined(tag, actors);
+        this.#told(tag);
+        const nodes = [...this.#rooms.view.all()];
+        return { kind: "joined", clusterId: this.#rooms.clusterId, nodes };
+      },
+      "node.rows": () => ({ nodes: this.rows() }),
+    };
+  }
+
+  /** What it hears. */
+  notices(): NoticeHandlers {
+    return {
+      "node.load": ({ tag, available, waitingCount, infeasible }) => {
+        const view = this.#rooms.view.get(tag);
+        if (view === undefined) return;
+        this.#rooms.view.updated({ ...view, available, waitingCount });
+        if (infeasible.length > 0) this.#infeasible.set(tag, infeasible);
+        else this.#infeasible.delete(tag);
+        this.#told(tag);
+      },
+      "link.ask": ({ from, to }) =>
+        this.#peers.get(to)?.notify("link.wanted", { to: from }),
+    };
+  }
+
+  /** The connection to a node, while it is a member. */
+  peer(tag: NodeTag): Peer | undefined {
+    return this.#peers.get(tag);
+  }
+
+  /** The head's own node has changed. */
+  ownChanged(view: NodeView): void {
+    this.#rooms.view.updated(view);
+    this.#told(view.tag);
+  }
+
+  /** Requests that no node can do, as things are. */
+  infeasible(): ResourceAmounts[] {
+    return [...this.#infeasible.values()].flat();
+  }
+
+  /** The last link to a node has ended. */
+  lost(tag: NodeTag, reason: string): void {
+    const view = this.#rooms.view.get(tag);
+    if (view === undefined) return;
+    this.#peers.delete(tag);
+    this.#infeasible.delete(tag);
+    this.#changed.delete(tag);
+    if (!view.isDriver) {
+      this.#past.push({ ...rowOf(view), alive: false, available: {} });
+      if (this.#past.length > limits.pastNodesMax) this.#past.shift();
+    }
+    this.#rooms.view.gone(tag);
+    this.#rooms.dead.set(tag, reason);
+    this.#rooms.buried(tag, reason);
+    for (const peer of this.#peers.values()) {
+      peer.notify("nodes.gone", { tags: [tag], reason });
+    }
+    this.#rooms.gone(tag, reason);
+  }
+
+  /** How `runtime.nodes()` shows them. */
+  rows(): NodeRow[] {
+    const present = [...this.#rooms.view.all()].filter((view) =>
+      !view.isDriver
+    );
+    const ids = new Set(present.map(({ nodeId }) => nodeId));
+    const past = this.#past.filter(({ nodeId }) => !ids.has(nodeId));
+    return [...present.map(rowOf), ...past];
+  }
+
+  /** Nothing more is told. */
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #told(tag: NodeTag): void {
+    this.#changed.add(tag);
+    this.#timer ??= afterMs(limits.viewGatherMs, () => {
+      this.#timer = undefined;
+      const nodes = [...this.#changed].map((tag) => this.#rooms.view.get(tag))
+        .filter((view) => view !== undefined);
+      this.#changed.clear();
+      if (nodes.length === 0) return;
+      for (const peer of this.#peers.values()) {
+        peer.notify("nodes.changed", { nodes });
+      }
+      this.#rooms.changed();
+    });
+  }
+}
+
+/** Which node a process that speaks to the head is on. */
+export function tagOf(peer: Peer): NodeTag {
+  return nodeTagOf(peer.remote!.processId);
+}
+
+function rowOf(
+  { nodeId, address, resources, available, labels, pid }: NodeView,
+): NodeRow {
+  return { nodeId, address, alive: true, resources, available, labels, pid };
+}

@@ -1,0 +1,127 @@
+/**
+ * The node of a driver that joined a cluster, in a thread of its program: gives
+ * no resources, keeps the program's objects and lineage, and reaches the rest.
+ *
+ * @module
+ */
+import type { MessagePort } from "node:worker_threads";
+import { ClusterNode } from "./cluster_node.ts";
+import type { NodeTag, ProcessId } from "./base/ids.ts";
+import { nodeTagOf } from "./base/ids.ts";
+import type { ResourceAmounts } from "./base/spec.ts";
+import type { ChildCommand, Children } from "./node/children.ts";
+import { JobPart } from "./node/job_part.ts";
+import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
+import { openLineage } from "./local_node.ts";
+import type { LogPrinter } from "./node/log_printer.ts";
+import { sweepFolders } from "./store/folder.ts";
+import { dialLink, type LinkIdentity, type TlsClient } from "./wire/link.ts";
+import type { JobInfo } from "./wire/messages.ts";
+import type { LocalNodeEvents } from "./local_node.ts";
+
+/** How a driver reaches its cluster. */
+export interface JoinOptions {
+  address: string;
+  token?: string;
+  tls?: TlsClient;
+}
+
+/** What a driver's node is made of. */
+export interface JoinedNodeOptions {
+  join: JoinOptions;
+  folder: string;
+  nodeProcessId: ProcessId;
+  job: JobInfo;
+  labels: Record<string, string>;
+  capacityBytes: number;
+  lineagePath: string;
+  lineageLine: MessagePort;
+  children: Children;
+  command: ChildCommand;
+  printer: LogPrinter;
+}
+
+/** Runs until it is asked to end, and all of it is gone. */
+export async function runJoinedNode(
+  options: JoinedNodeOptions,
+  events: LocalNodeEvents,
+): Promise<void> {
+  const { folder, job, nodeProcessId, join, printer, command } = options;
+  const tag = nodeTagOf(nodeProcessId);
+  const lineage = openLineage(options);
+  const resources: ResourceAmounts = {};
+  const { flags, entries } = command;
+  const node: ClusterNode = new ClusterNode({
+    folder,
+    nodeId: job.nodeId,
+    tag,
+    address: "",
+    isDriver: true,
+    resources,
+    labels: options.labels,
+    capacityBytes: options.capacityBytes,
+    memoryLimitBytes: undefined,
+    workerCount: 0,
+    dial: (address) =>
+      dialLink({
+        address: address ?? join.address,
+        ...(join.token === undefined ? {} : { token: join.token }),
+        ...(join.tls === undefined ? {} : { tls: join.tls }),
+        self: identityOf({ node: () => node, tag, role: "driver" }),
+      }),
+    prepare: () => Promise.reject(new Error("a driver's node runs nothing")),
+    printed: (lines, from) => {
+      for (const line of lines) printer.write(line, from);
+    },
+    fenced: (reason) => events.failed(new Error(reason)),
+    requests: {
+      ...lineageRequests(lineage),
+      "job.describe": () => ({ job, flags, entries }),
+    },
+    notices: lineageNotices(lineage),
+  });
+  node.own(
+    new JobPart({
+      machine: node.machine,
+      job,
+      children: options.children,
+      printer,
+      memoryLimitBytes: undefined,
+      workerCount: 0,
+      prestartCount: 0,
+    }, { actorEnded: () => {}, resourcesGiven: () => {} }),
+  );
+  node.listen();
+  lineage.catch(events.failed);
+  await node.member.join(false);
+  if (job.isLineageNamed) lineage.then(events.ready, () => {});
+  else events.ready();
+  const swept = sweepFolders(folder);
+  await events.endAsked;
+  await node.close("its program ends");
+  await swept;
+  await lineage.then(
+    (port) => job.isLineageNamed ? port.close() : port.abandon(),
+    () => {}, // It was reported.
+  );
+}
+
+/** What a node says of itself when a link is made. */
+export function identityOf(
+  { node, tag, role }: {
+    node: () => ClusterNode;
+    tag: NodeTag;
+    role: LinkIdentity["role"];
+  },
+): LinkIdentity {
+  const { nodeId, address } = node().describe();
+  return {
+    clusterId: node().member.clusterId,
+    nodeId,
+    tag,
+    role,
+    pid: Deno.pid,
+    version: "",
+    address,
+  };
+}

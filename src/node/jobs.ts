@@ -1,0 +1,171 @@
+/**
+ * The jobs that something of runs on this machine: each has its part, made
+ * when the first of it is to run here, and ended with its driver.
+ *
+ * What starts a job's processes is asked of its home, the driver's node; a
+ * detached actor may outlive that.
+ *
+ * @module
+ */
+import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
+import { log } from "../base/log.ts";
+import type { JobDescription, LogLine } from "../wire/messages.ts";
+import type { Network } from "../wire/network.ts";
+import { Children } from "./children.ts";
+import { JobPart } from "./job_part.ts";
+import { LogForwarder } from "./log_forwarder.ts";
+import type { Machine } from "./machine.ts";
+import type { Node } from "./node.ts";
+
+/** What keeping jobs takes. */
+export interface JobsRooms {
+  readonly machine: Machine;
+  readonly nodeId: NodeId;
+  readonly folder: string;
+  readonly nodeProcessId: ProcessId;
+  readonly storeBytes: number;
+  readonly memoryLimitBytes: number | undefined;
+  readonly workerCount: number;
+  readonly network: Network;
+  /** What a job's processes are started by, ready on this machine. */
+  describe(jobId: JobId, home: ProcessId): Promise<JobDescription>;
+  actorEnded(
+    actorId: ActorId,
+    how: { incarnation: number; reason: string },
+  ): void;
+  /** Lines that processes of a job printed. */
+  printed(home: ProcessId, lines: LogLine[]): void;
+}
+
+/** Keeps the jobs of one machine. */
+export class Jobs {
+  readonly #rooms: JobsRooms;
+  readonly #parts = new Map<JobId, JobPart>();
+  readonly #making = new Map<JobId, Promise<JobPart>>();
+  readonly #ending = new Set<Promise<void>>();
+  /** Their drivers are gone: why they end with their last detached actor. */
+  readonly #orphaned = new Map<JobPart, string>();
+  #isGiving = false;
+  #isClosed = false;
+
+  constructor(rooms: JobsRooms) {
+    this.#rooms = rooms;
+  }
+
+  /** All parts that are there. */
+  all(): Iterable<JobPart> {
+    return this.#parts.values();
+  }
+
+  /** The nodes of all parts. */
+  *nodes(): Iterable<Node> {
+    for (const { node } of this.#parts.values()) yield node;
+  }
+
+  /** A job's part, if it is there. */
+  known(jobId: JobId): JobPart | undefined {
+    return this.#parts.get(jobId);
+  }
+
+  /** A job's part, made if there is none yet. */
+  async of(jobId: JobId, home: ProcessId): Promise<JobPart> {
+    const known = this.#parts.get(jobId);
+    if (known !== undefined) return known;
+    let making = this.#making.get(jobId);
+    if (making === undefined) {
+      making = this.#make(jobId, home).finally(() =>
+        this.#making.delete(jobId)
+      );
+      this.#making.set(jobId, making);
+    }
+    return await making;
+  }
+
+  /** The driver's own job, which has its part from the start. */
+  add(part: JobPart): void {
+    this.#parts.set(part.job.jobId, part);
+  }
+
+  /** A job's driver is gone: its part ends, but for detached actors. */
+  homeGone(home: ProcessId, reason: string): void {
+    for (const part of [...this.#parts.values()]) {
+      if (part.job.home === home) this.#end(part, reason);
+    }
+  }
+
+  /** Something is free: every job may have it, whoever waited longest first. */
+  resourcesGiven(from: JobPart | undefined): void {
+    if (this.#isGiving || this.#parts.size < 2) return;
+    this.#isGiving = true;
+    for (const part of this.#parts.values()) {
+      if (part !== from) part.resourcesGiven();
+    }
+    this.#isGiving = false;
+  }
+
+  /** Ends all. */
+  async close(reason: string): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(
+      [...this.#parts.values()].map((part) =>
+        part.close(this.#rooms.network, reason)
+      ),
+    );
+    await Promise.all(this.#ending);
+  }
+
+  /** Ends all processes at once: this node was declared dead. */
+  kill(reason: string): void {
+    for (const part of this.#parts.values()) part.kill(reason);
+    this.#parts.clear();
+  }
+
+  async #make(jobId: JobId, home: ProcessId): Promise<JobPart> {
+    const { machine, nodeId, folder, nodeProcessId, storeBytes } = this.#rooms;
+    const { job, flags, entries } = await this.#rooms.describe(jobId, home);
+    if (this.#isClosed) throw new Error("this node is leaving");
+    const session = {
+      folder,
+      nodeProcessId,
+      job: { ...job, nodeId, storeBytes },
+    };
+    const printer = new LogForwarder((lines) =>
+      this.#rooms.printed(home, lines)
+    );
+    const children = new Children({ session, flags, entries }, printer);
+    const { workerCount, memoryLimitBytes } = this.#rooms;
+    const part: JobPart = new JobPart({
+      machine,
+      job: session.job,
+      children,
+      printer,
+      memoryLimitBytes,
+      workerCount,
+      prestartCount: 0,
+    }, {
+      actorEnded: (actorId, how) => {
+        this.#rooms.actorEnded(actorId, how);
+        const reason = this.#orphaned.get(part);
+        if (reason !== undefined) this.#end(part, reason);
+      },
+      resourcesGiven: () => this.resourcesGiven(part),
+    });
+    this.#parts.set(jobId, part);
+    return part;
+  }
+
+  #end(part: JobPart, reason: string): void {
+    const { jobId } = part.job;
+    if (part.hosts.hasDetached) {
+      if (!this.#orphaned.has(part)) part.keepDetached(reason);
+      this.#orphaned.set(part, reason);
+      return;
+    }
+    this.#orphaned.delete(part);
+    this.#parts.delete(jobId);
+    const ending = part.close(this.#rooms.network, reason)
+      .catch((error) => log.error(`job ${jobId} did not end: ${error}`))
+      .finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * A node of a cluster as a process of its own: its folders, its port, its
+ * links; joined to a head, or the head itself.
+ *
+ * Put together here, run until it is told to end. What it prints, and how it is
+ * told, is the command line's.
+ *
+ * @module
+ */
+import { leadCluster } from "./cluster_head.ts";
+import { ClusterNode } from "./cluster_node.ts";
+import { newNodeTag } from "./base/ids.ts";
+import { log } from "./base/log.ts";
+import type { ResourceAmounts } from "./base/spec.ts";
+import { memoryDirectory } from "./head/directory.ts";
+import { identityOf } from "./joined_node.ts";
+import type { Members } from "./head/members.ts";
+import { LineagePort } from "./node/lineage_port.ts";
+import { Reaper } from "./node/reaper.ts";
+import {
+  folderPath,
+  makeFolder,
+  removeFolder,
+  sweepFolders,
+} from "./store/folder.ts";
+import type { StateFolder } from "./store/state_folder.ts";
+import {
+  dialLink,
+  LinkListener,
+  type TlsClient,
+  type TlsServer,
+} from "./wire/link.ts";
+
+/** How a node's process runs. */
+export interface NodeProcessOptions {
+  state: StateFolder;
+  /** Where the head is; none: this is it. */
+  headAddress: string | undefined;
+  hostname: string;
+  port: number;
+  token: string | undefined;
+  tls: (TlsServer & TlsClient) | undefined;
+  resources: ResourceAmounts;
+  labels: Record<string, string>;
+  capacityBytes: number;
+  memoryLimitBytes: number | undefined;
+}
+
+/** A node that runs. */
+export interface NodeProcess {
+  readonly address: string;
+  readonly node: ClusterNode;
+  /** Of the head only. */
+  readonly members: Members | undefined;
+  /** Resolves when it must end although nobody told it: it was declared dead. */
+  readonly fenced: Promise<string>;
+  close(reason: string): Promise<void>;
+}
+
+/** Starts a node; resolves once it has joined, however long that takes. */
+export async function startNode(
+  options: NodeProcessOptions,
+): Promise<NodeProcess> {
+  const { state, headAddress, hostname, port, token, tls } = options;
+  const folder = folderPath();
+  const reaper = new Reaper(folder);
+  makeFolder(folder);
+  const tag = newNodeTag();
+  const fenced = Promise.withResolvers<string>();
+  const role = headAddress === undefined ? "head" : "node";
+  const { clusterId } = state.memory;
+  const identity = () => ({
+    ...identityOf({ node: () => node, tag, role }),
+    clusterId: headAddress === undefined ? clusterId : node.member.clusterId,
+  });
+  const secret = {
+    ...(token === undefined ? {} : { token }),
+    ...(tls === undefined ? {} : { tls }),
+  };
+  const listener = new LinkListener({
+    hostname,
+    port: port === 0 ? state.memory.port : port,
+    ...secret,
+    self: identity,
+    onLink: (link) => node.linked(link),
+  });
+  state.listening(Number(listener.address.split(":").at(-1)));
+  const node: ClusterNode = new ClusterNode({
+    folder,
+    nodeId: state.memory.nodeId,
+    tag,
+    address: listener.address,
+    isDriver: false,
+    resources: options.resources,
+    labels: options.labels,
+    capacityBytes: options.capacityBytes,
+    memoryLimitBytes: options.memoryLimitBytes,
+    workerCount: Math.max(1, Math.floor(options.resources["CPU"] ?? 0)),
+    dial: (address) =>
+      dialLink({
+        address: address ?? headAddress ?? listener.address,
+        ...secret,
+        self: identity(),
+      }),
+    prepare: (description) => Promise.resolve(description),
+    printed: (lines) => log.debug(`${lines.length} lines came for nobody`),
+    fenced: fenced.resolve,
+  });
+  node.listen();
+  let members: Members | undefined;
+  let lineage: Promise<LineagePort> | undefined;
+  if (headAddress === undefined) {
+    lineage = LineagePort.open(`${state.path}/lineage.db`);
+    await lineage;
+    members = leadCluster({
+      clusterId,
+      node,
+      lineage,
+      directory: memoryDirectory(),
+    });
+  } else await node.member.join(true);
+  sweepFolders(folder);
+  return {
+    address: listener.address,
+    node,
+    members,
+    fenced: fenced.promise,
+    close: async (reason) => {
+      await listener.close();
+      await node.close(reason);
+      members?.close();
+      if (lineage !== undefined) await (await lineage).close();
+      await reaper.end();
+      removeFolder(folder);
+      state.close();
+    },
+  };
+}
