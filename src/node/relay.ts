@@ -16,12 +16,18 @@ import type { SocketConn } from "../wire/socket.ts";
 const idLength = 16;
 const chunkBytes = 64 * 1024;
 
+/** Two streams that are one. */
+interface Splice {
+  readonly one: SocketConn;
+  readonly other: SocketConn;
+}
+
 /** Passes streams on, both ways. */
 export class Relay {
   readonly #folder: string;
   readonly #dialFar: (processId: ProcessId) => Promise<SocketConn>;
   #listener: Deno.UnixListener | undefined;
-  readonly #open = new Set<SocketConn>();
+  readonly #open = new Set<Splice>();
 
   constructor(
     folder: string,
@@ -55,7 +61,13 @@ export class Relay {
   /** Takes no more, and ends what there is. */
   close(): void {
     this.#listener?.close();
-    for (const conn of [...this.#open]) conn.close();
+    for (const splice of [...this.#open]) this.#end(splice);
+  }
+
+  #end(splice: Splice): void {
+    if (!this.#open.delete(splice)) return;
+    splice.one.close();
+    splice.other.close();
   }
 
   async #accept(listener: Deno.UnixListener): Promise<void> {
@@ -81,15 +93,11 @@ export class Relay {
   }
 
   #splice(one: SocketConn, other: SocketConn): void {
-    const ends = [one, other];
-    for (const end of ends) this.#open.add(end);
-    const done = () => {
-      for (const end of ends) {
-        if (this.#open.delete(end)) end.close();
-      }
-    };
-    pump(one, other).finally(done);
-    pump(other, one).finally(done);
+    const splice = { one, other };
+    this.#open.add(splice);
+    const done = () => this.#end(splice);
+    pump(one, other).then(done);
+    pump(other, one).then(done);
   }
 }
 
