@@ -8,6 +8,8 @@
  */
 import type { ClusterNode, HeadPart } from "./cluster_node.ts";
 import { nodeProcessIdOf, type NodeTag } from "./base/ids.ts";
+import type { ResourceAmounts } from "./base/spec.ts";
+import type { ClusterStatus } from "./wire/messages.ts";
 import { ActorRows } from "./head/actor_rows.ts";
 import { ClusterPlaces } from "./head/actor_places.ts";
 import type { Directory } from "./head/directory.ts";
@@ -24,11 +26,25 @@ export interface ClusterHeadOptions {
   lineage: Promise<LineagePort>;
   /** What an earlier head of this cluster knew. */
   directory: Directory;
+  /** The whole cluster is to end. */
+  stopped(reason: string): void;
+}
+
+/** Equal ones counted. */
+function tallied(all: ResourceAmounts[]): ClusterStatus["waiting"] {
+  const counts = new Map<string, { needs: ResourceAmounts; count: number }>();
+  for (const needs of all) {
+    const key = JSON.stringify(Object.entries(needs).sort());
+    const known = counts.get(key);
+    if (known === undefined) counts.set(key, { needs, count: 1 });
+    else known.count++;
+  }
+  return [...counts.values()];
 }
 
 /** Makes a node the head of its cluster. */
 export function leadCluster(
-  { clusterId, node, lineage, directory }: ClusterHeadOptions,
+  { clusterId, node, lineage, directory, stopped }: ClusterHeadOptions,
 ): Members {
   const actorRows = new ActorRows({
     nodeIdOf: (actorId) => {
@@ -79,6 +95,26 @@ export function leadCluster(
       ...head.requests(),
       ...members.requests(),
       ...durable.requests(),
+      "cluster.status": () => ({
+        clusterId,
+        nodes: members.rows().map((row) => ({
+          ...row,
+          isDraining: node.view.byId(row.nodeId)?.isDraining ?? false,
+        })),
+        driverCount: [...node.view.all()].filter((one) => one.isDriver).length,
+        actorCount: head.livingCount,
+        waiting: tallied([
+          ...members.infeasible(),
+          ...node.infeasible(),
+          ...places.waiting().map(({ resources }) => resources),
+        ]),
+      }),
+      "cluster.stop": () => {
+        const reason = "its cluster was stopped";
+        for (const tag of members.others()) members.stop(tag, reason);
+        stopped(reason);
+        return {};
+      },
       ...lineageRequests(lineage),
     },
     notices: {

@@ -60,7 +60,9 @@ export interface ClusterNodeOptions {
   printed(lines: LogLine[], from: NodeId): void;
   /** This node was declared dead: it is to end, and may start anew. */
   fenced(reason: string): void;
-  /** Prints what only the driver's node is asked. */
+  /** This node is told to leave. */
+  stopped?(reason: string): void;
+  /** What only this node is asked. */
   requests?: RequestHandlers;
   notices?: NoticeHandlers;
 }
@@ -197,7 +199,11 @@ export class ClusterNode {
     const { nodeId, tag, address, isDriver, labels } = this.#options;
     const { pool } = this.machine;
     let waitingCount = 0;
-    for (const node of this.jobs.nodes()) waitingCount += node.waitingCount;
+    let leaseCount = 0;
+    for (const node of this.jobs.nodes()) {
+      waitingCount += node.waitingCount;
+      leaseCount += node.leaseCount;
+    }
     return {
       tag,
       nodeId,
@@ -208,8 +214,15 @@ export class ClusterNode {
       resources: isDriver ? {} : pool.total(),
       available: isDriver ? {} : pool.available(),
       labels,
+      isDraining: this.view.get(tag)?.isDraining ?? false,
+      leaseCount,
       waitingCount,
     };
+  }
+
+  /** Requests of this machine that no node can do. */
+  infeasible(): ResourceAmounts[] {
+    return this.#router.infeasible();
   }
 
   /** The driver's own job. */
@@ -270,6 +283,7 @@ export class ClusterNode {
         ...this.#ofJob(),
         ...this.#router.notices(),
         ...this.member.notices(),
+        "node.stop": ({ reason }) => this.#options.stopped?.(reason),
         "actor.halt": ({ actorId, ...how }) => {
           for (const { hosts } of this.jobs.all()) hosts.stop(actorId, how);
         },

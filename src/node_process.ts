@@ -54,6 +54,8 @@ export interface NodeProcess {
   readonly members: Members | undefined;
   /** Resolves when it must end although nobody told it: it was declared dead. */
   readonly fenced: Promise<string>;
+  /** Resolves when somebody in the cluster tells it to leave. */
+  readonly stopped: Promise<string>;
   close(reason: string): Promise<void>;
 }
 
@@ -67,6 +69,7 @@ export async function startNode(
   makeFolder(folder);
   const tag = newNodeTag();
   const fenced = Promise.withResolvers<string>();
+  const stopped = Promise.withResolvers<string>();
   const role = headAddress === undefined ? "head" : "node";
   const { clusterId } = state.memory;
   const identity = () => ({
@@ -84,7 +87,7 @@ export async function startNode(
     self: identity,
     onLink: (link) => node.linked(link),
   });
-  state.listening(Number(listener.address.split(":").at(-1)));
+  state.listening(listener.address);
   const node: ClusterNode = new ClusterNode({
     folder,
     nodeId: state.memory.nodeId,
@@ -105,6 +108,7 @@ export async function startNode(
     prepare: (description) => Promise.resolve(description),
     printed: (lines) => log.debug(`${lines.length} lines came for nobody`),
     fenced: fenced.resolve,
+    stopped: stopped.resolve,
   });
   node.listen();
   let members: Members | undefined;
@@ -117,6 +121,7 @@ export async function startNode(
       node,
       lineage,
       directory: memoryDirectory(),
+      stopped: stopped.resolve,
     });
   } else await node.member.join(true);
   sweepFolders(folder);
@@ -125,6 +130,7 @@ export async function startNode(
     node,
     members,
     fenced: fenced.promise,
+    stopped: stopped.promise,
     close: async (reason) => {
       await listener.close();
       await node.close(reason);
@@ -132,7 +138,6 @@ export async function startNode(
       if (lineage !== undefined) await (await lineage).close();
       await reaper.end();
       removeFolder(folder);
-      state.close();
     },
   };
 }

@@ -19,6 +19,10 @@ export interface NodeView {
   resources: ResourceAmounts;
   available: ResourceAmounts;
   labels: Record<string, string>;
+  /** Nothing new is to run there. */
+  isDraining: boolean;
+  /** Leases that are held there. */
+  leaseCount: number;
   /** Lease requests that wait there. */
   waitingCount: number;
 }

@@ -152,6 +152,13 @@ export class Head {
     return isPresent ? view.spec : undefined;
   }
 
+  /** How many actors are not dead. */
+  get livingCount(): number {
+    let count = 0;
+    for (const { phase } of this.#table.views()) if (phase !== "dead") count++;
+    return count;
+  }
+
   /** An incarnation ended. */
   actorEnded(
     actorId: ActorId,

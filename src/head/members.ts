@@ -39,6 +39,7 @@ export class Members {
   readonly #peers = new Map<NodeTag, Peer>();
   readonly #changed = new Set<NodeTag>();
   readonly #infeasible = new Map<NodeTag, ResourceAmounts[]>();
+  readonly #drains = new Map<NodeTag, PromiseWithResolvers<void>>();
   /** Rows of nodes that are gone, the latest last. */
   readonly #past: NodeRow[] = [];
   #timer: Timer | undefined;
@@ -62,16 +63,19 @@ export class Members {
         return { kind: "joined", clusterId: this.#rooms.clusterId, nodes };
       },
       "node.rows": () => ({ nodes: this.rows() }),
+      "node.drain": ({ nodeId }) => this.#drain(nodeId),
     };
   }
 
   /** What it hears. */
   notices(): NoticeHandlers {
     return {
-      "node.load": ({ tag, available, waitingCount, infeasible }) => {
+      "node.load": ({ infeasible, ...load }) => {
+        const { tag } = load;
         const view = this.#rooms.view.get(tag);
         if (view === undefined) return;
-        this.#rooms.view.updated({ ...view, available, waitingCount });
+        this.#rooms.view.updated({ ...view, ...load });
+        this.#drainMore(tag);
         if (infeasible.length > 0) this.#infeasible.set(tag, infeasible);
         else this.#infeasible.delete(tag);
         this.#told(tag);
@@ -114,6 +118,8 @@ export class Members {
     for (const peer of this.#peers.values()) {
       peer.notify("nodes.gone", { tags: [tag], reason });
     }
+    this.#drains.get(tag)?.resolve();
+    this.#drains.delete(tag);
     this.#rooms.gone(tag, reason);
   }
 
@@ -130,6 +136,44 @@ export class Members {
   /** Nothing more is told. */
   close(): void {
     clearTimeout(this.#timer);
+  }
+
+  /** Tells a node to leave. */
+  stop(tag: NodeTag, reason: string): void {
+    this.#peers.get(tag)?.notify("node.stop", { reason });
+  }
+
+  /** All nodes but the head's own, and drivers. */
+  *others(): Iterable<NodeTag> {
+    for (const { tag, isHead, isDriver } of this.#rooms.view.all()) {
+      if (!isHead && !isDriver) yield tag;
+    }
+  }
+
+  async #drain(nodeId: string): Promise<{ failure?: string }> {
+    const view = this.#rooms.view.byId(nodeId);
+    if (view === undefined) return { failure: `there is no node "${nodeId}"` };
+    if (view.isHead) {
+      return { failure: "the head can't be drained: use cluster stop" };
+    }
+    const { tag } = view;
+    let drain = this.#drains.get(tag);
+    if (drain === undefined) {
+      this.#drains.set(tag, drain = Promise.withResolvers<void>());
+      this.#rooms.view.updated({ ...view, isDraining: true });
+      this.#told(tag);
+      this.#drainMore(tag);
+    }
+    await drain.promise;
+    return {};
+  }
+
+  /** A node that drains and runs nothing more leaves. */
+  #drainMore(tag: NodeTag): void {
+    const view = this.#rooms.view.get(tag);
+    if (!this.#drains.has(tag) || view === undefined) return;
+    const isIdle = view.leaseCount === 0 && view.waitingCount === 0;
+    if (isIdle) this.stop(tag, "it was drained");
   }
 
   #told(tag: NodeTag): void {

@@ -106,12 +106,13 @@ export class Member {
       if (own.isHead) return this.#rooms.ownChanged(own);
       if (!this.#isJoined) return;
       this.#rooms.view.updated(own);
-      const { tag, available, waitingCount } = own;
+      const { tag, available, waitingCount, leaseCount } = own;
       const infeasible = this.#rooms.infeasible();
       this.#rooms.head.notify("node.load", {
         tag,
         available,
         waitingCount,
+        leaseCount,
         infeasible,
       });
     });

@@ -89,6 +89,11 @@ export class Node {
     });
   }
 
+  /** How many leases are held here. */
+  get leaseCount(): number {
+    return this.#leases.grantedCount;
+  }
+
   /** How many requests wait here. */
   get waitingCount(): number {
     return this.#leases.waitingCount;

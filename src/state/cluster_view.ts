@@ -143,7 +143,8 @@ export class ClusterView {
     const { strategy } = needs;
     if (typeof strategy === "object" && "nodeId" in strategy) {
       const named = this.byId(strategy.nodeId);
-      const isThere = named !== undefined && isPossible(named, needs);
+      const isThere = named !== undefined && !named.isDraining &&
+        isPossible(named, needs);
       if (isThere || strategy.soft !== true) {
         return isThere && !except.has(named.tag)
           ? { tags: [named.tag], hasRoom: hasRoom(named, needs) }
@@ -175,7 +176,8 @@ export class ClusterView {
     labels?: Record<string, string>,
   ): Choice {
     const mayBe = (view: NodeView | undefined): view is NodeView =>
-      view !== undefined && !view.isDriver && !except.has(view.tag) &&
+      view !== undefined && !view.isDriver && !view.isDraining &&
+      !except.has(view.tag) &&
       isPossible(view, needs) && (labels === undefined || bears(view, labels));
     if (needs.strategy !== "SPREAD") {
       for (const tag of [needs.near, this.#self]) {

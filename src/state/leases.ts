@@ -76,6 +76,11 @@ export class LeaseTable {
     return this.#pool;
   }
 
+  /** How many leases are held. */
+  get grantedCount(): number {
+    return this.#granted.size;
+  }
+
   /** How many requests wait. */
   get waitingCount(): number {
     return this.#waiting.length;

@@ -16,6 +16,7 @@ export interface NodeMemory {
   clusterId: string;
   /** Where it listened last. */
   port: number;
+  address: string;
 }
 
 const tokenBytes = 32;
@@ -60,6 +61,7 @@ export class StateFolder {
         nodeId: randomHex(8) as NodeId,
         clusterId: randomHex(8),
         port: 0,
+        address: "",
       }
       : JSON.parse(text);
     const folder = new StateFolder(real, memory);
@@ -73,9 +75,10 @@ export class StateFolder {
   }
 
   /** Where it listens now. */
-  listening(port: number): void {
-    if (this.#memory.port === port) return;
-    this.#memory.port = port;
+  listening(address: string): void {
+    if (this.#memory.address === address) return;
+    this.#memory.address = address;
+    this.#memory.port = Number(address.split(":").at(-1));
     this.#save();
   }
 

@@ -144,7 +144,9 @@ export class Link {
   }
 }
 async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+  for (let at = 0; at < bytes.length;) {
+    at += await conn.write(bytes.subarray(at));
+  }
 }
 async function readAll(conn: Deno.Conn, bytes: Uint8Array): Promise<boolean> {
   for (let at = 0; at < bytes.length;) {
@@ -154,7 +156,10 @@ async function readAll(conn: Deno.Conn, bytes: Uint8Array): Promise<boolean> {
   }
   return true;
 }
-async function greet(conn: Deno.Conn, self: LinkIdentity): Promise<LinkIdentity> {
+async function greet(
+  conn: Deno.Conn,
+  self: LinkIdentity,
+): Promise<LinkIdentity> {
   const own = new TextEncoder().encode(JSON.stringify(self));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, own.length, true);

@@ -161,6 +161,16 @@ export interface JobDescription {
   entries: { worker: string; host: string };
 }
 
+/** A cluster as `cluster status` shows it. */
+export interface ClusterStatus {
+  clusterId: string;
+  nodes: (NodeRow & { isDraining: boolean })[];
+  driverCount: number;
+  actorCount: number;
+  /** What no node can do, as things are. */
+  waiting: { needs: Record<string, number>; count: number }[];
+}
+
 /** A line that a process printed. */
 export interface LogLine {
   pid: number;
@@ -179,6 +189,15 @@ export interface Requests {
       | { kind: "joined"; clusterId: string; nodes: NodeView[] }
       /** It was declared dead: what it runs is to end, and it joins as a new one. */
       | { kind: "fenced"; reason: string };
+  };
+  // From a command line.
+  "cluster.status": { ask: Record<never, never>; answer: ClusterStatus };
+  /** All nodes are to end, the head last. */
+  "cluster.stop": { ask: Record<never, never>; answer: Record<never, never> };
+  /** Answered when nothing runs there any more, and the node leaves. */
+  "node.drain": {
+    ask: { nodeId: string };
+    answer: { failure?: string };
   };
   // From node to node.
   "lease.ask": {
@@ -354,6 +373,7 @@ export interface Notices {
     tag: NodeTag;
     available: Record<string, number>;
     waitingCount: number;
+    leaseCount: number;
     /** Requests that no node can do. */
     infeasible: Record<string, number>[];
   };
@@ -363,6 +383,7 @@ export interface Notices {
   // From head to node.
   "nodes.changed": { nodes: NodeView[] };
   "nodes.gone": { tags: NodeTag[]; reason: string };
+  "node.stop": { reason: string };
   "actor.halt": { actorId: ActorId; isGraceful: boolean; reason: string };
   "link.wanted": { to: NodeTag };
   // From node to node.
