@@ -279,12 +279,12 @@ export class LeaseRouter {
     }
   }
 
-  async #fateHere(processId: ProcessId): Promise<Fate> {
+  #fateHere(processId: ProcessId): Promise<Fate> {
     for (const node of this.#rooms.knownNodes()) {
       const fate = node.fate(processId);
       if (fate !== undefined) return fate;
     }
-    return {};
+    return Promise.resolve({});
   }
 
   #tell(tag: NodeTag, tell: (peer: Peer) => void): void {

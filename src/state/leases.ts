@@ -10,7 +10,7 @@
 import { assert } from "../base/errors.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
 import type { LeaseNeeds } from "../base/spec.ts";
-import { ResourcePool, type ResourceUnits, toUnits } from "./resources.ts";
+import { type ResourcePool, type ResourceUnits, toUnits } from "./resources.ts";
 import {
   chooseWorker,
   type Company,

@@ -31,8 +31,7 @@ function view(more: Partial<ActorView>): ActorView {
 function rowsOf(tell: (rows: ActorRows) => void): ActorRow[] {
   const sent: ActorRow[] = [];
   const rows = new ActorRows({
-    jobId,
-    nodeId,
+    nodeIdOf: () => nodeId,
     send: (batch) => sent.push(...openBatch(batch).rows as ActorRow[]),
   });
   tell(rows);
@@ -73,8 +72,7 @@ Deno.test("ActorRows keeps an actor's beginning and its place through restarts, 
 Deno.test("ActorRows ends what lives when its program does, and hears no more", () => {
   const sent: ActorRow[] = [];
   const rows = new ActorRows({
-    jobId,
-    nodeId,
+    nodeIdOf: () => nodeId,
     send: (batch) => sent.push(...openBatch(batch).rows as ActorRow[]),
   });
   rows.told(view({ phase: "alive" }), 7);

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import type { ActorId, CodeHash, ProcessId } from "../../src/base/ids.ts";
+import type {
+  ActorId,
+  CodeHash,
+  JobId,
+  ProcessId,
+} from "../../src/base/ids.ts";
 import type { ActorSpec } from "../../src/base/spec.ts";
 import { Head } from "../../src/head/head.ts";
 import type { ActorState, Requests } from "../../src/wire/messages.ts";
@@ -19,7 +24,6 @@ function head() {
     stop: () => {},
     runs: () => Promise.resolve(true),
     refusal: () => undefined,
-    pidOf: () => undefined,
   }, { told: () => {} });
   const requests = own.requests();
   const notices = own.notices();
@@ -35,6 +39,8 @@ function specOf(actorId: string, fields: Partial<ActorSpec> = {}): ActorSpec {
   return {
     actorId: actorId as ActorId,
     ownerId: "owner" as ProcessId,
+    jobId: "job" as JobId,
+    home: "home" as ProcessId,
     className: "Clock",
     methods: {},
     code: { hash: "code" as CodeHash, index: 0 },

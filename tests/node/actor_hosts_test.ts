@@ -1,5 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import type { ActorId, CodeHash, ProcessId } from "../../src/base/ids.ts";
+import type {
+  ActorId,
+  CodeHash,
+  JobId,
+  ProcessId,
+} from "../../src/base/ids.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { ActorSpec } from "../../src/base/spec.ts";
 import { ActorHosts } from "../../src/node/actor_hosts.ts";
@@ -88,6 +93,8 @@ function specOf(name: string, fields: Partial<ActorSpec>): ActorSpec {
   return {
     actorId: name as ActorId,
     ownerId: "owner" as ProcessId,
+    jobId: "job" as JobId,
+    home: "home" as ProcessId,
     className: "Clock",
     methods: {},
     code: { hash: "code" as CodeHash, index: 0 },

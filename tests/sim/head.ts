@@ -221,6 +221,8 @@ function specOf({ name, ...what }: NewActor): ActorSpec {
   return {
     ...what,
     ...(name === undefined ? {} : { name }),
+    jobId: "" as never,
+    home: "" as never,
     className: "Simulated",
     methods: {},
     code: { hash: "" as never, index: 0 },

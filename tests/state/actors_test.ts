@@ -1,5 +1,10 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import type { ActorId, CodeHash, ProcessId } from "../../src/base/ids.ts";
+import type {
+  ActorId,
+  CodeHash,
+  JobId,
+  ProcessId,
+} from "../../src/base/ids.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { ActorSpec } from "../../src/base/spec.ts";
 import { ActorTable } from "../../src/state/actors.ts";
@@ -15,6 +20,8 @@ function specOf(fields: Partial<ActorSpec> = {}): ActorSpec {
   return {
     actorId: `actor-${nextNo++}` as ActorId,
     ownerId: owner,
+    jobId: "job" as JobId,
+    home: "home" as ProcessId,
     className: "Clock",
     methods: { tick: false },
     code: { hash: "code" as CodeHash, index: 0 },
