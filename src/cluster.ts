@@ -43,7 +43,7 @@ import {
   removeFolderInUse,
 } from "./store/folder.ts";
 import { forgetResults } from "./store/result_table.ts";
-import type { NodeRow } from "./wire/messages.ts";
+import type { NodeRow } from "./wire/facts.ts";
 
 /** A local runtime of this program. */
 interface Local {

@@ -9,7 +9,7 @@
 import type { ClusterNode, HeadPart } from "./cluster_node.ts";
 import { nodeProcessIdOf, type NodeTag } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
-import type { ClusterStatus } from "./wire/messages.ts";
+import type { ClusterStatus } from "./wire/facts.ts";
 import { ActorRows } from "./head/actor_rows.ts";
 import { ClusterPlaces } from "./head/actor_places.ts";
 import type { Directory } from "./head/directory.ts";

@@ -30,7 +30,7 @@ import { Member } from "./node/member.ts";
 import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
-import type { JobDescription, LogLine } from "./wire/messages.ts";
+import type { JobDescription, LogLine } from "./wire/facts.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
   NoticeHandlers,

@@ -16,7 +16,7 @@ import { openLineage } from "./local_node.ts";
 import type { LogPrinter } from "./node/log_printer.ts";
 import { sweepFolders } from "./store/folder.ts";
 import { dialLink, type LinkIdentity, type TlsClient } from "./wire/link.ts";
-import type { JobInfo } from "./wire/messages.ts";
+import type { JobInfo } from "./wire/facts.ts";
 import type { LocalNodeEvents } from "./local_node.ts";
 
 /** How a driver reaches its cluster. */

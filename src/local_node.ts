@@ -20,7 +20,7 @@ import { JobPart } from "./node/job_part.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import { Machine } from "./node/machine.ts";
 import { sweepFolders } from "./store/folder.ts";
-import type { JobInfo } from "./wire/messages.ts";
+import type { JobInfo } from "./wire/facts.ts";
 import { Network } from "./wire/network.ts";
 import type { PeerHandlers } from "./wire/peer.ts";
 

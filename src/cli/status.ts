@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ClusterStatus } from "../wire/messages.ts";
+import type { ClusterStatus } from "../wire/facts.ts";
 import { table } from "./list.ts";
 
 /** A cluster in a few lines. */

@@ -11,7 +11,7 @@ import type { ActorId, NodeTag } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
-import type { ActorPlace, CallKey } from "../wire/messages.ts";
+import type { ActorPlace, CallKey } from "../wire/facts.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import type { ActorPlaces, DurableStore } from "./head.ts";
 

@@ -14,7 +14,7 @@ import { limits } from "../base/limits.ts";
 import type { NodeView } from "../base/nodes.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
-import type { ActorPlace, NodeRow } from "../wire/messages.ts";
+import type { ActorPlace, NodeRow } from "../wire/facts.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 
 /** What keeping members takes. */

@@ -8,7 +8,8 @@
  */
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import type { Fate, JobInfo } from "../wire/messages.ts";
+import type { Fate } from "../wire/messages.ts";
+import type { JobInfo } from "../wire/facts.ts";
 import { Child } from "./child.ts";
 import type { LineSink } from "./log_printer.ts";
 

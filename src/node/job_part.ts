@@ -8,7 +8,8 @@
  */
 import type { ActorId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import type { JobInfo, Notices } from "../wire/messages.ts";
+import type { Notices } from "../wire/messages.ts";
+import type { JobInfo } from "../wire/facts.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import { ActorHosts } from "./actor_hosts.ts";

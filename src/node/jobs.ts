@@ -9,7 +9,7 @@
  */
 import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
-import type { JobDescription, LogLine } from "../wire/messages.ts";
+import type { JobDescription, LogLine } from "../wire/facts.ts";
 import type { Network } from "../wire/network.ts";
 import { Children } from "./children.ts";
 import { JobPart } from "./job_part.ts";

@@ -21,9 +21,10 @@ import { log } from "../base/log.ts";
 import type { LeaseNeeds, ResourceAmounts } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
 import { LeaseRoutes, type RouteCommand } from "../state/lease_routes.ts";
+import type { LeaseAnswer } from "../wire/facts.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
-import type { LeaseAnswer, Node } from "./node.ts";
+import type { Node } from "./node.ts";
 import type { Processes } from "./processes.ts";
 
 /** What routing takes. */

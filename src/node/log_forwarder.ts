@@ -6,7 +6,7 @@
  */
 import { afterMs, type Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import type { LogLine } from "../wire/messages.ts";
+import type { LogLine } from "../wire/facts.ts";
 import type { LineSink } from "./log_printer.ts";
 
 /** Sends lines on. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { LogLine } from "../wire/messages.ts";
+import type { LogLine } from "../wire/facts.ts";
 
 const encoder = new TextEncoder();
 

@@ -7,7 +7,8 @@
 import type { NodeId } from "../base/ids.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import { ResourcePool } from "../state/resources.ts";
-import type { NodeRow, Registration } from "../wire/messages.ts";
+import type { Registration } from "../wire/messages.ts";
+import type { NodeRow } from "../wire/facts.ts";
 import type { Peer } from "../wire/peer.ts";
 import { ObjectManager } from "./object_manager.ts";
 import { type Joined, Processes } from "./processes.ts";

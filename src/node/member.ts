@@ -16,7 +16,8 @@ import type { NodeView } from "../base/nodes.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
 import type { Link } from "../wire/link.ts";
-import type { ActorPlace, Requests } from "../wire/messages.ts";
+import type { Requests } from "../wire/messages.ts";
+import type { ActorPlace } from "../wire/facts.ts";
 import type { Asker } from "../wire/standing_peer.ts";
 import type { NoticeHandlers } from "../wire/peer.ts";
 

@@ -15,7 +15,8 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { LeaseNeeds } from "../base/spec.ts";
 import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
-import type { Fate, Registration, Requests } from "../wire/messages.ts";
+import type { LeaseAnswer } from "../wire/facts.ts";
+import type { Fate, Registration } from "../wire/messages.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { Children } from "./children.ts";
 import type { LineSink } from "./log_printer.ts";
@@ -43,9 +44,6 @@ export interface Leaseholder {
   /** The node wants the lease back. */
   reclaim(leaseId: LeaseId): void;
 }
-
-/** What becomes of a request. */
-export type LeaseAnswer = Requests["lease.request"]["answer"];
 
 interface Asking extends PromiseWithResolvers<LeaseAnswer> {
   readonly isRetryable: boolean;

@@ -43,7 +43,7 @@ export class ActorCalls {
   readonly #callIds: CallIds;
   readonly #callees = new Callees();
   readonly #open = new Map<number, OpenCall>();
-  #onBorn: (() => void) | undefined;
+  #onBorn: (() => unknown) | undefined;
 
   constructor(owner: OwnerPort, network: Network) {
     this.#owner = owner;
@@ -129,9 +129,7 @@ export class ActorCalls {
       this.#callees.living().some((one) => one.isBeingBorn && !one.isCalled);
     if (!isAnyBeingBorn()) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onBorn = () => {
-      if (!isAnyBeingBorn()) resolve();
-    };
+    this.#onBorn = () => isAnyBeingBorn() || resolve();
     const timer = setTimeout(resolve, limits.stopGraceMs);
     await promise;
     clearTimeout(timer);
@@ -160,8 +158,8 @@ export class ActorCalls {
       this.#bury(callee, state);
       if (!callee.isCalled) this.#deaths.tell(callee, state);
     }
-    const isDecided = state.phase === "alive" || state.phase === "dead";
-    if (isDecided && callee.isBeingBorn) {
+    const { phase } = state;
+    if (callee.isBeingBorn && (phase === "alive" || phase === "dead")) {
       callee.isBeingBorn = false;
       this.#onBorn?.();
     }
@@ -170,9 +168,8 @@ export class ActorCalls {
 
   /** The head is a new one: it is asked again for what this process wants to hear of. */
   watchAgain(): void {
-    for (const callee of this.#callees.living()) {
-      if (!callee.isBeingBorn) this.#watch(callee);
-    }
+    const known = this.#callees.living().filter((one) => !one.isBeingBorn);
+    for (const callee of known) this.#watch(callee);
   }
 
   /** An actor answered; false if no call has that number. */
@@ -216,12 +213,8 @@ export class ActorCalls {
     if (open === undefined || processId === undefined) return false;
     const { actorId } = open.callee.info;
     const { ordinal } = record;
-    this.#owner.head.notify("actor.abort", {
-      actorId,
-      processId,
-      ordinal,
-      reason,
-    });
+    const ask = { actorId, processId, ordinal, reason };
+    this.#owner.head.notify("actor.abort", ask);
     // It may wait its turn now, and start before it hears that it is not to.
     clearTimeout(record.timer);
     record.timer = afterMs(

@@ -18,7 +18,8 @@ import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { Asker } from "../wire/standing_peer.ts";
-import type { FetchedValue, JobInfo, Requests } from "../wire/messages.ts";
+import type { FetchedValue, Requests } from "../wire/messages.ts";
+import type { JobInfo } from "../wire/facts.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
   Outcome,
@@ -54,9 +55,8 @@ import { Values } from "./values.ts";
 export interface OwnerRooms {
   network: Network;
   node: Peer;
-  /** Who keeps the directory; where there is no cluster, the node. */
+  /** Who keeps the directory, and who the program's lineage: without a cluster, the node. */
   head: Asker;
-  /** Who keeps the program's lineage: the driver's node. */
   home: Asker;
   claims: { page: ClaimPage; slots: ClaimSlots; path: string } | undefined;
   job: JobInfo;

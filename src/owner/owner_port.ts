@@ -6,7 +6,8 @@
 import type { ProcessId } from "../base/ids.ts";
 import type { TaskOutcome } from "../base/lineage.ts";
 import type { HeldValue, StoredValue } from "../base/stored.ts";
-import type { JobInfo, Requests } from "../wire/messages.ts";
+import type { Requests } from "../wire/messages.ts";
+import type { JobInfo } from "../wire/facts.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { Asker } from "../wire/standing_peer.ts";
 import type { ReplyFrame } from "../wire/task_frames.ts";

@@ -19,7 +19,8 @@ import {
   isSharedMemoryAvailable,
 } from "../store/segment.ts";
 import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
-import type { JobInfo, Role } from "../wire/messages.ts";
+import type { Role } from "../wire/messages.ts";
+import type { JobInfo } from "../wire/facts.ts";
 import { headId, Network, socketPath } from "../wire/network.ts";
 import type { Peer, PeerHandlers } from "../wire/peer.ts";
 import type { SocketConn } from "../wire/socket.ts";

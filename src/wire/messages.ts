@@ -13,15 +13,15 @@ import type {
   JobId,
   LeaseId,
   NodeId,
-  NodeTag,
   ProcessId,
   SegmentId,
 } from "../base/ids.ts";
 import type { LineageBatch } from "../base/lineage.ts";
 import type { DurableAnswer, DurableCommit } from "../base/durable.ts";
-import type { NodeView } from "../base/nodes.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { CodeBundle, StoredValue } from "../base/stored.ts";
+import type { CallKey, LeaseAnswer, NodeRow } from "./facts.ts";
+import type { ClusterNotices, ClusterRequests } from "./cluster_messages.ts";
 
 /** What a process is. */
 export type Role = "driver" | "worker" | "host" | "actor" | "node";
@@ -83,54 +83,16 @@ export interface ActorHandleFields {
   maxPendingCalls: number;
 }
 
-/** A node as `runtime.nodes()` shows it. */
-export interface NodeRow {
-  nodeId: NodeId;
-  address: string;
-  alive: boolean;
-  resources: Record<string, number>;
-  available: Record<string, number>;
-  labels: Record<string, string>;
-  pid: number;
-}
-
 /** Which object of its owner. */
 export interface ObjectKey {
   ordinal: number;
   index: number;
 }
 
-/** One call to an actor. */
-export interface CallKey {
-  actorId: ActorId;
-  callerId: ProcessId;
-  ordinal: number;
-}
-
 /** An object's value, pinned for the asker, or why there is none. */
 export type FetchedValue =
   | { kind: "value"; value: StoredValue; pinToken: number }
   | { kind: "failed"; error: StoredValue };
-
-/** What every process of a program knows. */
-export interface JobInfo {
-  nodeId: NodeId;
-  jobId: JobId;
-  /** The driver's main module, which runs nowhere else. */
-  mainModule: string;
-  /** Where actors' names count. */
-  namespace: string;
-  /** The driver's node: keeps the program's lineage, and hands out its code. */
-  home: ProcessId;
-  /** The head is not the node. */
-  isClustered: boolean;
-  /** What the object store of the process's machine may take. */
-  storeBytes: number;
-  /** The lineage file is one that the program named: each task is a row there. */
-  isLineageNamed: boolean;
-  /** Results of an earlier run of the program count. */
-  isResuming: boolean;
-}
 
 /** A process says what it is. */
 export interface Registration {
@@ -153,93 +115,13 @@ export interface SpillFile {
   checksum: number;
 }
 
-/** What a node needs to run a job's processes. */
-export interface JobDescription {
-  job: JobInfo;
-  /** For `deno run` of its subprocesses. */
-  flags: string[];
-  entries: { worker: string; host: string };
-}
-
-/** A cluster as `cluster status` shows it. */
-export interface ClusterStatus {
-  clusterId: string;
-  nodes: (NodeRow & { isDraining: boolean })[];
-  driverCount: number;
-  actorCount: number;
-  /** What no node can do, as things are. */
-  waiting: { needs: Record<string, number>; count: number }[];
-}
-
-/** A line that a process printed. */
-export interface LogLine {
-  pid: number;
-  name: string;
-  line: string;
-  stream: "stdout" | "stderr";
-}
-
 /** Requests by kind. */
-export interface Requests {
-  // From node to head.
-  /** Answered again after a head came back; `actors` are those that run there. */
-  "node.join": {
-    ask: { view: NodeView; actors: ActorPlace[] };
-    answer:
-      | { kind: "joined"; clusterId: string; nodes: NodeView[] }
-      /** It was declared dead: what it runs is to end, and it joins as a new one. */
-      | { kind: "fenced"; reason: string };
-  };
-  // From a command line.
-  "cluster.status": { ask: Record<never, never>; answer: ClusterStatus };
-  /** All nodes are to end, the head last. */
-  "cluster.stop": { ask: Record<never, never>; answer: Record<never, never> };
-  /** Answered when nothing runs there any more, and the node leaves. */
-  "node.drain": {
-    ask: { nodeId: string };
-    answer: { failure?: string };
-  };
-  // From node to node.
-  "lease.ask": {
-    ask: {
-      leaseId: LeaseId;
-      ownerId: ProcessId;
-      jobId: JobId;
-      home: ProcessId;
-      needs: LeaseNeeds;
-    };
-    answer: Requests["lease.request"]["answer"];
-  };
-  /** Answered once that process has ended. */
-  "process.end": {
-    ask: { processId: ProcessId };
-    answer: Record<never, never>;
-  };
-  /** Where a segment can be copied from: the first one is to be tried first. */
-  "segment.locate": {
-    ask: { segmentId: SegmentId; by: NodeTag; except: NodeTag[] };
-    answer: { from?: NodeTag };
-  };
-  "job.describe": { ask: { jobId: JobId }; answer: JobDescription };
-  // From head to node.
-  "actor.place": {
-    ask: { spec: ActorSpec; incarnation: number };
-    answer: Record<never, never>;
-  };
-  "actor.runs": { ask: CallKey; answer: { isRunning: boolean } };
+export interface Requests extends ClusterRequests {
   // To a node.
   "node.rows": { ask: Record<never, never>; answer: { nodes: NodeRow[] } };
   "lease.request": {
     ask: { leaseId: LeaseId; needs: LeaseNeeds };
-    answer:
-      | {
-        kind: "granted";
-        processId: ProcessId;
-        pid: number;
-      }
-      | { kind: "unschedulable"; reason: string }
-      | { kind: "withdrawn" }
-      | { kind: "failed"; reason: string };
+    answer: LeaseAnswer;
   };
   "worker.fate": { ask: { processId: ProcessId }; answer: Fate };
   "segment.adopt": {
@@ -360,36 +242,8 @@ export interface Requests {
   };
 }
 
-/** An incarnation of an actor that runs on a node. */
-export interface ActorPlace {
-  actorId: ActorId;
-  incarnation: number;
-}
-
 /** Notices by kind. */
-export interface Notices {
-  // From node to head.
-  "node.load": {
-    tag: NodeTag;
-    available: Record<string, number>;
-    waitingCount: number;
-    leaseCount: number;
-    /** Requests that no node can do. */
-    infeasible: Record<string, number>[];
-  };
-  "actor.ended": ActorPlace & { reason: string };
-  /** A node that takes no connections is to make one to this node. */
-  "link.ask": { from: NodeTag; to: NodeTag };
-  // From head to node.
-  "nodes.changed": { nodes: NodeView[] };
-  "nodes.gone": { tags: NodeTag[]; reason: string };
-  "node.stop": { reason: string };
-  "actor.halt": { actorId: ActorId; isGraceful: boolean; reason: string };
-  "link.wanted": { to: NodeTag };
-  // From node to node.
-  /** A copying is over. */
-  "segment.copied": { segmentId: SegmentId; by: NodeTag; isWhole: boolean };
-  "log.lines": { lines: LogLine[] };
+export interface Notices extends ClusterNotices {
   // To a node.
   "node.register": Registration;
   "lease.return": { leaseId: LeaseId };

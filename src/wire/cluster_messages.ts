@@ -1,0 +1,100 @@
+/**
+ * The control messages of a cluster: between nodes, their head, and a command
+ * line. Those of one machine are in `messages.ts`.
+ *
+ * @module
+ */
+import type {
+  ActorId,
+  JobId,
+  LeaseId,
+  NodeTag,
+  ProcessId,
+  SegmentId,
+} from "../base/ids.ts";
+import type { NodeView } from "../base/nodes.ts";
+import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
+import type {
+  ActorPlace,
+  CallKey,
+  ClusterStatus,
+  JobDescription,
+  LeaseAnswer,
+  LogLine,
+} from "./facts.ts";
+
+/** Requests by kind. */
+export interface ClusterRequests {
+  // From node to head.
+  /** Answered again after a head came back; `actors` are those that run there. */
+  "node.join": {
+    ask: { view: NodeView; actors: ActorPlace[] };
+    answer:
+      | { kind: "joined"; clusterId: string; nodes: NodeView[] }
+      /** It was declared dead: what it runs is to end, and it joins as a new one. */
+      | { kind: "fenced"; reason: string };
+  };
+  // From a command line.
+  "cluster.status": { ask: Record<never, never>; answer: ClusterStatus };
+  /** All nodes are to end, the head last. */
+  "cluster.stop": { ask: Record<never, never>; answer: Record<never, never> };
+  /** Answered when nothing runs there any more, and the node leaves. */
+  "node.drain": {
+    ask: { nodeId: string };
+    answer: { failure?: string };
+  };
+  // From node to node.
+  "lease.ask": {
+    ask: {
+      leaseId: LeaseId;
+      ownerId: ProcessId;
+      jobId: JobId;
+      home: ProcessId;
+      needs: LeaseNeeds;
+    };
+    answer: LeaseAnswer;
+  };
+  /** Answered once that process has ended. */
+  "process.end": {
+    ask: { processId: ProcessId };
+    answer: Record<never, never>;
+  };
+  /** Where a segment can be copied from: the first one is to be tried first. */
+  "segment.locate": {
+    ask: { segmentId: SegmentId; by: NodeTag; except: NodeTag[] };
+    answer: { from?: NodeTag };
+  };
+  "job.describe": { ask: { jobId: JobId }; answer: JobDescription };
+  // From head to node.
+  "actor.place": {
+    ask: { spec: ActorSpec; incarnation: number };
+    answer: Record<never, never>;
+  };
+  "actor.runs": { ask: CallKey; answer: { isRunning: boolean } };
+}
+
+/** Notices by kind. */
+export interface ClusterNotices {
+  // From node to head.
+  "node.load": {
+    tag: NodeTag;
+    available: Record<string, number>;
+    waitingCount: number;
+    leaseCount: number;
+    /** Requests that no node can do. */
+    infeasible: Record<string, number>[];
+  };
+  "actor.ended": ActorPlace & { reason: string };
+  /** A node that takes no connections is to make one to this node. */
+  "link.ask": { from: NodeTag; to: NodeTag };
+  // From head to node.
+  "nodes.changed": { nodes: NodeView[] };
+  "nodes.gone": { tags: NodeTag[]; reason: string };
+  "node.stop": { reason: string };
+  "actor.halt": { actorId: ActorId; isGraceful: boolean; reason: string };
+  "link.wanted": { to: NodeTag };
+  // From node to node.
+  /** A copying is over. */
+  "segment.copied": { segmentId: SegmentId; by: NodeTag; isWhole: boolean };
+  "log.lines": { lines: LogLine[] };
+}

@@ -1,0 +1,87 @@
+/**
+ * What messages tell of: nodes, jobs, calls, leases, as data.
+ *
+ * @module
+ */
+import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
+
+/** A node as `runtime.nodes()` shows it. */
+export interface NodeRow {
+  nodeId: NodeId;
+  address: string;
+  alive: boolean;
+  resources: Record<string, number>;
+  available: Record<string, number>;
+  labels: Record<string, string>;
+  pid: number;
+}
+
+/** One call to an actor. */
+export interface CallKey {
+  actorId: ActorId;
+  callerId: ProcessId;
+  ordinal: number;
+}
+
+/** What every process of a program knows. */
+export interface JobInfo {
+  nodeId: NodeId;
+  jobId: JobId;
+  /** The driver's main module, which runs nowhere else. */
+  mainModule: string;
+  /** Where actors' names count. */
+  namespace: string;
+  /** The driver's node: keeps the program's lineage, and hands out its code. */
+  home: ProcessId;
+  /** The head is not the node. */
+  isClustered: boolean;
+  /** What the object store of the process's machine may take. */
+  storeBytes: number;
+  /** The lineage file is one that the program named: each task is a row there. */
+  isLineageNamed: boolean;
+  /** Results of an earlier run of the program count. */
+  isResuming: boolean;
+}
+
+/** An incarnation of an actor that runs on a node. */
+export interface ActorPlace {
+  actorId: ActorId;
+  incarnation: number;
+}
+
+/** What becomes of a lease request. */
+export type LeaseAnswer =
+  | {
+    kind: "granted";
+    processId: ProcessId;
+    pid: number;
+  }
+  | { kind: "unschedulable"; reason: string }
+  | { kind: "withdrawn" }
+  | { kind: "failed"; reason: string };
+
+/** What a node needs to run a job's processes. */
+export interface JobDescription {
+  job: JobInfo;
+  /** For `deno run` of its subprocesses. */
+  flags: string[];
+  entries: { worker: string; host: string };
+}
+
+/** A cluster as `cluster status` shows it. */
+export interface ClusterStatus {
+  clusterId: string;
+  nodes: (NodeRow & { isDraining: boolean })[];
+  driverCount: number;
+  actorCount: number;
+  /** What no node can do, as things are. */
+  waiting: { needs: Record<string, number>; count: number }[];
+}
+
+/** A line that a process printed. */
+export interface LogLine {
+  pid: number;
+  name: string;
+  line: string;
+  stream: "stdout" | "stderr";
+}
