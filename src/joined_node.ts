@@ -15,7 +15,8 @@ import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import { openLineage } from "./local_node.ts";
 import type { LogPrinter } from "./node/log_printer.ts";
 import { sweepFolders } from "./store/folder.ts";
-import { dialLink, type LinkIdentity, type TlsClient } from "./wire/link.ts";
+import type { LinkIdentity } from "./wire/link.ts";
+import { dialLink, type TlsClient } from "./wire/link_dial.ts";
 import type { JobInfo } from "./wire/facts.ts";
 import type { LocalNodeEvents } from "./local_node.ts";
 
@@ -121,7 +122,6 @@ export function identityOf(
     tag,
     role,
     pid: Deno.pid,
-    version: "",
     address,
   };
 }

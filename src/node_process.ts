@@ -9,7 +9,7 @@
  */
 import { leadCluster } from "./cluster_head.ts";
 import { ClusterNode } from "./cluster_node.ts";
-import { newNodeTag } from "./base/ids.ts";
+import { newNodeTag, type NodeTag } from "./base/ids.ts";
 import { log } from "./base/log.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { memoryDirectory } from "./head/directory.ts";
@@ -24,12 +24,8 @@ import {
   sweepFolders,
 } from "./store/folder.ts";
 import type { StateFolder } from "./store/state_folder.ts";
-import {
-  dialLink,
-  LinkListener,
-  type TlsClient,
-  type TlsServer,
-} from "./wire/link.ts";
+import { dialLink, type TlsClient } from "./wire/link_dial.ts";
+import { LinkListener, type TlsServer } from "./wire/link_listener.ts";
 
 /** How a node's process runs. */
 export interface NodeProcessOptions {
@@ -84,7 +80,9 @@ export async function startNode(
     hostname,
     port: port === 0 ? state.memory.port : port,
     ...secret,
+    clusterId: () => identity().clusterId,
     self: identity,
+    refusal: ({ tag }) => node.far.reasonOf(tag as NodeTag),
     onLink: (link) => node.linked(link),
   });
   state.listening(listener.address);

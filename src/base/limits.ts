@@ -90,6 +90,24 @@ export const limits = {
   failureUnaskedMs: 5000,
   /** A wait longer than this says what it waits for. */
   waitWarnMs: 10_000,
+  /** How long both sides of a link may take to know each other. */
+  handshakeMs: 5000,
+  /** How often something is heard of a link, and after what silence it is given up. */
+  linkTiming: { heartbeatMs: 1000, deadMs: 5000 },
+  /** Bytes that a link keeps unconfirmed before writers wait. */
+  linkBytesMax: 16 << 20,
+  /** Bytes after which what has come is confirmed. */
+  linkConfirmBytes: 1 << 20,
+  /** How long a link that ends waits for its last words to be confirmed. */
+  linkCloseMs: 1000,
+  /** Bytes of one stream over a link that its reader has not taken. */
+  channelBytesMax: 4 << 20,
+  /** Longest piece of a stream in one frame. */
+  channelFrameBytesMax: 256 * 1024,
+  /** Connections that have not proved themselves. */
+  strangersMax: 128,
+  /** Of strangers so many are told of. */
+  strangersSaidMax: 100,
   /** How long a stream waits for a link that the other side is to make. */
   linkWaitMs: 10_000,
   /** How long lines of other machines' processes gather before they are sent to the driver. */

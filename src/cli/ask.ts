@@ -8,7 +8,7 @@ import { type NodeId, randomHex } from "../base/ids.ts";
 import { newNodeTag, nodeProcessIdOf } from "../base/ids.ts";
 import { MantaError } from "../base/errors.ts";
 import { tokenFor } from "../client/join_options.ts";
-import { dialLink } from "../wire/link.ts";
+import { dialLink } from "../wire/link_dial.ts";
 import type { SocketConn } from "../wire/socket.ts";
 import { headId } from "../wire/network.ts";
 import { Peer } from "../wire/peer.ts";
@@ -35,7 +35,6 @@ export async function askHead<T>(
       tag,
       role: "client",
       pid: Deno.pid,
-      version: "",
       address: "",
     },
   }).catch((cause) => {
