@@ -7,7 +7,12 @@
 import { MessageChannel, Worker } from "node:worker_threads";
 import { deadline } from "@std/async";
 import { afterMs, type Timer } from "./base/clock.ts";
-import { MantaError, NodeDiedError } from "./base/errors.ts";
+import {
+  AuthenticationError,
+  MantaError,
+  NodeDiedError,
+  ProtocolError,
+} from "./base/errors.ts";
 import {
   type JobId,
   newNodeTag,
@@ -247,6 +252,12 @@ function forgetWhenDone(lineagePath: string): void {
   }, { once: true });
 }
 
+/** Errors of joining that programs may want to tell apart. */
+const joinErrors: Record<string, typeof MantaError> = {
+  AuthenticationError,
+  ProtocolError,
+};
+
 function follow(thread: Worker) {
   const ready = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<Error>();
@@ -256,7 +267,8 @@ function follow(thread: Worker) {
     if (report.kind === "ready") ready.resolve();
     else if (report.kind === "ended") ended.resolve(true);
     else {
-      const error = new MantaError(report.message);
+      const { name, message } = report;
+      const error = new (joinErrors[name] ?? MantaError)(message);
       ready.reject(error);
       failed.resolve(error);
     }

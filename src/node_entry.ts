@@ -28,7 +28,7 @@ export interface NodeThreadData
 /** What the thread tells the driver. */
 export type NodeThreadReport =
   | { kind: "ready" }
-  | { kind: "failed"; message: string }
+  | { kind: "failed"; name: string; message: string }
   | { kind: "ended" };
 
 async function run(given: NodeThreadData): Promise<void> {
@@ -106,8 +106,10 @@ function report(report: NodeThreadReport): void {
 }
 
 function failed(error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
-  report({ kind: "failed", message });
+  const { name, message } = error instanceof Error
+    ? error
+    : new Error(String(error));
+  report({ kind: "failed", name, message });
 }
 
 run(workerData as NodeThreadData).catch(failed);

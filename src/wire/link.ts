@@ -12,13 +12,19 @@
  *
  * @module
  */
-import { crc32 } from "node:zlib";
 import { afterMs, monotonicMs, type Timer } from "../base/clock.ts";
 import { ProtocolError } from "../base/errors.ts";
 import type { NodeId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { Channel, type ChannelPort } from "./channel.ts";
+import {
+  frameBytes,
+  FrameConn,
+  type FrameHead,
+  lentBytesMin,
+  type LinkConn,
+} from "./link_conn.ts";
 import { LinkWindow } from "./link_window.ts";
 
 export { Channel };
@@ -47,9 +53,6 @@ export interface LinkTiming {
   deadMs: number;
 }
 
-/** What a connection of a link is. */
-export type LinkConn = Pick<Deno.Conn, "read" | "write" | "close">;
-
 /** What a link needs of whoever makes connections for it. */
 export interface LinkOptions {
   id: string;
@@ -70,10 +73,6 @@ const Kind = {
   pulse: 6,
 } as const;
 
-/** `u32` length of the body, `u32` checksum of all that follows, `u8` kind, `u32` channel, `u32` number, `u32` confirmed. */
-const headerBytes = 21;
-const readBytes = 256 * 1024;
-const lentBytesMin = 16 * 1024;
 const redialMsMax = 500;
 const encoder = new TextEncoder();
 
@@ -91,16 +90,10 @@ export class Link implements ChannelPort {
   readonly #channels = new Map<number, Channel>();
   readonly #closed = Promise.withResolvers<LinkEnd>();
   #nextChannel: number;
-  #conn: LinkConn | undefined;
-  #out: Uint8Array[] = [];
-  #isFlushing = false;
-  #isScheduled = false;
+  #conn: FrameConn | undefined;
   #room: PromiseWithResolvers<void> | undefined;
   #heardMs = monotonicMs();
-  #sentMs = monotonicMs();
   #receivedBytes = 0;
-  /** Somebody has a view of the buffer that is read into. */
-  #hasLent = false;
   #timer: Timer | undefined;
   #isRedialling = false;
   #isClosed = false;
@@ -129,7 +122,7 @@ export class Link implements ChannelPort {
 
   /** How long nothing was heard. */
   get silentMs(): number {
-    return monotonicMs() - this.#heardMs;
+    return monotonicMs() - Math.max(this.#heardMs, this.#conn?.heardMs ?? 0);
   }
 
   /** The number of the last frame that came in order. */
@@ -161,11 +154,12 @@ export class Link implements ChannelPort {
       conn.close();
       return this.#end({ kind: "lost", reason: (error as Error).message });
     }
-    this.#conn = conn;
     this.#heardMs = monotonicMs();
-    this.#out = this.#window.again().map(({ bytes }) => bytes);
-    this.#receive(conn);
-    this.#schedule();
+    const own: FrameConn = this.#conn = new FrameConn(conn, {
+      frame: (head, body) => this.#onFrame(head, body),
+      broken: (cause) => this.#broken(own, cause),
+    });
+    for (const { bytes } of this.#window.again()) own.send(bytes);
   }
 
   /** Ends it in order: all that was written goes out first, within bounds. */
@@ -214,110 +208,20 @@ export class Link implements ChannelPort {
   #send(kind: number, channel: number, body: Uint8Array): void {
     if (this.#isClosed) return;
     const seq = kind === Kind.pulse ? 0 : this.#window.next();
-    const bytes = new Uint8Array(headerBytes + body.length);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, body.length, true);
-    bytes[8] = kind;
-    view.setUint32(9, channel, true);
-    view.setUint32(13, seq, true);
-    view.setUint32(17, this.#window.receivedSeq, true);
-    bytes.set(body, headerBytes);
-    view.setUint32(4, crc32(bytes.subarray(8)), true);
+    const confirmedSeq = this.#window.receivedSeq;
+    const bytes = frameBytes({ kind, channel, seq, confirmedSeq }, body);
     this.#receivedBytes = 0;
     if (seq > 0) this.#window.sent({ seq, bytes });
-    if (this.#conn === undefined) return; // It goes with the next connection.
-    this.#out.push(bytes);
-    this.#schedule();
+    // Without a connection, it goes with the next one.
+    this.#conn?.send(bytes);
   }
 
-  #schedule(): void {
-    if (this.#isScheduled || this.#isFlushing) return;
-    this.#isScheduled = true;
-    queueMicrotask(() => {
-      this.#isScheduled = false;
-      this.#flush();
-    });
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    const conn = this.#conn;
-    try {
-      while (conn !== undefined && conn === this.#conn) {
-        const frames = this.#out;
-        if (frames.length === 0) break;
-        this.#out = [];
-        this.#sentMs = monotonicMs();
-        for (const bytes of joined(frames)) await writeAll(conn, bytes);
-      }
-    } catch (error) {
-      log.debug(`a connection of a link broke: ${error}`);
-      this.#broken(conn);
-    } finally {
-      this.#isFlushing = false;
-      if (this.#conn !== conn) this.#schedule();
-    }
-  }
-
-  async #receive(conn: LinkConn): Promise<void> {
-    let buffer = new Uint8Array(readBytes);
-    let length = 0;
-    try {
-      while (conn === this.#conn) {
-        const count = await conn.read(buffer.subarray(length));
-        if (count === null) throw new Error("it was closed");
-        if (conn !== this.#conn) return;
-        this.#heardMs = monotonicMs();
-        length += count;
-        const used = this.#cut(buffer.subarray(0, length));
-        const rest = buffer.subarray(used, length);
-        if (this.#hasLent) {
-          this.#hasLent = false;
-          buffer = new Uint8Array(Math.max(readBytes, rest.length * 2));
-          buffer.set(rest);
-          length = rest.length;
-        } else if (used > 0) {
-          buffer.copyWithin(0, used, length);
-          length = rest.length;
-        } else if (length === buffer.length) {
-          const grown = new Uint8Array(buffer.length * 2);
-          grown.set(buffer);
-          buffer = grown;
-        }
-      }
-    } catch (error) {
-      log.debug(`a connection of a link broke: ${error}`);
-      this.#broken(conn);
-    }
-  }
-
-  /** Handles whole frames; returns how many bytes they were. */
-  #cut(bytes: Uint8Array): number {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    let at = 0;
-    while (bytes.length - at >= headerBytes) {
-      const bodyLength = view.getUint32(at, true);
-      if (bodyLength > limits.channelFrameBytesMax) {
-        throw new ProtocolError(`a frame of ${bodyLength} bytes`);
-      }
-      const end = at + headerBytes + bodyLength;
-      if (end > bytes.length) break;
-      const sum = view.getUint32(at + 4, true);
-      if (crc32(bytes.subarray(at + 8, end)) !== sum) {
-        throw new ProtocolError("a frame whose checksum is wrong");
-      }
-      const seq = view.getUint32(at + 13, true);
-      this.#confirmed(view.getUint32(at + 17, true));
-      if (seq === 0 || this.#window.received(seq)) {
-        const body = bytes.subarray(at + headerBytes, end);
-        this.#handle(bytes[at + 8]!, view.getUint32(at + 9, true), body);
-      }
-      at = end;
-    }
-    this.#receivedBytes += at;
+  #onFrame({ kind, channel, seq, confirmedSeq }: FrameHead, body: Uint8Array) {
+    this.#confirmed(confirmedSeq);
+    if (seq > 0 && !this.#window.received(seq)) return;
+    this.#handle(kind, channel, body);
+    this.#receivedBytes += body.length;
     if (this.#receivedBytes > limits.linkConfirmBytes) this.#pulse();
-    return at;
   }
 
   #handle(kind: number, id: number, body: Uint8Array): void {
@@ -331,10 +235,8 @@ export class Link implements ChannelPort {
         return this.onChannel(new TextDecoder().decode(body), channel);
       }
       case Kind.data: {
-        // A large piece is not copied: the buffer that it came in is its own.
-        const isLarge = body.length >= lentBytesMin;
-        this.#hasLent ||= isLarge;
-        return this.#channels.get(id)?.arrived(isLarge ? body : body.slice());
+        const isLent = body.length >= lentBytesMin;
+        return this.#channels.get(id)?.arrived(isLent ? body : body.slice());
       }
       case Kind.credit: {
         const { buffer, byteOffset } = body;
@@ -379,15 +281,19 @@ export class Link implements ChannelPort {
         const reason = `nothing was heard of it for ${deadMs} ms`;
         return this.#end({ kind: "lost", reason });
       }
-      if (monotonicMs() - this.#sentMs >= heartbeatMs / 2) this.#pulse();
-      const isSuspect = this.silentMs > 2.5 * heartbeatMs;
-      if (isSuspect && this.#conn !== undefined) this.#broken(this.#conn);
+      const conn = this.#conn;
+      if (conn !== undefined) {
+        if (monotonicMs() - conn.sentMs >= heartbeatMs / 2) this.#pulse();
+        const isSuspect = this.silentMs > 2.5 * heartbeatMs;
+        if (isSuspect) this.#broken(conn, "nothing is heard over it");
+      }
       this.#schedulePulse();
     });
   }
 
-  #broken(conn: LinkConn | undefined): void {
+  #broken(conn: FrameConn, cause: unknown): void {
     if (conn !== this.#conn || this.#isClosed) return;
+    log.debug(`a connection of a link broke: ${cause}`);
     this.#dropConn();
     if (this.#goodbye !== undefined) {
       return this.#end({ kind: "goodbye", reason: this.#goodbye });
@@ -422,9 +328,10 @@ export class Link implements ChannelPort {
 
   #dropConn(): void {
     const conn = this.#conn;
+    if (conn === undefined) return;
+    this.#heardMs = Math.max(this.#heardMs, conn.heardMs);
     this.#conn = undefined;
-    this.#out = [];
-    if (conn !== undefined) closeQuietly(conn);
+    conn.close();
   }
 
   #end(end: LinkEnd): void {
@@ -432,55 +339,24 @@ export class Link implements ChannelPort {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     const conn = this.#conn;
-    // A last word may be on its way.
-    if (conn !== undefined) queueMicrotask(() => this.#dropConn());
+    this.#conn = undefined;
     for (const channel of this.#channels.values()) channel.ended();
     this.#channels.clear();
     this.#room?.resolve();
     this.#drained?.resolve();
+    this.#finish(conn, end);
+  }
+
+  async #finish(conn: FrameConn | undefined, end: LinkEnd): Promise<void> {
+    // A last word may be on its way.
+    const finishing = conn?.finish();
+    const timer = setTimeout(() => conn?.close(), limits.linkCloseMs);
+    await finishing;
+    clearTimeout(timer);
+    await conn?.ended();
     this.#closed.resolve(end);
   }
 }
 
 /** The other side knows the link no more. */
 export class LinkRefusedError extends Error {}
-
-/** Small frames in one piece, so that they are one write. */
-function joined(frames: readonly Uint8Array[]): readonly Uint8Array[] {
-  if (frames.length === 1) return frames;
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < frames.length;) {
-    let end = at;
-    let length = 0;
-    while (end < frames.length && length < readBytes) {
-      length += frames[end++]!.length;
-    }
-    if (end === at + 1) pieces.push(frames[at]!);
-    else {
-      const piece = new Uint8Array(length);
-      let to = 0;
-      for (const frame of frames.slice(at, end)) {
-        piece.set(frame, to);
-        to += frame.length;
-      }
-      pieces.push(piece);
-    }
-    at = end;
-  }
-  return pieces;
-}
-
-async function writeAll(conn: LinkConn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    at += await conn.write(at === 0 ? bytes : bytes.subarray(at));
-  }
-}
-
-function closeQuietly(conn: LinkConn): void {
-  try {
-    conn.close();
-  } catch (error) {
-    // The system closed it first.
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
-  }
-}

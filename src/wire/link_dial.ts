@@ -8,11 +8,11 @@ import { randomHex } from "../base/ids.ts";
 import { greetAsDialler } from "./handshake.ts";
 import {
   Link,
-  type LinkConn,
   type LinkIdentity,
   LinkRefusedError,
   type LinkTiming,
 } from "./link.ts";
+import type { LinkConn } from "./link_conn.ts";
 
 /** How a node that speaks TLS is known. */
 export interface TlsClient {

@@ -11,12 +11,8 @@ import { MantaError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { greetAsListener } from "./handshake.ts";
-import {
-  Link,
-  type LinkConn,
-  type LinkIdentity,
-  type LinkTiming,
-} from "./link.ts";
+import { Link, type LinkIdentity, type LinkTiming } from "./link.ts";
+import type { LinkConn } from "./link_conn.ts";
 import type { DialWord, ListenWord } from "./link_dial.ts";
 
 /** What a node that speaks TLS has: PEM texts. */
@@ -116,7 +112,8 @@ export class LinkListener {
       }
     } catch (error) {
       closeUnlessClosed(conn);
-      this.#warn(error);
+      // One that had to make room for others is not told of.
+      if (this.#strangers.has(conn)) this.#warn(error);
     } finally {
       this.#strangers.delete(conn);
     }

@@ -176,9 +176,6 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
     refused(() => remote(Empty, given), TypeError, name!, lacking);
   }
   const session: Record<string, unknown>[] = [
-    { address: "127.0.0.1:6379" },
-    { token: "t" },
-    { tls: {} },
     { runtimeEnv: {} },
     { dashboard: true },
   ];

@@ -10,6 +10,7 @@ import { jobId, nodeId } from "../support/lineage.ts";
 const actorId = "0123456789abcdef000000000001" as ActorId;
 const spec = {
   actorId,
+  jobId,
   ownerId: "0123456789abcdef" as ProcessId,
   className: "Counter",
   name: "one",

@@ -88,7 +88,7 @@ export class Program implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { pid } of this.processes()) Deno.kill(pid, "SIGKILL");
+    for (const { pid } of this.processes()) killIfThere(pid);
     await Deno.remove(this.temporary, { recursive: true });
     await Deno.remove(`${this.folder}/..`, { recursive: true });
   }
@@ -187,5 +187,14 @@ export class Running {
         awaited.delete(text);
       }
     }
+  }
+}
+
+/** It may end by itself meanwhile. */
+function killIfThere(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
