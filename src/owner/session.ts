@@ -22,7 +22,7 @@ import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Role } from "../wire/messages.ts";
 import type { JobInfo } from "../wire/facts.ts";
 import { headId, Network, socketPath } from "../wire/network.ts";
-import type { Peer, PeerHandlers } from "../wire/peer.ts";
+import { type Peer, PeerEndedError, type PeerHandlers } from "../wire/peer.ts";
 import type { SocketConn } from "../wire/socket.ts";
 import { StandingPeer } from "../wire/standing_peer.ts";
 import { Owner } from "./owner.ts";
@@ -80,10 +80,17 @@ export function joinSession(
     await Deno.connect({ transport: "unix", path }) as SocketConn;
   const node = network.peerOver(
     nodeProcessId,
-    nodeReady === undefined ? connect() : nodeReady.then(connect),
+    nodeReady === undefined ? connect() : nodeReady.then(connect, notThere),
   );
   register(node, network, options);
   return assemble({ handlers, network, node, job }, { options, extra });
+}
+
+/** Why the node did not start is told by whoever started it. */
+function notThere(cause: unknown): never {
+  throw new PeerEndedError("Cannot reach the node: it did not start", {
+    cause,
+  });
 }
 
 function openNetwork(
