@@ -165,14 +165,17 @@ export function startLocal(options: InitOptions = {}): Local {
   };
   setCurrentSession(session);
   session.owner.lineage.jobStarted();
-  failed.then((error) => session.owner.abort(error));
-  ready.catch((error) => session.owner.abort(error));
+  failed.then((error) => session.owner.fail(error));
+  ready.catch((error) => session.owner.fail(error));
   session.node.closed.then(() => {
     if (ending !== undefined) return;
-    session.owner.abort(
-      new NodeDiedError("Cannot finish: the node of this program ended", {
-        nodeId: job.nodeId,
-      }),
+    session.owner.fail(
+      new NodeDiedError(
+        "Cannot go on: the node of this program ended; shutdown() and init() start anew",
+        {
+          nodeId: job.nodeId,
+        },
+      ),
     );
   });
   globalThis.addEventListener("beforeunload", endBeforeUnload);

@@ -109,7 +109,12 @@ export function isInitialized(): boolean {
 function runtimeOf(session: Session): Runtime {
   const nodes = async () => {
     if (currentSession() === session && isInitialized()) {
-      return await nodeRows(session);
+      const { owner } = session;
+      try {
+        return await nodeRows(session);
+      } catch (error) {
+        throw owner.failure ?? error;
+      }
     }
     throw new MantaError("Cannot ask this runtime: it was shut down");
   };

@@ -29,6 +29,7 @@ export function owner(): Owner {
       "Cannot submit: the runtime is shutting down; await shutdown() before you start anew",
     );
   }
+  if (session.owner.failure !== undefined) throw session.owner.failure;
   return session.owner;
 }
 

@@ -21,6 +21,7 @@ import { SegmentTable } from "../state/segments.ts";
 import {
   closeDescriptor,
   discardDescriptor,
+  isMemoryFileGone,
   openDescriptor,
   pathOfDescriptor,
 } from "../store/segment.ts";
@@ -47,6 +48,8 @@ export class ObjectManager {
   readonly #descriptors = new Map<SegmentId, number>();
   /** Their memory is nobody's but the node's, and their readers'. */
   readonly #restored = new Set<SegmentId>();
+  /** Their memory went with their writers, which the table is about to be told. */
+  readonly #unopened = new Set<SegmentId>();
   readonly #adopting = new Map<SegmentId, Adopting>();
   readonly #opening = new Map<string, PromiseWithResolvers<OpenAnswer>>();
   readonly #peers = new Map<ProcessId, Told>();
@@ -198,7 +201,11 @@ export class ObjectManager {
           ...(command.fault === undefined ? {} : { fault: command.fault }),
         });
       case "serve": {
-        const fd = this.#descriptors.get(command.read.segmentId);
+        const { segmentId } = command.read;
+        if (this.#unopened.has(segmentId)) {
+          return this.#answerOpen(command.read, { lost: true });
+        }
+        const fd = this.#descriptors.get(segmentId);
         assert(fd !== undefined, "Served segment has no descriptor");
         return this.#answerOpen(command.read, { path: pathOfDescriptor(fd) });
       }
@@ -213,7 +220,9 @@ export class ObjectManager {
           ...(command.reason === undefined ? {} : { reason: command.reason }),
         });
       case "spill": {
-        const fd = this.#descriptors.get(command.copy.segmentId);
+        const { segmentId } = command.copy;
+        if (this.#unopened.has(segmentId)) return; // Its end is told.
+        const fd = this.#descriptors.get(segmentId);
         assert(fd !== undefined, "Spilled segment has no descriptor");
         return this.#spiller.spill(command.copy, fd);
       }
@@ -254,9 +263,28 @@ export class ObjectManager {
       ? undefined
       : this.#descriptors.get(recycles);
     if (recycles !== undefined) this.#descriptors.delete(recycles);
-    const fd = warm ?? openDescriptor(adopting.path, adopting.byteLength);
+    const fd = warm ?? this.#open(adopting);
+    if (fd === undefined) {
+      this.#unopened.add(segmentId);
+      this.#adopting.delete(segmentId);
+      // Once this batch is done: it may go on with the same segment.
+      queueMicrotask(() => {
+        this.#unopened.delete(segmentId);
+        this.#carryOut(this.#table.notAdmitted(segmentId));
+      });
+      return;
+    }
     this.#descriptors.set(segmentId, fd);
     this.#answerAdopt(segmentId, { kind: "admitted" });
+  }
+
+  #open({ path, byteLength }: Adopting): number | undefined {
+    try {
+      return openDescriptor(path, byteLength);
+    } catch (error) {
+      if (!isMemoryFileGone(error)) throw error;
+      return undefined;
+    }
   }
 
   #answerAdopt(segmentId: SegmentId, answer: AdoptAnswer): void {

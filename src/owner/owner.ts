@@ -8,7 +8,7 @@
  * @module
  */
 import {
-  ObjectLostError,
+  type ObjectLostError,
   RuntimeClosedError,
   TaskCancelledError,
 } from "../base/errors.ts";
@@ -18,7 +18,7 @@ import type { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { Asker } from "../wire/standing_peer.ts";
-import type { FetchedValue, Requests } from "../wire/messages.ts";
+import type { Requests } from "../wire/messages.ts";
 import type { JobInfo } from "../wire/facts.ts";
 import { FrameKind } from "../wire/frame.ts";
 import {
@@ -29,6 +29,7 @@ import {
   type ReplyFrame,
 } from "../wire/task_frames.ts";
 import { ActorCalls } from "./actor_calls.ts";
+import { fetchArgument } from "./argument_fetch.ts";
 import { UnaskedFailures } from "./failures.ts";
 import { entryOfRef, type ObjectEntry, type ObjectRef } from "./object_ref.ts";
 import { Objects } from "./objects.ts";
@@ -91,6 +92,7 @@ export class Owner implements OwnerPort {
   #nextOrdinal = 1;
   #nextCallerNo = 1;
   #owedCount = 0;
+  #failure: Error | undefined;
   #isEnding = false;
   #isClosed = false;
 
@@ -271,7 +273,11 @@ export class Owner implements OwnerPort {
     return {
       ...this.objects.requests(),
       ...this.actors.directory.requests(),
-      "argument.fetch": (ask, peer) => this.#onArgumentFetch(ask, peer),
+      "argument.fetch": (ask, peer) => {
+        const record = this.submitter.inFlight(ask.ordinal) ??
+          this.actors.inFlight(ask.ordinal);
+        return fetchArgument(this, record, { ask, peer });
+      },
       "code.get": ({ hash }) => {
         const bundle = this.values.code.bundle(hash);
         return bundle === undefined ? {} : { bundle };
@@ -320,8 +326,18 @@ export class Owner implements OwnerPort {
     if (processId !== undefined) this.references.processEnded(processId);
   }
 
-  /** Nothing can be finished any more: all that is open fails. */
-  abort(error: Error): void {
+  /** Why nothing can be finished any more, if so. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Nothing can be finished any more: all that is open fails, and all that comes. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#abort(this.#failure);
+  }
+
+  #abort(error: Error): void {
     const open = this.intake.open();
     // First all: one that fails takes along those that wait for it.
     for (const record of open) {
@@ -335,7 +351,7 @@ export class Owner implements OwnerPort {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isEnding = true;
-    this.abort(
+    this.#abort(
       new RuntimeClosedError("Cannot finish: the runtime was shut down"),
     );
     await Promise.all([this.#unasked.tell(), this.actors.close()]);
@@ -366,28 +382,6 @@ export class Owner implements OwnerPort {
     const arrived = this.values.code.loaded()?.then(registered) ?? registered();
     if (arrived === undefined) tell();
     else arrived.then(tell);
-  }
-
-  /** A worker can't open an argument of a task that it is to run. */
-  async #onArgumentFetch(
-    { ordinal, position, lost }: Requests["argument.fetch"]["ask"],
-    peer: Peer,
-  ): Promise<FetchedValue> {
-    const record = this.submitter.inFlight(ordinal) ??
-      this.actors.inFlight(ordinal);
-    const argument = record?.dependencies.find((one) =>
-      one.position === position
-    );
-    if (argument !== undefined) {
-      const entry = entryOfRef(argument.ref);
-      return await this.objects.serve(entry, { lost, peer });
-    }
-    const error = new ObjectLostError(
-      "Cannot get argument: its task is not under way any more",
-      { objectId: "" },
-    );
-    const { stored } = this.values.store(error).held;
-    return { kind: "failed", error: stored };
   }
 
   #onReply(reply: ReplyFrame, peer: Peer): void {

@@ -110,6 +110,19 @@ export class SegmentTable {
     return this.#flow.advance(commands);
   }
 
+  /** The memory of a segment was gone when it was admitted, with its writer: it never was. */
+  notAdmitted(segmentId: SegmentId): SegmentCommand[] {
+    const commands: SegmentCommand[] = [];
+    const segment = this.#records.segments.get(segmentId);
+    if (segment === undefined || segment.hasFile) return commands;
+    if (segment.copy !== undefined) {
+      this.#records.room.copied(segmentId, segment);
+    }
+    this.#records.remove(segmentId);
+    this.#records.forget(segmentId, commands);
+    return this.#flow.advance(commands);
+  }
+
   /** A reader asks for a segment. Idempotent; one that comes before the adoption waits for it, one of a segment on disk for its memory. */
   opened(read: Read): SegmentCommand[] {
     const { segmentId, reader } = read;

@@ -12,7 +12,7 @@
  */
 import { nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
-import { type Hello, Peer, type PeerHandlers } from "./peer.ts";
+import { type Hello, Peer, PeerEndedError, type PeerHandlers } from "./peer.ts";
 import { type SocketConn, SocketTransport } from "./socket.ts";
 
 /** Where the process with this id takes connections. */
@@ -41,6 +41,7 @@ export class Network {
   readonly #open = new Set<Peer>();
   /** By what id each dialled one was asked for. */
   readonly #keys = new WeakMap<Peer, ProcessId>();
+  #isClosed = false;
   #listener: Deno.UnixListener | undefined;
   #accepting: Promise<void> | undefined;
 
@@ -95,6 +96,7 @@ export class Network {
 
   /** Ends all connections and takes no more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#listener?.close();
     this.#listener = undefined;
     for (const peer of this.#open) peer.close();
@@ -107,6 +109,10 @@ export class Network {
     const conn = isNear
       ? await dialNear(socketPath(this.#folder, processId))
       : await this.#dialFar(processId);
+    if (this.#isClosed) {
+      conn.close();
+      throw new PeerEndedError("Cannot connect: this process is leaving");
+    }
     const peer = this.#adopt(conn);
     this.#keys.set(peer, processId);
     await peer.hello;

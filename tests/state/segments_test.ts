@@ -221,6 +221,22 @@ Deno.test("SegmentTable refuses after two rounds that gave nothing back, and nam
   table.validate();
 });
 
+Deno.test("SegmentTable forgets what had no memory when it was admitted, and lets in who waits", () => {
+  const table = started();
+  table.adopted(adoption(1, 60));
+  table.opened(read(1));
+  table.adopted({ ...adoption(2, 80), owner: p3 });
+  const commands = table.notAdmitted(segment(1));
+  table.validate();
+  deepStrictEqual(commands, [{ kind: "admit", segmentId: segment(2) }]);
+  strictEqual(table.usedBytes, 80);
+  deepStrictEqual(table.opened(read(1, p3)), [
+    { kind: "deny", read: read(1, p3) },
+  ]);
+  deepStrictEqual(table.notAdmitted(segment(1)), []);
+  table.validate();
+});
+
 Deno.test("SegmentTable refuses at once what is larger than the store", () => {
   const table = started();
   strictEqual(table.adopted(adoption(1, 101))[0]?.kind, "refuse");
