@@ -62,6 +62,10 @@ export type {
   TaskOptions,
 } from "./src/client/options.ts";
 export { remote, type RemoteFunction, signal } from "./src/client/remote.ts";
+export type {
+  NodeStrategy,
+  SchedulingStrategy,
+} from "./src/client/strategy.ts";
 export { ObjectRefStream } from "./src/client/stream.ts";
 export type {
   IsAny,

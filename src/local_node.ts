@@ -88,7 +88,7 @@ export async function runLocalNode(
     start: (spec, incarnation) => hosts.start(spec, incarnation),
     stop: (actorId, how) => hosts.stop(actorId, how),
     runs: (call) => hosts.runs(call),
-    refusal: (spec) => hosts.refusal(spec),
+    refusal: (spec) => machine.refusal(spec.strategy) ?? hosts.refusal(spec),
     durable,
   }, actorRows);
   const handlers: PeerHandlers = {

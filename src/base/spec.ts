@@ -79,6 +79,7 @@ export interface TaskSettings {
   readonly timeoutMs: number | undefined;
   readonly schedulingTimeoutMs: number | undefined;
   readonly priority: number;
+  readonly strategy?: SchedulingStrategy;
   readonly isStream: boolean;
   /** Items a generator may be ahead of its consumer; 0 for any number. */
   readonly backpressure: number;

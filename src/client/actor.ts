@@ -7,6 +7,7 @@ import { MantaError } from "../base/errors.ts";
 import { type ActorId, taskIdOf } from "../base/ids.ts";
 import type { NewActor, Origin } from "../owner/actor_births.ts";
 import type { ActorSpec } from "../base/spec.ts";
+import { placeOf } from "./strategy.ts";
 import { entryOfRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
 import { extendValues } from "../owner/extensions.ts";
@@ -179,6 +180,7 @@ function createActor(
     maxPendingCalls: options.maxPendingCalls ?? -1,
     isolation: options.isolation ?? "isolate",
     resources: resourcesOf(options, 0),
+    ...placeOf(options),
   });
 }
 

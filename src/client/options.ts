@@ -12,13 +12,13 @@ import {
   duration,
   finite,
   flag,
-  notYet,
   notYetChecks,
   oneOf,
   show,
   text,
   whole,
 } from "./check.ts";
+import { placeOf, type SchedulingStrategy, strategy } from "./strategy.ts";
 
 /** A class of errors, or any class. */
 // deno-lint-ignore no-explicit-any -- a constructor with any arguments is meant
@@ -34,8 +34,8 @@ export interface ResourceOptions {
   memory?: number;
   /** Amounts of the node's own resources, by name. Default: none. */
   resources?: Record<string, number>;
-  /** Where it may run; on one machine both mean the same. Default: "DEFAULT". */
-  schedulingStrategy?: "DEFAULT" | "SPREAD";
+  /** Where it may run. Default: "DEFAULT", near its submitter. */
+  schedulingStrategy?: SchedulingStrategy;
 }
 
 /** How a task is to run. */
@@ -212,6 +212,7 @@ export function taskSettings(
     timeoutMs: options.timeout,
     schedulingTimeoutMs: options.schedulingTimeout,
     priority: options.priority ?? 0,
+    ...placeOf(options),
     isStream,
     backpressure: options.backpressure ?? 0,
   };
@@ -229,11 +230,6 @@ function predicateOf(
       error instanceof errorClass ||
       (error instanceof Error && error.name === errorClass.name)
     );
-}
-
-function strategy(value: unknown, name: string): void {
-  if (typeof value === "object" && value !== null) notYet(value, name);
-  oneOf("DEFAULT", "SPREAD")(value, name);
 }
 
 function retryable(value: unknown, name: string): void {

@@ -213,8 +213,8 @@ function isGenerator(fn: AnyFunction): boolean {
 
 /** Which tasks may ride the same leases. */
 function classKeyOf(
-  { resources, timeoutMs, maxRetries }: TaskSettings,
+  { resources, timeoutMs, maxRetries, strategy }: TaskSettings,
 ): string {
   const isTimed = timeoutMs !== undefined;
-  return JSON.stringify([resources, isTimed, maxRetries === 0]);
+  return JSON.stringify([resources, isTimed, maxRetries === 0, strategy]);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { NodeId } from "../base/ids.ts";
-import type { ResourceAmounts } from "../base/spec.ts";
+import type { ResourceAmounts, SchedulingStrategy } from "../base/spec.ts";
 import { ResourcePool } from "../state/resources.ts";
 import type { Registration } from "../wire/messages.ts";
 import type { NodeRow } from "../wire/facts.ts";
@@ -54,6 +54,25 @@ export class Machine {
     const ended = this.processes.ended(peer);
     if (ended !== undefined) this.objects.processEnded(ended.processId);
     return ended;
+  }
+
+  /** Why nothing with that strategy can run here, where there is no other machine. */
+  refusal(strategy: SchedulingStrategy | undefined): string | undefined {
+    if (typeof strategy !== "object" || strategy.soft === true) {
+      return undefined;
+    }
+    const { nodeId, labels } = this.#options;
+    if ("nodeId" in strategy) {
+      return strategy.nodeId === nodeId
+        ? undefined
+        : `there is no node "${strategy.nodeId}"`;
+    }
+    const lacking = Object.entries(strategy.labels).find(([name, value]) =>
+      labels[name] !== value
+    );
+    return lacking === undefined
+      ? undefined
+      : `no node bears the label ${lacking[0]}=${lacking[1]}`;
   }
 
   /** How `runtime.nodes()` shows it. */

@@ -155,14 +155,13 @@ export class Node {
   /** What it answers to processes of this machine. */
   requests(): RequestHandlers {
     return {
-      "lease.request": ({ leaseId, needs }, peer) =>
-        this.requested(leaseId, {
-          needs,
-          holder: {
-            ownerId: peer.remote!.processId,
-            reclaim: (leaseId) => peer.notify("lease.reclaim", { leaseId }),
-          },
-        }),
+      "lease.request": ({ leaseId, needs }, peer) => {
+        const reason = this.#options.machine.refusal(needs.strategy);
+        if (reason !== undefined) return { kind: "unschedulable", reason };
+        const ownerId = peer.remote!.processId;
+        const reclaim = () => peer.notify("lease.reclaim", { leaseId });
+        return this.requested(leaseId, { needs, holder: { ownerId, reclaim } });
+      },
       "worker.fate": ({ processId }) => this.fate(processId) ?? {},
     };
   }

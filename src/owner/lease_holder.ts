@@ -21,6 +21,7 @@ import {
   wantsNoCompany,
   type WorkerLink,
 } from "./lease_link.ts";
+import { nearestOf } from "./nearest.ts";
 import type { TaskRecord } from "./task_record.ts";
 
 /** Tasks that may ride the same leases. */
@@ -84,6 +85,7 @@ export class LeaseHolder {
     const { queue, resources, key, latest, requests } = schedulingClass;
     const leaseNo = this.#nextLeaseNo++;
     const leaseId = this.#self + leaseNo.toString(16) as LeaseId;
+    const { strategy } = latest.template.settings;
     queue.requested();
     requests.push(leaseId);
     this.#node.request("lease.request", {
@@ -91,6 +93,8 @@ export class LeaseHolder {
       needs: {
         classKey: key,
         resources,
+        ...(strategy === undefined ? {} : { strategy }),
+        ...nearestOf(latest),
         depth: latest.depth,
         isRetryable: latest.template.settings.maxRetries !== 0,
         isAlone: wantsNoCompany(latest),

@@ -150,6 +150,41 @@ Deno.test("schedulingStrategy places tasks by node, by label, and spread", async
   const here = cluster.head.ready.nodeId;
   const there = other.ready.nodeId;
 
+  await t.step("a node by its id, hard and soft", async () => {
+    for (const nodeId of [here, there]) {
+      const there = whereAmI.options({ schedulingStrategy: { nodeId } });
+      const places = await get(Array.from({ length: 4 }, () => there.remote()));
+      assertEquals(new Set(places), new Set([nodeId]));
+    }
+    const soft = { nodeId: "gone", soft: true };
+    assert(await get(whereAmI.options({ schedulingStrategy: soft }).remote()));
+  });
+  await t.step("labels, for tasks and actors", async () => {
+    const schedulingStrategy = { labels: { disk: "ssd" } };
+    const labelled = whereAmI.options({ schedulingStrategy });
+    assertEquals(await get(labelled.remote()), there);
+    const actor = remote(Counter, { schedulingStrategy }).remote();
+    assertEquals(await get(actor.where.remote()), there);
+  });
+  await t.step(
+    "what no node can do waits, and runs once one joins",
+    async () => {
+      const blue = whereAmI.options({ resources: { blue: 1 } }).remote();
+      const actor = remote(Counter, { resources: { blue: 1 } }).remote();
+      const answer = actor.where.remote();
+      const [ready] = await wait([blue, answer], { timeout: 300 });
+      assertEquals(ready.length, 0);
+      const { stdout } = await cluster.run("cluster", "status");
+      assert(stdout.includes("blue"), stdout);
+      const late = await cluster.join({
+        args: ["--num-cpus", "1", "--resources", '{"blue":2}'],
+      });
+      assertEquals(await get([blue, answer]), [
+        late.ready.nodeId,
+        late.ready.nodeId,
+      ]);
+    },
+  );
   await t.step("custom resources are where they are", async () => {
     const red = whereAmI.options({ resources: { red: 1 } });
     assertEquals(await get([red.remote(), red.remote()]), [there, there]);
