@@ -10,6 +10,8 @@ import type { ClusterNode, HeadPart } from "./cluster_node.ts";
 import { nodeProcessIdOf, type NodeTag } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import type { ClusterStatus } from "./wire/facts.ts";
+import { afterMs } from "./base/clock.ts";
+import { limits } from "./base/limits.ts";
 import { ActorRows } from "./head/actor_rows.ts";
 import { ClusterPlaces } from "./head/actor_places.ts";
 import type { Directory } from "./head/directory.ts";
@@ -95,6 +97,20 @@ export function leadCluster(
       ...head.requests(),
       ...members.requests(),
       ...durable.requests(),
+      "job.kept": ({ jobId }) => {
+        const description = directory.job(jobId);
+        return description === undefined ? {} : { description };
+      },
+      "actor.create": async (ask, peer) => {
+        const { spec } = ask;
+        if (spec.isDetached && directory.job(spec.jobId) === undefined) {
+          const home = await node.network.peer(spec.home);
+          const { jobId } = spec;
+          const description = await home.request("job.describe", { jobId });
+          directory.keepJob(jobId, description);
+        }
+        return await head.requests()["actor.create"]!(ask, peer);
+      },
       "cluster.status": () => ({
         clusterId,
         nodes: members.rows().map((row) => ({
@@ -126,11 +142,21 @@ export function leadCluster(
     ownChanged: (view) => members.ownChanged(view),
     viewChanged: () => places.changed(),
     lost: (tag: NodeTag, reason) => members.lost(tag, reason),
+    ownerEnded: (processId) => head.ownerEnded(processId),
     processEnded: (peer) => {
       const processId = peer.remote?.processId;
       if (processId !== undefined) head.processEnded(processId, peer);
     },
   };
+  head.restore(directory.actors());
   node.lead(part);
+  afterMs(limits.rejoinGraceMs, () => {
+    const reason = "its node did not come back with the head";
+    for (const { spec: { actorId }, incarnation } of [...head.living()]) {
+      if (places.has({ actorId, incarnation })) continue;
+      head.actorEnded(actorId, { incarnation, reason });
+    }
+    for (const { spec: { ownerId } } of [...head.owned()]) node.watch(ownerId);
+  });
   return members;
 }

@@ -74,6 +74,8 @@ export interface HeadPart {
   ownChanged(view: NodeView): void;
   viewChanged(): void;
   lost(tag: NodeTag, reason: string): void;
+  /** A process is gone, wherever it was. */
+  ownerEnded(processId: ProcessId): void;
   processEnded: NonNullable<PeerHandlers["ended"]>;
 }
 
@@ -140,9 +142,7 @@ export class ClusterNode {
       storeBytes: options.capacityBytes,
       network: this.network,
       describe: async (jobId, home) => {
-        const peer = await this.network.peer(home);
-        const described = await peer.request("job.describe", { jobId });
-        return await options.prepare(described, jobId);
+        return await options.prepare(await this.#describe(jobId, home), jobId);
       },
       actorEnded: (actorId, how) =>
         this.#headPeer.notify("actor.ended", { actorId, ...how }),
@@ -369,12 +369,32 @@ export class ClusterNode {
     this.jobs.homeGone(nodeProcessIdOf(tag), reason);
   }
 
+  /** A process of any node is of interest: its end is heard of. */
+  watch(processId: ProcessId): void {
+    this.#processes.watch(processId);
+  }
+
   #processEnded(processId: ProcessId): void {
+    this.#head?.ownerEnded(processId);
     this.#router.ownerEnded(processId);
     this.machine.objects.processEnded(processId);
     this.#segments.processEnded(processId);
     for (const part of this.jobs.all()) part.processEnded(processId);
     this.member.loaded();
+  }
+
+  /** What starts a job's processes: its home says, or for a detached actor the head. */
+  async #describe(jobId: JobId, home: ProcessId): Promise<JobDescription> {
+    try {
+      const peer = await this.network.peer(home);
+      return await peer.request("job.describe", { jobId });
+    } catch (error) {
+      const { description } = await this.#headPeer.request("job.kept", {
+        jobId,
+      });
+      if (description !== undefined) return description;
+      throw error;
+    }
   }
 
   #send(home: ProcessId, lines: LogLine[]): void {

@@ -12,7 +12,7 @@ import { ClusterNode } from "./cluster_node.ts";
 import { newNodeTag, type NodeTag } from "./base/ids.ts";
 import { log } from "./base/log.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
-import { memoryDirectory } from "./head/directory.ts";
+import { Directory } from "./head/directory.ts";
 import { identityOf } from "./joined_node.ts";
 import type { Members } from "./head/members.ts";
 import { LineagePort } from "./node/lineage_port.ts";
@@ -110,15 +110,17 @@ export async function startNode(
   });
   node.listen();
   let members: Members | undefined;
+  let directory: Directory | undefined;
   let lineage: Promise<LineagePort> | undefined;
   if (headAddress === undefined) {
     lineage = LineagePort.open(`${state.path}/lineage.db`);
     await lineage;
+    directory = new Directory(`${state.path}/head.db`);
     members = leadCluster({
       clusterId,
       node,
       lineage,
-      directory: memoryDirectory(),
+      directory,
       stopped: stopped.resolve,
     });
   } else await node.member.join(true);
@@ -133,6 +135,7 @@ export async function startNode(
       await listener.close();
       await node.close(reason);
       members?.close();
+      directory?.[Symbol.dispose]();
       if (lineage !== undefined) await (await lineage).close();
       await reaper.end();
       removeFolder(folder);

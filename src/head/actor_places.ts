@@ -119,6 +119,12 @@ export class ClusterPlaces implements ActorPlaces {
     this.#placed.set(actorId, { tag, incarnation });
   }
 
+  /** Whether an incarnation runs somewhere, or waits to. */
+  has({ actorId, incarnation }: ActorPlace): boolean {
+    return this.#placed.get(actorId)?.incarnation === incarnation ||
+      this.#queued.get(actorId)?.incarnation === incarnation;
+  }
+
   /** A node is gone, and its actors with it. */
   nodeGone(tag: NodeTag, reason: string): void {
     for (const [actorId, placed] of [...this.#placed]) {

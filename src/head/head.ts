@@ -154,9 +154,31 @@ export class Head {
 
   /** How many actors are not dead. */
   get livingCount(): number {
-    let count = 0;
-    for (const { phase } of this.#table.views()) if (phase !== "dead") count++;
-    return count;
+    return [...this.living()].length;
+  }
+
+  /** Actors that this head knew before it was killed. */
+  restore(actors: Iterable<Omit<ActorView, "reason">>): void {
+    for (const actor of actors) this.#table.restored(actor);
+  }
+
+  /** Actors whose makers end them, by their makers. */
+  *owned(): Iterable<ActorView> {
+    for (const view of this.#table.views()) {
+      if (view.phase !== "dead" && !view.spec.isDetached) yield view;
+    }
+  }
+
+  /** All that are not dead. */
+  *living(): Iterable<ActorView> {
+    for (const view of this.#table.views()) {
+      if (view.phase !== "dead") yield view;
+    }
+  }
+
+  /** A process is gone that may have made actors. */
+  ownerEnded(processId: ProcessId): void {
+    this.#carryOut(this.#table.ownerEnded(processId));
   }
 
   /** An incarnation ended. */

@@ -23,7 +23,7 @@ export interface MembersRooms {
   /** The head's own node among them. */
   readonly view: ClusterView;
   /** Tags of nodes that were declared dead, the latest last, also before the head came back. */
-  readonly dead: Map<NodeTag, string>;
+  readonly dead: ReadonlyMap<NodeTag, string>;
   /** A node joined, and runs these actors. */
   joined(tag: NodeTag, actors: ActorPlace[]): void;
   /** There may be room. */
@@ -113,7 +113,6 @@ export class Members {
       if (this.#past.length > limits.pastNodesMax) this.#past.shift();
     }
     this.#rooms.view.gone(tag);
-    this.#rooms.dead.set(tag, reason);
     this.#rooms.buried(tag, reason);
     for (const peer of this.#peers.values()) {
       peer.notify("nodes.gone", { tags: [tag], reason });

@@ -54,6 +54,9 @@ export class Member {
   #headTag: NodeTag | undefined;
   #clusterId = "";
   #loadTimer: Timer | undefined;
+  #missTimer: Timer | undefined;
+  /** Nodes that the present head has told of. */
+  readonly #confirmed = new Set<NodeTag>();
   #isJoined = false;
   #isClosed = false;
 
@@ -123,6 +126,7 @@ export class Member {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#loadTimer);
+    clearTimeout(this.#missTimer);
   }
 
   async #join(isPatient: boolean): Promise<void> {
@@ -185,18 +189,26 @@ export class Member {
   #joined({ clusterId, nodes }: Joined): void {
     this.#clusterId = clusterId;
     this.#isJoined = true;
-    const present = new Set(nodes.map(({ tag }) => tag));
-    for (const { tag } of [...this.#rooms.view.all()]) {
-      if (!present.has(tag)) this.#gone(tag, "it did not come back");
-    }
+    this.#confirmed.clear();
     this.#changed(nodes);
+    for (const { tag, isHead } of [...this.#rooms.view.all()]) {
+      if (isHead && tag !== this.#headTag) this.#gone(tag, "the head is anew");
+    }
     this.loaded();
+    // Others may take longer to notice that the head is another one.
+    clearTimeout(this.#missTimer);
+    this.#missTimer = afterMs(limits.rejoinGraceMs, () => {
+      for (const { tag } of [...this.#rooms.view.all()]) {
+        if (!this.#confirmed.has(tag)) this.#gone(tag, "it did not come back");
+      }
+    });
   }
 
   #changed(nodes: NodeView[]): void {
     for (const node of nodes) {
       this.#nodeIds.set(node.tag, node.nodeId);
       if (node.isHead) this.#headTag = node.tag;
+      this.#confirmed.add(node.tag);
       this.#rooms.view.updated(node);
     }
     this.#rooms.changed();

@@ -51,6 +51,8 @@ export type JoinArguments = Pick<
 
 /** What a process does beside owning. */
 export interface ExtraRole extends Partial<PeerHandlers> {
+  /** The head is a new one, or was away. */
+  headBack?(): void;
   /** A frame that is not for the owner. */
   frame?(kind: number, body: Uint8Array, peer: Peer): void;
 }
@@ -141,7 +143,9 @@ function assemble(
   const head = job.isClustered
     ? new StandingPeer(network, headId, {
       connected: (isAgain) => {
-        if (isAgain) owner.actors.watchAgain();
+        if (!isAgain) return;
+        own.headBack?.();
+        owner.actors.watchAgain();
       },
     })
     : undefined;

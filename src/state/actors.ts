@@ -95,6 +95,26 @@ export class ActorTable {
     };
   }
 
+  /** The head came back, and knew this actor: it may still run. */
+  restored(
+    { spec, phase, incarnation, processId }: Omit<ActorView, "reason">,
+  ): void {
+    assert(phase !== "dead", "A dead actor is restored");
+    const { actorId, namespace, name } = spec;
+    assert(!this.#actors.has(actorId), "An actor is restored twice");
+    if (name !== undefined) this.#names.set(nameKey(namespace, name), actorId);
+    this.#actors.set(actorId, {
+      spec,
+      phase,
+      incarnation,
+      processId,
+      reason: undefined,
+      stopReason: undefined,
+      mayRestart: false,
+      isForgotten: false,
+    });
+  }
+
   /** An incarnation's constructor is done: it takes calls. */
   started(
     actorId: ActorId,

@@ -64,6 +64,11 @@ export interface ClusterRequests {
     ask: { segmentId: SegmentId; by: NodeTag; except: NodeTag[] };
     answer: { from?: NodeTag };
   };
+  /** Asked of the head, for a job whose driver is gone. */
+  "job.kept": {
+    ask: { jobId: JobId };
+    answer: { description?: JobDescription };
+  };
   "job.describe": { ask: { jobId: JobId }; answer: JobDescription };
   // From head to node.
   "actor.place": {

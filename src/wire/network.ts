@@ -157,8 +157,13 @@ async function dialRelay(
 ): Promise<SocketConn> {
   const conn = await dialNear(relayPath(folder));
   const address = new TextEncoder().encode(processId);
-  for (let at = 0; at < address.length;) {
-    at += await conn.write(address.subarray(at));
+  try {
+    for (let at = 0; at < address.length;) {
+      at += await conn.write(address.subarray(at));
+    }
+    return conn;
+  } catch (error) {
+    conn.close();
+    throw error;
   }
-  return conn;
 }

@@ -76,6 +76,13 @@ export class ActorRunner implements InvocationEvents {
     );
   }
 
+  /** The head was away: it may not have heard that this actor lives. */
+  tellAgain(): void {
+    const { spec: { actorId }, incarnation } = this.#life;
+    if (this.#instance === undefined) return;
+    this.#owner.head.notify("actor.ready", { actorId, incarnation });
+  }
+
   async #begin(begun: () => void): Promise<void> {
     const { spec: { actorId }, incarnation } = this.#life;
     const { head, values } = this.#owner;

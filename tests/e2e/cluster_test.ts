@@ -2,13 +2,16 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   AuthenticationError,
   get,
+  getActor,
   init,
+  kill,
   put,
   remote,
   runtimeContext,
   shutdown,
   wait,
 } from "../../mod.ts";
+import { Program } from "../support/program.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { deadline } from "@std/async";
 
@@ -280,4 +283,93 @@ Deno.test("shutdown leaves nothing of a program on the nodes", async () => {
     assert(performance.now() < end, "Workers stay");
     await pause(20);
   }
+});
+
+Deno.test("The head that is killed and comes back: what runs goes on, and what it knew is known", async (t) => {
+  await using cluster = await TestCluster.start(1);
+  await using runtime = await joined(cluster);
+  const nodeId = cluster.nodes[0]!.ready.nodeId;
+  const schedulingStrategy = { nodeId };
+  const onNode = { schedulingStrategy };
+  const named = remote(Counter, { ...onNode, name: "kept" }).remote();
+  const detached = remote(Counter, {
+    ...onNode,
+    name: "lasting",
+    lifetime: "detached",
+  }).remote();
+  await get([named.add.remote(1), detached.add.remote(10)]);
+  const running = Array.from(
+    { length: 2 },
+    () => slowly.options(onNode).remote(3000),
+  );
+  await pause(300);
+  await cluster.head.kill();
+
+  await t.step("calls and tasks go on while it is away", async () => {
+    const calls = Array.from({ length: 20 }, () => named.add.remote(1));
+    assertEquals((await get(calls)).at(-1), 21);
+  });
+  await cluster.startHead();
+  await t.step("tasks that ran meanwhile end", async () => {
+    assertEquals(await get(running), [nodeId, nodeId]);
+  });
+  await t.step("names are known, and handles go on", async () => {
+    const again = await getActor<Counter>("kept");
+    assertEquals(await get(again.add.remote(1)), 22);
+    const lasting = await getActor<Counter>("lasting");
+    assertEquals(await get(lasting.add.remote(1)), 11);
+  });
+  await t.step(
+    "it is the same cluster, on the same port, and takes new work",
+    async () => {
+      const ids = (await runtime.nodes()).map((node) => node.nodeId);
+      assert(ids.includes(nodeId) && ids.includes(cluster.head.ready.nodeId));
+      assertEquals(
+        new Set(
+          await get(Array.from({ length: 8 }, () => slowly.remote(200))),
+        ).size,
+        2,
+      );
+    },
+  );
+});
+
+Deno.test("A driver that is killed leaves nothing on the nodes but its detached actors", async () => {
+  await using cluster = await TestCluster.start(1);
+  await using program = new Program();
+  const { address, token } = cluster;
+  const running = program.start([
+    "eval",
+    `
+    import { get, init, remote } from "@manta/manta";
+    await init({ address: "${address}", token: "${token}", namespace: "n" });
+    class Counter { n = 0; add() { return ++this.n; } }
+    const lasting = remote(Counter, { name: "lasting", lifetime: "detached" }).remote();
+    const plain = remote(Counter, { name: "plain" }).remote();
+    await get([lasting.add.remote(), plain.add.remote()]);
+    const spin = remote((counter) => { counter.add.remote(); for (;;); });
+    const spinning = [spin.remote(plain), spin.remote(plain)];
+    while (await get(plain.add.remote()) < 4);
+    console.log("ready");
+    await new Promise((done) => setTimeout(done, 60_000));
+  `,
+  ]);
+  await running.said("ready");
+  const isWorker = ({ command }: { command: string }) =>
+    command.includes("worker_entry.ts");
+  assert(cluster.processes().some(isWorker));
+  running.kill("SIGKILL");
+  const end = performance.now() + 10_000;
+  while (cluster.processes().some(isWorker)) {
+    assert(performance.now() < end, "Workers stay");
+    await pause(20);
+  }
+  await using _runtime = await init({ address, token, namespace: "n" });
+  const lasting = await getActor<{ add(): number }>("lasting");
+  assertEquals(await get(lasting.add.remote()), 2);
+  while (await getActor("plain").then(() => true, () => false)) {
+    assert(performance.now() < end, "An actor of a killed program lives");
+    await pause(20);
+  }
+  await kill(lasting);
 });
