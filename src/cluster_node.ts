@@ -31,16 +31,18 @@ import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
 import type { JobDescription, LogLine } from "./wire/facts.ts";
+import type { Notices } from "./wire/messages.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
   NoticeHandlers,
+  Peer,
   PeerHandlers,
   RequestHandlers,
 } from "./wire/peer.ts";
 import type { SocketConn } from "./wire/socket.ts";
 import { StandingPeer } from "./wire/standing_peer.ts";
 
-/** What a node of a cluster is made of. */
+/** What a node is made of. */
 export interface ClusterNodeOptions {
   folder: string;
   nodeId: NodeId;
@@ -283,6 +285,13 @@ export class ClusterNode {
         ...this.#ofJob(),
         ...this.#router.notices(),
         ...this.member.notices(),
+        garbage: () => {
+          for (const { jobId } of [...this.jobs.all()].map(({ job }) => job)) {
+            for (const { peer } of this.machine.processes.ofJob(jobId)) {
+              peer.notify("garbage", {});
+            }
+          }
+        },
         "node.stop": ({ reason }) => this.#options.stopped?.(reason),
         "actor.halt": ({ actorId, ...how }) => {
           for (const { hosts } of this.jobs.all()) hosts.stop(actorId, how);
@@ -314,24 +323,17 @@ export class ClusterNode {
   #ofJob(): NoticeHandlers {
     const partOf = (processId: ProcessId) => {
       const { jobId } = this.machine.processes.find(processId) ?? {};
-      return jobId && this.jobs.known(jobId);
+      return jobId === undefined ? undefined : this.jobs.known(jobId);
     };
+    const pass =
+      <K extends keyof Notices>(kind: K) => (word: Notices[K], peer: Peer) => {
+        partOf(peer.remote!.processId)?.notices()[kind]?.(word, peer);
+        this.member.loaded();
+      };
     return {
-      "worker.blocked": (word, peer) => {
-        const part = partOf(peer.remote!.processId);
-        part && part.notices()["worker.blocked"]!(word, peer);
-        this.member.loaded();
-      },
-      "worker.unblocked": (word, peer) => {
-        const part = partOf(peer.remote!.processId);
-        part && part.notices()["worker.unblocked"]!(word, peer);
-        this.member.loaded();
-      },
-      "isolate.ended": (word, peer) => {
-        const part = partOf(peer.remote!.processId);
-        part && part.notices()["isolate.ended"]!(word, peer);
-        this.member.loaded();
-      },
+      "worker.blocked": pass("worker.blocked"),
+      "worker.unblocked": pass("worker.unblocked"),
+      "isolate.ended": pass("isolate.ended"),
     };
   }
 

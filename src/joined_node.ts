@@ -90,7 +90,11 @@ export async function runJoinedNode(
       memoryLimitBytes: undefined,
       workerCount: 0,
       prestartCount: 0,
-    }, { actorEnded: () => {}, resourcesGiven: () => {} }),
+    }, {
+      actorEnded: () => {},
+      resourcesGiven: () => {},
+      garbage: () => {},
+    }),
   );
   node.listen();
   lineage.catch(events.failed);

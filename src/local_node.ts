@@ -67,6 +67,7 @@ export async function runLocalNode(
   const part = new JobPart({ ...options, machine }, {
     actorEnded: (actorId, how) => head.actorEnded(actorId, how),
     resourcesGiven: () => {},
+    garbage: () => {},
   });
   const { hosts } = part;
   const actorRows = new ActorRows({

@@ -48,6 +48,10 @@ export const limits = {
   waitSayMs: 300,
   /** Longest time between two attempts to reach the head of a cluster. */
   redialMsMax: 1000,
+  /** How soon processes collect garbage for who waits for what actors hold; ever less often after. */
+  collectForActorsMs: 50,
+  /** Longest time between two such collections. */
+  collectForActorsMsMax: 10_000,
   /** How long all processes may take to collect their garbage. */
   collectDeadlineMs: 1000,
   /** The same, where cold objects can go to disk instead. */

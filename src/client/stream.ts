@@ -44,7 +44,7 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
   private constructor(feed: Feed) {
     refuseValue(this, "a stream is read where it was made: send its refs");
     this.#feed = feed;
-    dropped.register(this, feed, this);
+    dropped.register(this, feed, feed);
   }
 
   static {
@@ -61,8 +61,8 @@ export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {
     this.#isIterated = true;
     const iterator = new LeavableIterator(this.#feed);
     // From here on the iterator is what counts.
-    dropped.unregister(this);
-    dropped.register(iterator, this.#feed);
+    dropped.unregister(this.#feed);
+    if (!this.#feed.isOver) dropped.register(iterator, this.#feed, this.#feed);
     return iterator as LeavableIterator<unknown> as LeavableIterator<
       ObjectRef<T>
     >;
@@ -77,6 +77,7 @@ class Feed implements Source<ObjectRef<unknown>> {
   #arrivedCount = 0;
   #takenCount = 0;
   #hasEnded = false;
+  #isLeft = false;
   #error: unknown;
   #wake: (() => void) | undefined;
 
@@ -115,7 +116,14 @@ class Feed implements Source<ObjectRef<unknown>> {
     }
   }
 
+  /** Nothing is left to be told if it is dropped. */
+  get isOver(): boolean {
+    return this.#hasEnded || this.#isLeft;
+  }
+
   close(): void {
+    this.#isLeft = true;
+    dropped.unregister(this);
     this.#items.length = 0;
     this.#owner.cancelRecord(this.#record, {
       isForced: false,
@@ -153,7 +161,9 @@ class Feed implements Source<ObjectRef<unknown>> {
   #ended(error: unknown): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#error = error;
+    dropped.unregister(this);
+    // The trace of an error that leaving made would keep who left.
+    if (!this.#isLeft) this.#error = error;
     // The record is there unless it failed while it was submitted.
     if (this.#record !== undefined) this.#owner.owe();
     this.#wake?.();

@@ -47,6 +47,8 @@ export interface HostEvents {
     actorId: ActorId,
     how: { incarnation: number; reason: string },
   ): void;
+  /** An actor waits for resources. */
+  waits(): void;
   /** Resources are free that others may wait for. */
   resourcesGiven(): void;
 }
@@ -81,6 +83,18 @@ export class ActorHosts {
       this.#living.values().some(isDetached);
   }
 
+  /** Whether an actor waits for resources. */
+  get isAnyQueued(): boolean {
+    return this.#queued.length > 0;
+  }
+
+  /** Whether an actor holds resources. */
+  get holdsResources(): boolean {
+    return this.#living.values().some(({ spec }) =>
+      toUnits(spec.resources).size > 0
+    );
+  }
+
   /** All that run or wait here. */
   places(): ActorPlace[] {
     return [...this.#queued, ...this.#living.values()].map((one) => ({
@@ -103,6 +117,7 @@ export class ActorHosts {
   start(spec: ActorSpec, incarnation: number): void {
     this.#queued.push({ spec, incarnation });
     this.resourcesGiven();
+    if (this.isAnyQueued) this.#events.waits();
   }
 
   /** Something was given back. */

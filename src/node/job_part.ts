@@ -7,7 +7,9 @@
  * @module
  */
 import type { ActorId, ProcessId } from "../base/ids.ts";
+import { afterMs, type Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
+import { CollectionPace } from "../state/collection_pace.ts";
 import type { Notices } from "../wire/messages.ts";
 import type { JobInfo } from "../wire/facts.ts";
 import type { Network } from "../wire/network.ts";
@@ -36,6 +38,8 @@ export interface JobPartEvents {
     actorId: ActorId,
     how: { incarnation: number; reason: string },
   ): void;
+  /** Processes of the job on other machines are to collect their garbage. */
+  garbage(): void;
   /** Other jobs of the machine may have what is free now. */
   resourcesGiven(): void;
 }
@@ -46,15 +50,28 @@ export class JobPart {
   readonly node: Node;
   readonly hosts: ActorHosts;
   readonly children: Children;
+  readonly #machine: Machine;
+  readonly #events: JobPartEvents;
+  readonly #pace = new CollectionPace({
+    firstMs: limits.collectForActorsMs,
+    longestMs: limits.collectForActorsMsMax,
+  });
+  #paceTimer: Timer | undefined;
 
   constructor(options: JobPartOptions, events: JobPartEvents) {
     const { machine, children, printer } = options;
     this.job = options.job;
+    this.#machine = machine;
+    this.#events = events;
     this.children = children;
     this.hosts = new ActorHosts(
       { children, printer, pool: () => machine.pool },
       {
-        actorEnded: (actorId, how) => events.actorEnded(actorId, how),
+        actorEnded: (actorId, how) => {
+          this.#pace.gaveBack();
+          events.actorEnded(actorId, how);
+        },
+        waits: () => this.#waits(),
         resourcesGiven: () => {
           this.node.resourcesGiven();
           events.resourcesGiven();
@@ -63,6 +80,7 @@ export class JobPart {
     );
     this.node = new Node({
       ...options,
+      waits: () => this.#waits(),
       resourcesGiven: () => {
         this.hosts.resourcesGiven();
         events.resourcesGiven();
@@ -110,6 +128,7 @@ export class JobPart {
 
   /** Starts nothing more, asks all to leave, and ends those that don't. */
   async close(network: Network, reason: string): Promise<void> {
+    clearTimeout(this.#paceTimer);
     this.node.close();
     this.hosts.close();
     for (const { processId } of this.children.all()) {
@@ -139,9 +158,27 @@ export class JobPart {
 
   /** Ends all at once. */
   kill(reason: string): void {
+    clearTimeout(this.#paceTimer);
     this.node.close();
     this.hosts.close();
     for (const { child } of this.children.all()) child.kill(reason);
+  }
+
+  /** Somebody waits here, perhaps for what an actor holds whose handles are garbage. */
+  #waits(): void {
+    const delayMs = this.#pace.waits();
+    if (delayMs === undefined) return;
+    this.#paceTimer = afterMs(delayMs, () => {
+      const isAnyWaiting = this.node.isAnyAsked || this.hosts.isAnyQueued;
+      const isWanted = isAnyWaiting && this.hosts.holdsResources;
+      if (this.#pace.due(isWanted)) {
+        for (const { peer } of this.#machine.processes.ofJob(this.job.jobId)) {
+          peer.notify("garbage", {});
+        }
+        this.#events.garbage();
+      }
+      if (isAnyWaiting) this.#waits();
+    });
   }
 
   #isolateEnded(

@@ -122,6 +122,7 @@ export class Jobs {
 
   async #make(jobId: JobId, home: ProcessId): Promise<JobPart> {
     const { machine, nodeId, folder, nodeProcessId, storeBytes } = this.#rooms;
+    const { network } = this.#rooms;
     const { job, flags, entries } = await this.#rooms.describe(jobId, home);
     if (this.#isClosed) throw new Error("this node is leaving");
     const session = {
@@ -149,6 +150,10 @@ export class Jobs {
         if (reason !== undefined) this.#end(part, reason);
       },
       resourcesGiven: () => this.resourcesGiven(part),
+      garbage: () => {
+        network.peer(home).then((peer) => peer.notify("garbage", {}))
+          .catch(() => {}); // Its end is told.
+      },
     });
     this.#parts.set(jobId, part);
     return part;

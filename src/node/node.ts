@@ -34,6 +34,8 @@ export interface NodeOptions {
   prestartCount: number;
   children: Children;
   printer: LineSink;
+  /** Called when a request waits. */
+  waits(): void;
   /** Called when others may have what is free now. */
   resourcesGiven(): void;
 }
@@ -92,6 +94,11 @@ export class Node {
     return this.#leases.grantedCount;
   }
 
+  /** Whether a request waits. */
+  get isAnyAsked(): boolean {
+    return this.#asking.size > 0;
+  }
+
   /** How many requests wait here. */
   get waitingCount(): number {
     return this.#leases.waitingCount;
@@ -115,7 +122,10 @@ export class Node {
     this.#asking.set(leaseId, { ...answer, isRetryable });
     this.#holders.set(leaseId, holder);
     this.#carryOut(this.#leases.requested(leaseId, { ownerId, needs }));
-    if (this.#asking.has(leaseId)) this.#workers.needed();
+    if (this.#asking.has(leaseId)) {
+      this.#workers.needed();
+      this.#options.waits();
+    }
     return answer.promise;
   }
 

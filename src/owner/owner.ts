@@ -298,6 +298,7 @@ export class Owner implements OwnerPort {
       "segment.recycle": ({ segmentId }) => this.segments.recycle(segmentId),
       "segment.drop": ({ segmentId }) => this.segments.drop(segmentId),
       "collect": ({ round }) => this.segments.collect(round),
+      "garbage": () => collectGarbage(),
       "actor.state": (state) => this.actors.onState(state),
     };
   }

@@ -279,6 +279,8 @@ export interface Notices extends ClusterNotices {
   "actor.state": ActorState;
   "segment.drop": { segmentId: SegmentId };
   "collect": { round: number };
+  /** Others wait for what actors hold, whose last handles may be garbage here. */
+  "garbage": Record<never, never>;
   "leave": { reason: string };
   // Between owners, borrowers and workers.
   "object.release": { turn: number; objects: ObjectKey[] };

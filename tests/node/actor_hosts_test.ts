@@ -73,6 +73,7 @@ async function crowded() {
   }, {
     actorEnded: (actorId, { reason }) => ended.push({ actorId, reason }),
     resourcesGiven: () => {},
+    waits: () => {},
   });
   const start = async (name: string, fields: Partial<ActorSpec> = {}) => {
     rooms.start(specOf(name, fields), 0);
