@@ -69,6 +69,8 @@ interface Local {
 }
 
 let local: Local | undefined;
+/** Lineage files whose results go when the program ends. */
+const forgetting = new Set<string>();
 let ending: Promise<void> | undefined;
 
 /**
@@ -178,6 +180,9 @@ export function startLocal(options: InitOptions = {}): Local {
       ),
     );
   });
+  if (job.isLineageNamed) {
+    ready.then(() => forgetOnSuccess(lineagePath), () => {});
+  }
   globalThis.addEventListener("beforeunload", endBeforeUnload);
   globalThis.addEventListener("unload", removeLeftovers);
   return local;
@@ -235,15 +240,18 @@ async function end(runtime: Local): Promise<void> {
   await (isOrderly ? reaper.end() : reaper.reap());
   removeFolder(folder);
   globalThis.removeEventListener("unload", removeLeftovers);
-  if (isUp && session.owner.job.isLineageNamed) {
-    forgetWhenDone(runtime.lineagePath);
-  }
 }
 
-/** A program that ends by itself has succeeded: a later run has nothing to go on from. */
-function forgetWhenDone(lineagePath: string): void {
-  globalThis.addEventListener("beforeunload", () => {
-    if (local !== undefined || Deno.exitCode !== 0) return;
+/**
+ * A program that ends with status 0, by itself or by `Deno.exit`, has
+ * succeeded: a later run has nothing to go on from. One that is killed, or
+ * fails, is not heard of here.
+ */
+function forgetOnSuccess(lineagePath: string): void {
+  if (forgetting.has(lineagePath)) return;
+  forgetting.add(lineagePath);
+  globalThis.addEventListener("unload", () => {
+    if (Deno.exitCode !== 0) return;
     try {
       forgetResults(lineagePath, Deno.mainModule);
       forgetDurableCalls(lineagePath, Deno.mainModule);

@@ -31,11 +31,9 @@ import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
 import type { JobDescription, LogLine } from "./wire/facts.ts";
-import type { Notices } from "./wire/messages.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
   NoticeHandlers,
-  Peer,
   PeerHandlers,
   RequestHandlers,
 } from "./wire/peer.ts";
@@ -149,6 +147,7 @@ export class ClusterNode {
       actorEnded: (actorId, how) =>
         this.#headPeer.notify("actor.ended", { actorId, ...how }),
       printed: (home, lines) => this.#send(home, lines),
+      loaded: () => this.member.loaded(),
     });
     this.#processes = new FarProcesses({
       peer: (id) => this.network.peer(id),
@@ -282,7 +281,7 @@ export class ClusterNode {
       {
         ...objects.notices(),
         ...this.#segments.notices(),
-        ...this.#ofJob(),
+        ...this.jobs.notices(),
         ...this.#router.notices(),
         ...this.member.notices(),
         garbage: () => {
@@ -316,24 +315,6 @@ export class ClusterNode {
       if (ended !== undefined) this.#processEnded(ended.processId);
       this.#head?.processEnded(peer);
       this.member.loaded();
-    };
-  }
-
-  /** What processes of this machine say goes to their job's part. */
-  #ofJob(): NoticeHandlers {
-    const partOf = (processId: ProcessId) => {
-      const { jobId } = this.machine.processes.find(processId) ?? {};
-      return jobId === undefined ? undefined : this.jobs.known(jobId);
-    };
-    const pass =
-      <K extends keyof Notices>(kind: K) => (word: Notices[K], peer: Peer) => {
-        partOf(peer.remote!.processId)?.notices()[kind]?.(word, peer);
-        this.member.loaded();
-      };
-    return {
-      "worker.blocked": pass("worker.blocked"),
-      "worker.unblocked": pass("worker.unblocked"),
-      "isolate.ended": pass("isolate.ended"),
     };
   }
 

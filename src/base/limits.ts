@@ -178,6 +178,8 @@ export const limits = {
   durableCallsKnownMax: 100_000,
   /** A durable actor's state and a call's result together: what SQLite takes in one piece. */
   durableBytesMax: 999_000_000,
+  /** How soon it is said that the lineage thread has ended without a word: a process that ends ends it first. */
+  lineageEndSayMs: 500,
   /** How long the lineage thread of a node that failed may take to write what it has. */
   lineageLeaveMs: 2000,
 } as const;

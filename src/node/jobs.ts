@@ -10,7 +10,9 @@
 import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type { JobDescription, LogLine } from "../wire/facts.ts";
+import type { Notices } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
+import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import { Children } from "./children.ts";
 import { JobPart } from "./job_part.ts";
 import { LogForwarder } from "./log_forwarder.ts";
@@ -35,6 +37,8 @@ export interface JobsRooms {
   ): void;
   /** Lines that processes of a job printed. */
   printed(home: ProcessId, lines: LogLine[]): void;
+  /** Something of this machine's load has changed. */
+  loaded(): void;
 }
 
 /** Keeps the jobs of one machine. */
@@ -91,6 +95,23 @@ export class Jobs {
     for (const part of [...this.#parts.values()]) {
       if (part.job.home === home) this.#end(part, reason);
     }
+  }
+
+  /** What processes of this machine say goes to their job's part. */
+  notices(): NoticeHandlers {
+    const pass =
+      <K extends keyof Notices>(kind: K) => (word: Notices[K], peer: Peer) => {
+        const { processId } = peer.remote!;
+        const { jobId } = this.#rooms.machine.processes.find(processId) ?? {};
+        const part = jobId === undefined ? undefined : this.known(jobId);
+        part?.notices()[kind]?.(word, peer);
+        this.#rooms.loaded();
+      };
+    return {
+      "worker.blocked": pass("worker.blocked"),
+      "worker.unblocked": pass("worker.unblocked"),
+      "isolate.ended": pass("isolate.ended"),
+    };
   }
 
   /** Something is free: every job may have it, whoever waited longest first. */

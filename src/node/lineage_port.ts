@@ -9,6 +9,7 @@
  * @module
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { afterMs, type Timer } from "../base/clock.ts";
 import { assert, MantaError, unreachable } from "../base/errors.ts";
 import type { DurableAnswer, DurableAsk } from "../base/durable.ts";
 import type { LineageBatch } from "../base/lineage.ts";
@@ -56,6 +57,7 @@ export class LineagePort implements AsyncDisposable {
   #isDropSaid = false;
   #isClosing = false;
   #hasEnded = false;
+  #endTimer: Timer | undefined;
 
   private constructor(
     line: MessagePort,
@@ -166,6 +168,7 @@ export class LineagePort implements AsyncDisposable {
 
   /** Writes what waits, closes the file and ends the thread. */
   async close(): Promise<void> {
+    clearTimeout(this.#endTimer);
     if (!this.#isClosing && !this.#hasEnded) {
       this.#reportDropped();
       this.#leave({ kind: "close" });
@@ -175,6 +178,7 @@ export class LineagePort implements AsyncDisposable {
 
   /** Closes a file that is about to be removed: what waits is not written any more. */
   async abandon(): Promise<void> {
+    clearTimeout(this.#endTimer);
     if (!this.#isClosing && !this.#hasEnded) this.#leave({ kind: "abandon" });
     await this.#ended.promise;
   }
@@ -274,7 +278,13 @@ export class LineagePort implements AsyncDisposable {
     this.#hasEnded = true;
     this.#news.close();
     const error = this.#endedError(cause);
-    if (!this.#isClosing) log.error(error.message);
+    // One that goes without a word may only be the first of a process that ends.
+    if (!this.#isClosing && cause === undefined) {
+      this.#endTimer = afterMs(
+        limits.lineageEndSayMs,
+        () => log.error(error.message),
+      );
+    } else if (!this.#isClosing) log.error(error.message);
     this.#opened.reject(error);
     for (const flush of this.#flushes.values()) flush.reject(error);
     this.#flushes.clear();

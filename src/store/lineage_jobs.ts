@@ -6,7 +6,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { log } from "../base/log.ts";
-import { isGone } from "./process_mark.ts";
+import { isGone, ownMark } from "./process_mark.ts";
 
 const unsettled = `SELECT job_id, driver_mark FROM jobs
   WHERE outcome IS NULL AND driver_mark IS NOT NULL`;
@@ -42,6 +42,20 @@ export function settleJobs(database: DatabaseSync): void {
 /** Jobs that certainly run: their driver is alive. */
 export function livingJobs(database: DatabaseSync): Set<string> {
   return jobsThat(database, false);
+}
+
+/** The pid of another living run of a program that uses the file, if there is one. */
+export function otherRunOf(
+  database: DatabaseSync,
+  script: string,
+): number | undefined {
+  const own = ownMark();
+  const rows = database.prepare(`${unsettled} AND script = ?`).all(script);
+  for (const { driver_mark: mark } of rows) {
+    if (mark === own || isGone(String(mark)) !== false) continue;
+    return (JSON.parse(String(mark)) as { pid: number }).pid;
+  }
+  return undefined;
 }
 
 function jobsThat(database: DatabaseSync, areGone: boolean): Set<string> {

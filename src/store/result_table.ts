@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { MantaError } from "../base/errors.ts";
+import { otherRunOf } from "./lineage_jobs.ts";
 
 /** One result: the key of its task, and its values as they travel. */
 export interface ResultRow {
@@ -61,8 +62,16 @@ export class ResultTable {
    * Throws where there is a run to go on from, but of another program only.
    */
   begin(script: string, isResuming: boolean): void {
+    const other = otherRunOf(this.#database, script);
+    if (isResuming && other !== undefined) {
+      throw new MantaError(
+        `Cannot resume ${script} from lineage file "${this.#database.location()}": it runs already, as process ${other}, and goes on from the same results. ` +
+          "Wait for its end, or name another file",
+      );
+    }
     if (isResuming) this.#assertOwn(script);
-    else this.#database.prepare(forget).run(script);
+    // One that runs beside this may have to go on from its results.
+    else if (other === undefined) this.#database.prepare(forget).run(script);
     this.#database.prepare("INSERT OR IGNORE INTO programs (script) VALUES (?)")
       .run(script);
     const { program } = this.#database.prepare(findProgram).get(script)!;
@@ -109,7 +118,7 @@ export class ResultTable {
     ).get(script);
     if (others === undefined || own !== undefined) return;
     throw new MantaError(
-      `Cannot resume ${script} from this lineage file: it is of another program, ${others.script}. ` +
+      `Cannot resume ${script} from lineage file "${this.#database.location()}": it is of another program, ${others.script}. ` +
         "Name this program's own file, or start without resume",
     );
   }

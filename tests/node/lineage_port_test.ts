@@ -123,6 +123,7 @@ Deno.test("The lineage thread writes what it has and leaves when the other end o
     port.send(batchOf(rows(0, 10)));
     port1.close();
     await left;
+    await port.close();
     const files = [...Deno.readDirSync(path.replace(/\/[^/]*$/, ""))];
     assertEquals(files.map(({ name }) => name), ["lineage.db"]);
     using reader = openLineage(path);
