@@ -38,6 +38,16 @@ export {
   WorkerCrashedError,
 } from "./src/base/errors.ts";
 export { type ActorClass, getActor, kill } from "./src/client/actor.ts";
+export { ActorPool, type PoolCall } from "./src/client/actor_pool.ts";
+export type { Items } from "./src/client/flow.ts";
+export { map, type MapOptions, type Mappable } from "./src/client/map.ts";
+export { Queue, type QueueWait } from "./src/client/queue.ts";
+export { registerClass } from "./src/client/register_class.ts";
+export {
+  inspectSerializability,
+  type Serializability,
+  type SerializabilityNode,
+} from "./src/client/serializability.ts";
 export {
   exitActor,
   type RuntimeContext,

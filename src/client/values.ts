@@ -5,5 +5,6 @@
  * @module
  */
 import "./remote.ts";
+import "./queue.ts";
 
 export { ownHandle } from "./handle.ts";

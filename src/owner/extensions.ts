@@ -13,6 +13,10 @@ export function extendValues<T extends object>(extension: Extension<T>): void {
   extensions.push(extension as unknown as Extension<object>);
 }
 
+/** Classes whose instances travel as instances, wherever they are defined. */
+// deno-lint-ignore ban-types -- any class
+export const registered: Set<Function> = new Set();
+
 /** All that this process's values were taught. */
 export function knownExtensions(): readonly Extension<object>[] {
   return extensions;

@@ -38,7 +38,7 @@ import {
   type ObjectEntry,
   ObjectRef,
 } from "./object_ref.ts";
-import { knownExtensions } from "./extensions.ts";
+import { knownExtensions, registered } from "./extensions.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
 import { assertNoThenable } from "./thenables.ts";
@@ -62,7 +62,10 @@ export interface StoreOptions {
 
 /** Stores and opens values for one process. */
 export class Values {
-  readonly codec: ValueCodec = new ValueCodec(knownExtensions());
+  readonly codec: ValueCodec = new ValueCodec(
+    knownExtensions(),
+    registered,
+  );
   readonly code: CodeTable;
   readonly #self: ProcessId;
   readonly #references: References;

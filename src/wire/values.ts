@@ -83,11 +83,17 @@ const none: readonly never[] = Object.freeze([]);
 export class ValueCodec {
   readonly #byPrototype = new Map<object, Extension<object>>();
   readonly #byTag = new Map<string, Extension<object>>();
-  readonly #registered = new Set<Constructor>();
+  readonly #registered: Set<Constructor>;
   /** Absent while an encode runs: a getter or hook may start another. */
   #idleWriter: ValueWriter | undefined;
 
-  constructor(extensions: readonly Extension<object>[] = []) {
+  /** @param registered Classes whose instances travel as instances; may grow. */
+  constructor(
+    extensions: readonly Extension<object>[] = [],
+    // deno-lint-ignore ban-types -- any class
+    registered: Set<Function> = new Set(),
+  ) {
+    this.#registered = registered as Set<Constructor>;
     for (const extension of extensions) this.register(extension);
   }
 

@@ -1,0 +1,144 @@
+/**
+ * `inspectSerializability`: what of a value can't travel.
+ *
+ * @module
+ */
+import { SerializationError } from "../base/errors.ts";
+import type { AnyFunction } from "../base/functions.ts";
+import type { Owner } from "../owner/owner.ts";
+import { owner } from "./session.ts";
+
+/** A part of a value that can't travel, or a whole with such parts. */
+export interface SerializabilityNode {
+  /** Where it stands, such as `value.db.conn`. */
+  readonly path: string;
+  /** Why it can't travel itself; undefined where only its parts can't. */
+  readonly reason?: string;
+  /** Its parts that can't. */
+  readonly parts: readonly SerializabilityNode[];
+}
+
+/** What {@linkcode inspectSerializability} found. */
+export interface Serializability {
+  /** Whether the value can travel. */
+  readonly ok: boolean;
+  /** What can't, as a tree; undefined where all can. */
+  readonly tree?: SerializabilityNode;
+  /** The leaves of the tree: each part that can't travel, and why. */
+  readonly problems: readonly { path: string; reason: string }[];
+  /** The tree, for people. */
+  toString(): string;
+}
+
+/** Levels that are looked into. */
+const depthMax = 20;
+
+/**
+ * Finds what of a value can't be sent to another process: sockets, native
+ * handles, and the like, in it or in what its functions close over.
+ *
+ * @param value Any value.
+ *
+ * @example
+ * ```ts
+ * import { inspectSerializability } from "@manta/manta";
+ * const found = await inspectSerializability({ a: 1, lock: new WeakRef({}) });
+ * console.log(found.ok, `${found}`);
+ * ```
+ */
+export async function inspectSerializability(
+  value: unknown,
+): Promise<Serializability> {
+  const inspector = new Inspector(owner());
+  const tree = await inspector.inspect(value, "value", 0);
+  const problems = tree === undefined ? [] : leavesOf(tree);
+  return {
+    ok: tree === undefined,
+    ...(tree === undefined ? {} : { tree }),
+    problems,
+    toString: () =>
+      tree === undefined ? "value can travel" : drawn(tree).join("\n"),
+  };
+}
+
+class Inspector {
+  readonly #owner: Owner;
+  readonly #seen = new Set<unknown>();
+
+  constructor(own: Owner) {
+    this.#owner = own;
+  }
+
+  async inspect(
+    value: unknown,
+    path: string,
+    depth: number,
+  ): Promise<SerializabilityNode | undefined> {
+    const fault = await this.#faultOf(value);
+    if (fault === undefined) return undefined;
+    const parts: SerializabilityNode[] = [];
+    if (!this.#seen.has(value) && depth < depthMax) {
+      this.#seen.add(value);
+      for (const [name, part] of partsOf(value)) {
+        const node = await this.inspect(part, `${path}${name}`, depth + 1);
+        if (node !== undefined) parts.push(node);
+      }
+    }
+    return parts.length > 0
+      ? { path, parts }
+      : { path, reason: fault.message, parts };
+  }
+
+  /** Why a value as a whole can't travel. */
+  async #faultOf(value: unknown): Promise<SerializationError | undefined> {
+    const { values } = this.#owner;
+    try {
+      if (typeof value === "function") {
+        await values.code.refOf(value);
+        return undefined;
+      }
+      const { functions } = values.encodeForKey(value);
+      for (const fn of functions) await values.code.refOf(fn as AnyFunction);
+      return undefined;
+    } catch (error) {
+      if (error instanceof SerializationError) return error;
+      throw error;
+    }
+  }
+}
+
+/** What a value holds, by how one gets there. */
+function partsOf(value: unknown): [name: string, part: unknown][] {
+  if (typeof value !== "object" || value === null) return [];
+  const parts: [string, unknown][] = [];
+  if (value instanceof Map) {
+    for (const [key, item] of value) {
+      parts.push([`.get(${Deno.inspect(key)})`, item]);
+    }
+  } else if (value instanceof Set) {
+    let at = 0;
+    for (const item of value) parts.push([`.values()[${at++}]`, item]);
+  }
+  for (const key of Object.keys(value)) {
+    const isName = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key);
+    const name = isName
+      ? `.${key}`
+      : Array.isArray(value)
+      ? `[${key}]`
+      : `[${JSON.stringify(key)}]`;
+    parts.push([name, (value as Record<string, unknown>)[key]]);
+  }
+  return parts;
+}
+
+function leavesOf(
+  { path, reason, parts }: SerializabilityNode,
+): { path: string; reason: string }[] {
+  if (reason !== undefined) return [{ path, reason }];
+  return parts.flatMap(leavesOf);
+}
+
+function drawn({ path, reason, parts }: SerializabilityNode): string[] {
+  const own = reason === undefined ? path : `${path}: ${reason}`;
+  return [own, ...parts.flatMap(drawn).map((line) => `  ${line}`)];
+}
