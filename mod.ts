@@ -39,6 +39,7 @@ export {
 } from "./src/base/errors.ts";
 export { type ActorClass, getActor, kill } from "./src/client/actor.ts";
 export { ActorPool, type PoolCall } from "./src/client/actor_pool.ts";
+export type { ConcurrencyGroup } from "./src/client/groups.ts";
 export type { Items } from "./src/client/flow.ts";
 export { map, type MapOptions, type Mappable } from "./src/client/map.ts";
 export { Queue, type QueueWait } from "./src/client/queue.ts";

@@ -31,6 +31,7 @@ const session = joinSession({
   );
   return {
     notices: own.notices(),
+    ended: (peer) => own.onPeerEnded(peer),
     headBack: () => own.tellAgain(),
     frame: (kind, body, peer) => {
       own.onFrame(kind, body, peer);

@@ -62,6 +62,10 @@ export interface ActorSpec {
   maxTaskRetries: number;
   maxConcurrency: number;
   maxPendingCalls: number;
+  /** Methods that run beside the others, so many of each group at the same time. */
+  groups?: Record<string, { max: number; methods: string[] }>;
+  /** It ends when nobody called it for so long. */
+  ttlMs?: number;
   isolation: "isolate" | "process";
   resources: ResourceAmounts;
   strategy?: SchedulingStrategy;
@@ -80,6 +84,8 @@ export interface TaskSettings {
   readonly schedulingTimeoutMs: number | undefined;
   readonly priority: number;
   readonly strategy?: SchedulingStrategy;
+  /** After so many runs its worker is replaced. */
+  readonly maxCalls?: number;
   readonly isStream: boolean;
   /** Items a generator may be ahead of its consumer; 0 for any number. */
   readonly backpressure: number;

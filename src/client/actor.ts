@@ -7,6 +7,7 @@ import { MantaError } from "../base/errors.ts";
 import { type ActorId, taskIdOf } from "../base/ids.ts";
 import type { NewActor, Origin } from "../owner/actor_births.ts";
 import type { ActorSpec } from "../base/spec.ts";
+import { groupsOf } from "./groups.ts";
 import { placeOf } from "./strategy.ts";
 import { entryOfRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
@@ -166,11 +167,12 @@ function createActor(
 ): unknown {
   const { durable: isDurable = false } = options;
   const endless = isDurable ? -1 : 0;
+  const methods = methodsOf(target);
   return newActor(own, { target, args }, {
     className: target.name || "anonymous",
     ...(options.name === undefined ? {} : { name: options.name }),
     namespace: options.namespace ?? own.job.namespace,
-    methods: methodsOf(target),
+    methods,
     isDetached: options.lifetime === "detached",
     getIfExists: options.getIfExists ?? false,
     isDurable,
@@ -181,6 +183,8 @@ function createActor(
     isolation: options.isolation ?? "isolate",
     resources: resourcesOf(options, 0),
     ...placeOf(options),
+    ...groupsOf(options, methods),
+    ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }),
   });
 }
 

@@ -18,6 +18,7 @@ import {
   text,
   whole,
 } from "./check.ts";
+import { type ConcurrencyGroup, groups } from "./groups.ts";
 import { placeOf, type SchedulingStrategy, strategy } from "./strategy.ts";
 
 /** A class of errors, or any class. */
@@ -54,6 +55,8 @@ export interface TaskOptions extends ResourceOptions {
   name?: string;
   /** Among waiting tasks the higher runs first. Default: 0. */
   priority?: number;
+  /** A worker that ran so many of these tasks is replaced by a fresh one. Default: no limit. */
+  maxCalls?: number;
   /** Generators: items the producer may be ahead of its consumer. Default: no limit. */
   backpressure?: number;
 }
@@ -74,6 +77,10 @@ export interface ActorOptions extends ResourceOptions {
   maxTaskRetries?: number;
   /** Methods that run at the same time. Default: 1. */
   maxConcurrency?: number;
+  /** Methods that run beside the others: their own bound for each group. Methods of no group share `maxConcurrency`. */
+  concurrencyGroups?: Record<string, ConcurrencyGroup>;
+  /** Milliseconds without a call after which it ends. Default: none. */
+  ttl?: number;
   /** Calls of one caller's process that may wait; -1: any number. Default: -1. */
   maxPendingCalls?: number;
   /** "isolate": an isolate in a host that it may share when actors are many; "process": a host of its own. Default: "isolate". */
@@ -116,7 +123,7 @@ const taskChecks: Record<string, Check> = {
   name: text,
   priority: finite,
   backpressure: whole(1, 2 ** 32 - 1),
-  ...notYetChecks("maxCalls"),
+  maxCalls: whole(1),
 };
 
 const actorChecks: Record<string, Check> = {
@@ -130,7 +137,8 @@ const actorChecks: Record<string, Check> = {
   maxConcurrency: whole(1),
   maxPendingCalls: whole(-1),
   isolation: oneOf("isolate", "process"),
-  ...notYetChecks("ttl", "concurrencyGroups"),
+  ttl: duration,
+  concurrencyGroups: groups,
   durable: flag,
 };
 
@@ -148,8 +156,13 @@ export function checkTaskOptions(options: unknown): void {
 /** Throws for a bad actor option. */
 export function checkActorOptions(options: unknown): void {
   checkOptions(options, { checks: actorChecks, what: "actor option" });
-  const { getIfExists, name, durable, maxConcurrency = 1 } =
+  const { getIfExists, name, durable, maxConcurrency = 1, concurrencyGroups } =
     (options ?? {}) as ActorOptions;
+  if (durable === true && concurrencyGroups !== undefined) {
+    throw new TypeError(
+      'Cannot use actor option "concurrencyGroups" with "durable": its calls run one at a time',
+    );
+  }
   if (durable === true && maxConcurrency !== 1) {
     throw new RangeError(
       `Cannot use actor option "maxConcurrency" ${maxConcurrency} with "durable": its state is kept after each call, so calls run one at a time`,
@@ -213,6 +226,7 @@ export function taskSettings(
     schedulingTimeoutMs: options.schedulingTimeout,
     priority: options.priority ?? 0,
     ...placeOf(options),
+    ...(options.maxCalls === undefined ? {} : { maxCalls: options.maxCalls }),
     isStream,
     backpressure: options.backpressure ?? 0,
   };

@@ -213,8 +213,15 @@ function isGenerator(fn: AnyFunction): boolean {
 
 /** Which tasks may ride the same leases. */
 function classKeyOf(
-  { resources, timeoutMs, maxRetries, strategy }: TaskSettings,
+  { resources, timeoutMs, maxRetries, strategy, maxCalls }: TaskSettings,
 ): string {
   const isTimed = timeoutMs !== undefined;
-  return JSON.stringify([resources, isTimed, maxRetries === 0, strategy]);
+  const isUnretried = maxRetries === 0;
+  return JSON.stringify([
+    resources,
+    isTimed,
+    isUnretried,
+    strategy,
+    maxCalls,
+  ]);
 }

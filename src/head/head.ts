@@ -139,8 +139,8 @@ export class Head {
           reason: "its constructor threw",
         });
       },
-      "actor.exiting": ({ actorId, incarnation }) =>
-        this.#carryOut(this.#table.exiting(actorId, incarnation)),
+      "actor.exiting": ({ actorId, incarnation, reason }) =>
+        this.#carryOut(this.#table.exiting(actorId, incarnation, reason)),
     };
   }
 

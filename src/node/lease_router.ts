@@ -56,6 +56,8 @@ interface Asked {
   readonly answer: PromiseWithResolvers<LeaseAnswer>;
   /** What was granted, where. */
   grant: LeaseAnswer | undefined;
+  /** Its worker is to be replaced. */
+  isSpent: boolean;
 }
 
 /** Routes the lease requests of one machine. */
@@ -94,6 +96,7 @@ export class LeaseRouter {
           needs,
           answer: Promise.withResolvers(),
           grant: undefined,
+          isSpent: false,
         };
         this.#asked.set(leaseId, asked);
         this.#carryOut(this.#routes.requested(leaseId, needs));
@@ -115,7 +118,8 @@ export class LeaseRouter {
   /** What it hears: from processes of this machine, and from other nodes. */
   notices(): NoticeHandlers {
     return {
-      "lease.return": ({ leaseId }) => this.#returned(leaseId),
+      "lease.return": ({ leaseId, isSpent }) =>
+        this.#returned(leaseId, isSpent),
       "lease.withdraw": ({ leaseIds }) => {
         for (const leaseId of leaseIds) this.#returned(leaseId);
       },
@@ -162,14 +166,15 @@ export class LeaseRouter {
     }
   }
 
-  #returned(leaseId: LeaseId): void {
+  #returned(leaseId: LeaseId, isSpent = false): void {
     const asked = this.#asked.get(leaseId);
     if (asked === undefined) {
       const node = this.#hereFor(leaseId);
       this.#foreign.delete(leaseId);
-      node?.returned(leaseId);
+      node?.returned(leaseId, isSpent);
       return;
     }
+    asked.isSpent = isSpent;
     this.#asked.delete(leaseId);
     asked.answer.resolve({ kind: "withdrawn" });
     this.#carryOut(this.#routes.returned(leaseId), asked);
@@ -212,11 +217,14 @@ export class LeaseRouter {
       case "give_back": {
         if (command.tag === this.#rooms.self) {
           const node = asked && this.#rooms.knownNodeOf(asked.jobId);
-          return node?.returned(leaseId);
+          return node?.returned(leaseId, asked?.isSpent);
         }
+        const word = asked?.isSpent === true
+          ? { leaseId, isSpent: true }
+          : { leaseId };
         return this.#tell(
           command.tag,
-          (peer) => peer.notify("lease.return", { leaseId }),
+          (peer) => peer.notify("lease.return", word),
         );
       }
       default:

@@ -135,12 +135,12 @@ export class Node {
   }
 
   /** A lease is over. */
-  returned(leaseId: LeaseId): void {
+  returned(leaseId: LeaseId, isSpent = false): void {
     this.#asking.get(leaseId)?.resolve({ kind: "withdrawn" });
     this.#asking.delete(leaseId);
     this.#holders.delete(leaseId);
     this.#memory.returned(leaseId);
-    this.#carryOut(this.#leases.returned(leaseId));
+    this.#carryOut(this.#leases.returned(leaseId, isSpent));
     this.#options.resourcesGiven();
     this.#trimDelayMs = limits.workerIdleMs;
     this.#scheduleTrim();
@@ -179,7 +179,7 @@ export class Node {
   /** What it hears from them. */
   notices(): NoticeHandlers {
     return {
-      "lease.return": ({ leaseId }) => this.returned(leaseId),
+      "lease.return": ({ leaseId, isSpent }) => this.returned(leaseId, isSpent),
       "lease.rest": ({ leaseId }) => this.rested(leaseId),
       "lease.withdraw": ({ leaseIds }) => {
         for (const leaseId of leaseIds) this.withdrawn(leaseId);

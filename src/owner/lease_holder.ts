@@ -188,7 +188,14 @@ export class LeaseHolder {
     const old = [...leases.values()].find((link) => link.worker === worker);
     if (old === undefined) {
       const pipeline = queue.granted(leaseId);
-      leases.set(leaseId, { worker, pipeline, leaseNo, idleTimer: undefined });
+      leases.set(leaseId, {
+        worker,
+        pipeline,
+        leaseNo,
+        idleTimer: undefined,
+        runCount: 0,
+        isSpent: false,
+      });
     } else this.#renew(schedulingClass, { old, leaseId, leaseNo });
     this.#classes.set(leaseId, schedulingClass);
     this.#events.changed(schedulingClass);
@@ -255,11 +262,12 @@ export class LeaseHolder {
   #return(schedulingClass: SchedulingClass, link: LeaseLink): void {
     const { leaseId } = link.pipeline;
     this.ended(schedulingClass, link);
-    this.#giveBack(leaseId);
+    this.#giveBack(leaseId, link.isSpent);
   }
 
-  #giveBack(leaseId: LeaseId): void {
+  #giveBack(leaseId: LeaseId, isSpent = false): void {
     this.#reclaimedEarly.delete(leaseId);
-    this.#node.notify("lease.return", { leaseId });
+    const word = { leaseId, ...(isSpent ? { isSpent } : {}) };
+    this.#node.notify("lease.return", word);
   }
 }

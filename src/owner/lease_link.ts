@@ -40,6 +40,10 @@ export interface LeaseLink {
   /** Its number on the worker's connection. */
   leaseNo: number;
   idleTimer: Timer | undefined;
+  /** Tasks that were pushed over it, where they are counted. */
+  runCount: number;
+  /** Its worker has run all it may. */
+  isSpent: boolean;
 }
 
 /** A function that this process can't submit any more is of no use to a worker that knows it. */

@@ -191,7 +191,10 @@ export class Submitter {
         resources: settings.resources,
         latest: record,
         queue: new TaskQueue({
-          depthMax: limits.pipelineDepthMax,
+          // One at a time, where a worker's runs are counted.
+          depthMax: settings.maxCalls === undefined
+            ? limits.pipelineDepthMax
+            : 1,
           windowMs: limits.pipelineWindowMs,
           requestsMax: limits.leaseRequestsMax,
         }),
@@ -251,6 +254,10 @@ export class Submitter {
     }
     this.#inFlight.set(record.ordinal, record);
     this.#leases.busy(link);
+    const { maxCalls } = record.template.settings;
+    if (maxCalls !== undefined && ++link.runCount >= maxCalls) {
+      link.pipeline.isClosing = link.isSpent = true;
+    }
     writeTaskTo(link, record, this.#events.codeOf(record));
     record.workerPid = link.worker.pid;
     this.#events.pushed(record);

@@ -183,11 +183,15 @@ export class ActorTable {
   }
 
   /** It leaves by its own will. */
-  exiting(actorId: ActorId, incarnation: number): ActorCommand[] {
+  exiting(
+    actorId: ActorId,
+    incarnation: number,
+    reason = "it left by exitActor()",
+  ): ActorCommand[] {
     const actor = this.#actors.get(actorId);
     if (actor?.incarnation !== incarnation) return [];
     return this.#stop(actorId, {
-      reason: "it left by exitActor()",
+      reason,
       isGraceful: true,
       mayRestart: false,
       isForgotten: true,

@@ -133,15 +133,24 @@ export class LeaseTable {
     return this.#advance();
   }
 
-  /** The owner is done with its worker, or gives up waiting for one. */
-  returned(leaseId: LeaseId): LeaseCommand[] {
+  /** The owner is done with its worker, or gives up waiting for one; a spent worker is replaced once it is idle. */
+  returned(leaseId: LeaseId, isSpent = false): LeaseCommand[] {
     this.#remember(leaseId);
+    const workerNo = this.#granted.get(leaseId)?.workerNo;
     const at = this.#waiting.findIndex((request) =>
       request.leaseId === leaseId
     );
     if (at >= 0) this.#waiting.splice(at, 1);
     this.#release(leaseId);
-    return this.#advance();
+    const isLeft = isSpent && workerNo !== undefined &&
+      this.#workers.get(workerNo)?.leases.size === 0;
+    if (!isLeft) return this.#advance();
+    this.#workers.delete(workerNo);
+    return [
+      { kind: "stop_worker", workerNo },
+      ...this.prestarted(),
+      ...this.#advance(),
+    ];
   }
 
   /** All tasks of a lease wait: its CPU is free until one goes on. */

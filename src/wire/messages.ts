@@ -246,7 +246,8 @@ export interface Requests extends ClusterRequests {
 export interface Notices extends ClusterNotices {
   // To a node.
   "node.register": Registration;
-  "lease.return": { leaseId: LeaseId };
+  /** `isSpent`: its worker is to be replaced. */
+  "lease.return": { leaseId: LeaseId; isSpent?: boolean };
   /** Its tasks all wait: it needs no CPU until one goes on. */
   "lease.rest": { leaseId: LeaseId };
   "lease.withdraw": { leaseIds: LeaseId[] };

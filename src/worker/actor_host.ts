@@ -6,6 +6,7 @@
  */
 import { Worker } from "node:worker_threads";
 import type { ActorId } from "../base/ids.ts";
+import type { ActorSpec } from "../base/spec.ts";
 import {
   type JoinArguments,
   joinSession,
@@ -45,7 +46,7 @@ export async function runActorHost(
   }, ({ node }) => ({
     requests: {
       "host.start": ({ actorId, incarnation, spec }) => {
-        const memory = runningCallsMemory(spec.maxConcurrency);
+        const memory = runningCallsMemory(concurrencyOf(spec));
         running.set(actorId, new RunningCalls(memory));
         const data: IsolateData = {
           joining,
@@ -76,6 +77,12 @@ export async function runActorHost(
   }));
   await session.node.closed;
   Deno.exit(0);
+}
+
+/** Calls that may run in an actor at the same time. */
+function concurrencyOf({ maxConcurrency, groups = {} }: ActorSpec): number {
+  return Object.values(groups)
+    .reduce((sum, { max }) => sum + max, maxConcurrency);
 }
 
 function startIsolate(

@@ -6,7 +6,9 @@
  *
  * @module
  */
+import { afterMs, type Timer } from "../base/clock.ts";
 import { ActorDiedError } from "../base/errors.ts";
+import type { ActorSpec } from "../base/spec.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { deadline } from "@std/async";
@@ -45,6 +47,7 @@ export class ActorRunner implements InvocationEvents {
   #instance: Instance | undefined;
   #handle: unknown;
   #isLeaving = false;
+  #restTimer: Timer | undefined;
   /** What `exitActor` threw. */
   #exitError: ActorDiedError | undefined;
 
@@ -53,7 +56,8 @@ export class ActorRunner implements InvocationEvents {
     this.#owner = owner;
     this.#life = life;
     this.#callerNo = owner.nextCallerNo();
-    this.#mailbox = new Mailbox(life.spec.maxConcurrency);
+    this.#mailbox = mailboxOf(life.spec);
+    this.#rest();
     if (!life.spec.isDurable) return;
     const durable = this.#durable = new DurableActor(owner, life, {
       lost: () => void this.#beginAnew(),
@@ -143,6 +147,7 @@ export class ActorRunner implements InvocationEvents {
   onFrame(kind: number, body: Uint8Array, peer: Peer): boolean {
     switch (kind) {
       case FrameKind.call:
+        clearTimeout(this.#restTimer);
         this.#mailbox.arrived(this.#invocation(readTask(body), peer));
         this.#advance();
         return true;
@@ -202,6 +207,32 @@ export class ActorRunner implements InvocationEvents {
     this.#running.ended(this.#places.get(invocation)!);
     this.#places.delete(invocation);
     this.#advance();
+    this.#rest();
+  }
+
+  /** A caller is gone: what it still waited for here need not go on. */
+  onPeerEnded(peer: Peer): void {
+    if (this.#durable !== undefined) return; // Its calls count all the same.
+    for (const invocation of [...this.#mailbox.running]) {
+      if (invocation.peer === peer) invocation.cancel(false);
+    }
+  }
+
+  /** An actor with a `ttl` ends when nobody has called it for so long. */
+  #rest(): void {
+    const { ttlMs } = this.#life.spec;
+    const isBusy = [...this.#mailbox.running, ...this.#mailbox.waiting].length;
+    if (ttlMs === undefined || isBusy > 0) return;
+    clearTimeout(this.#restTimer);
+    this.#restTimer = afterMs(ttlMs, () => {
+      const { spec: { actorId }, incarnation } = this.#life;
+      const reason = `nobody called it for its ttl of ${ttlMs} ms`;
+      this.#owner.head.notify("actor.exiting", {
+        actorId,
+        incarnation,
+        reason,
+      });
+    });
   }
 
   #advance(): void {
@@ -306,6 +337,22 @@ export class ActorRunner implements InvocationEvents {
       );
     }
   }
+}
+
+function mailboxOf(
+  { maxConcurrency: concurrencyMax, groups = {} }: ActorSpec,
+): Mailbox<Invocation> {
+  const groupNames = new Map<string, string>();
+  for (const [name, { methods }] of Object.entries(groups)) {
+    for (const method of methods) groupNames.set(method, name);
+  }
+  return new Mailbox({
+    concurrencyMax,
+    groups: new Map(
+      Object.entries(groups).map(([name, { max }]) => [name, max]),
+    ),
+    groupOf: ({ frame }) => groupNames.get(frame.method),
+  });
 }
 
 function find(

@@ -154,7 +154,6 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
   const lacking = "does not have it yet";
   const task: Record<string, unknown>[] = [
     { runtimeEnv: { env: {} } },
-    { maxCalls: 5 },
   ];
   for (const options of task) {
     const [name] = Object.keys(options);
@@ -167,8 +166,6 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
   }
   const actor: Record<string, unknown>[] = [
     { runtimeEnv: {} },
-    { ttl: 5 },
-    { concurrencyGroups: {} },
   ];
   for (const options of actor) {
     const [name] = Object.keys(options);

@@ -165,7 +165,9 @@ class Reorders extends Mailbox<Run> {
 
 plant("a mailbox that reorders after a restart", {
   mailbox: (incarnation) =>
-    incarnation === 0 ? new Mailbox(1) : new Reorders(1),
+    incarnation === 0
+      ? new Mailbox({ concurrencyMax: 1 })
+      : new Reorders({ concurrencyMax: 1 }),
 }, /starts after call \d+ of its caller/);
 
 /** What a death took along goes behind what was never sent. */

@@ -233,7 +233,7 @@ export const realRooms: Rooms = {
     new LeaseTable(new ResourcePool({ CPU: cpus, place: 8 }), limits),
   queue: (limits) => new TaskQueue(limits),
   afterWorkerEnded,
-  mailbox: () => new Mailbox(1),
+  mailbox: () => new Mailbox({ concurrencyMax: 1 }),
   actors: () => new ActorTable(),
   references: (self) => new ReferenceTable(self),
   callOrder: (maxTaskRetries) => new CallOrder(maxTaskRetries),
