@@ -12,6 +12,7 @@ import { helpOf } from "./src/cli/help.ts";
 import { listable, listRows, table } from "./src/cli/list.ts";
 import { runScript } from "./src/cli/run.ts";
 import { clusterAddress } from "./src/cli/where.ts";
+import { timelineOf } from "./src/store/timeline.ts";
 import { statusText } from "./src/cli/status.ts";
 
 /** Which cluster, and how it is reached. */
@@ -45,6 +46,18 @@ async function run(args: string[]): Promise<number> {
       return doctor(readFlags(rest, {}).has("json"));
     case "list":
       return list(readFlags(rest, { texts: ["lineage"] }));
+    case "timeline": {
+      const given = readFlags(rest, { texts: ["lineage", "job"] });
+      const [out] = given.words;
+      const lineage = given.text("lineage");
+      if (out === undefined || lineage === undefined) {
+        throw new UsageError("timeline OUT.json --lineage FILE");
+      }
+      const timeline = timelineOf(lineage, given.text("job"));
+      Deno.writeTextFileSync(out, JSON.stringify(timeline));
+      console.log(`${timeline.traceEvents.length} events in ${out}`);
+      return 0;
+    }
     default:
       throw new UsageError(`no such command "${command}"`);
   }

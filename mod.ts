@@ -88,6 +88,7 @@ export type {
   SoManyRefs,
 } from "./src/client/types.ts";
 export { why } from "./src/client/why.ts";
+export type { Timeline, TraceEvent } from "./src/store/timeline.ts";
 export { ObjectRef } from "./src/owner/object_ref.ts";
 export {
   init,

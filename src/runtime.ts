@@ -14,6 +14,7 @@ import {
 } from "./cluster.ts";
 import { currentSession } from "./owner/current.ts";
 import type { Session } from "./owner/session.ts";
+import { type Timeline, timelineOf } from "./store/timeline.ts";
 
 /** One node of a {@linkcode Runtime}. */
 export interface NodeInfo {
@@ -43,6 +44,12 @@ export interface Runtime extends AsyncDisposable {
   clusterResources(): Promise<Record<string, number>>;
   /** The resources that are free now, by name. */
   availableResources(): Promise<Record<string, number>>;
+  /**
+   * What this program's tasks did when, as a trace for Perfetto or
+   * `chrome://tracing`; written to a file where a path is given. Has what is in
+   * the lineage file: with a named one each task.
+   */
+  timeline(path?: string): Promise<Timeline>;
 }
 
 /**
@@ -133,6 +140,23 @@ function runtimeOf(session: Session): Runtime {
     nodes,
     clusterResources: () => sum("resources"),
     availableResources: () => sum("available"),
+    timeline: async (path) => {
+      await nodes(); // Throws for a runtime that is gone.
+      const { owner } = session;
+      owner.lineage.flush();
+      owner.owe(); // The program lives until it is answered.
+      try {
+        await owner.home.request("lineage.flush", {});
+      } finally {
+        owner.settle();
+      }
+      const { lineagePath } = localRuntime()!;
+      const timeline = timelineOf(lineagePath, owner.job.jobId);
+      if (path !== undefined) {
+        await Deno.writeTextFile(path, JSON.stringify(timeline));
+      }
+      return timeline;
+    },
     [Symbol.asyncDispose]: async () => {
       if (currentSession() === session) await shutdown();
     },

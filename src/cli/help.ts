@@ -51,6 +51,9 @@ Example:
   doctor: `Looks at what this machine and these permissions give.
 
 Usage: deno run -A cli.ts doctor [--json]`,
+  timeline: `Writes what tasks did when, for Perfetto or chrome://tracing.
+
+Usage: deno run -A cli.ts timeline OUT.json --lineage FILE [--job ID]`,
   list: `Lists the rows of a lineage file.
 
 Usage: deno run -A cli.ts list jobs|tasks|actors|objects --lineage FILE [--json]
@@ -71,6 +74,7 @@ Usage: deno run -A cli.ts COMMAND [OPTIONS]
   cluster stop           all nodes leave
   run SCRIPT [ARGS]      a program here, against a cluster
   list KIND --lineage F  jobs, tasks, actors or objects of a lineage file
+  timeline OUT.json      what tasks did when, for Perfetto
   doctor                 what this machine and these permissions give
 
 Every command has --help.`;

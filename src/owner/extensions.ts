@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Extension } from "../wire/values.ts";
+import { type Extension, ValueCodec } from "../wire/values.ts";
 
 const extensions: Extension<object>[] = [];
 
@@ -16,6 +16,11 @@ export function extendValues<T extends object>(extension: Extension<T>): void {
 /** Classes whose instances travel as instances, wherever they are defined. */
 // deno-lint-ignore ban-types -- any class
 export const registered: Set<Function> = new Set();
+
+/** A codec that knows all of these. */
+export function newCodec(): ValueCodec {
+  return new ValueCodec(extensions, registered);
+}
 
 /** All that this process's values were taught. */
 export function knownExtensions(): readonly Extension<object>[] {

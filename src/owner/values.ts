@@ -24,7 +24,7 @@ import {
   type Encoded,
   refuseInstances,
   type RootLabel,
-  ValueCodec,
+  type ValueCodec,
 } from "../wire/values.ts";
 import type { Peer } from "../wire/peer.ts";
 import {
@@ -38,7 +38,7 @@ import {
   type ObjectEntry,
   ObjectRef,
 } from "./object_ref.ts";
-import { knownExtensions, registered } from "./extensions.ts";
+import { newCodec } from "./extensions.ts";
 import type { References } from "./references.ts";
 import type { SegmentClient } from "./segments.ts";
 import { assertNoThenable } from "./thenables.ts";
@@ -62,10 +62,7 @@ export interface StoreOptions {
 
 /** Stores and opens values for one process. */
 export class Values {
-  readonly codec: ValueCodec = new ValueCodec(
-    knownExtensions(),
-    registered,
-  );
+  readonly codec: ValueCodec = newCodec();
   readonly code: CodeTable;
   readonly #self: ProcessId;
   readonly #references: References;

@@ -76,7 +76,6 @@ export class LeaseTable {
     return this.#pool;
   }
 
-  /** How many leases are held. */
   get grantedCount(): number {
     return this.#granted.size;
   }
@@ -86,7 +85,6 @@ export class LeaseTable {
     return this.#waiting.length;
   }
 
-  /** Leases of one worker. */
   leasesOf(workerNo: WorkerNo): LeaseId[] {
     return [...this.#workers.get(workerNo)?.leases ?? []];
   }
@@ -142,15 +140,11 @@ export class LeaseTable {
     );
     if (at >= 0) this.#waiting.splice(at, 1);
     this.#release(leaseId);
-    const isLeft = isSpent && workerNo !== undefined &&
-      this.#workers.get(workerNo)?.leases.size === 0;
-    if (!isLeft) return this.#advance();
-    this.#workers.delete(workerNo);
-    return [
-      { kind: "stop_worker", workerNo },
-      ...this.prestarted(),
-      ...this.#advance(),
-    ];
+    const worker = isSpent ? this.#workers.get(workerNo!) : undefined;
+    if (worker?.leases.size !== 0) return this.#advance();
+    this.#workers.delete(workerNo!);
+    const stop: LeaseCommand = { kind: "stop_worker", workerNo: workerNo! };
+    return [stop, ...this.prestarted(), ...this.#advance()];
   }
 
   /** All tasks of a lease wait: its CPU is free until one goes on. */
