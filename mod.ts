@@ -42,6 +42,13 @@ export { ActorPool, type PoolCall } from "./src/client/actor_pool.ts";
 export type { ConcurrencyGroup } from "./src/client/groups.ts";
 export type { Items } from "./src/client/flow.ts";
 export { map, type MapOptions, type Mappable } from "./src/client/map.ts";
+export {
+  type GroupStrategy,
+  PlacementGroup,
+  placementGroup,
+  type PlacementGroupOptions,
+  removePlacementGroup,
+} from "./src/client/placement_group.ts";
 export { Queue, type QueueWait } from "./src/client/queue.ts";
 export { registerClass } from "./src/client/register_class.ts";
 export {

@@ -15,6 +15,7 @@ import { limits } from "./base/limits.ts";
 import { ActorRows } from "./head/actor_rows.ts";
 import { ClusterPlaces } from "./head/actor_places.ts";
 import type { Directory } from "./head/directory.ts";
+import { Groups } from "./head/groups.ts";
 import { Head } from "./head/head.ts";
 import { Members } from "./head/members.ts";
 import { DurableStates } from "./node/durable_states.ts";
@@ -77,6 +78,20 @@ export function leadCluster(
       actorRows.told(view, pid);
     },
   });
+  const groups = new Groups({
+    nodes: () =>
+      [...node.view.all()].filter((one) => !one.isDriver && !one.isDraining),
+    reserve: async (tag, bundle) => {
+      const peer = await node.network.peer(nodeProcessIdOf(tag));
+      return (await peer.request("bundle.reserve", bundle)).isReserved;
+    },
+    release: (tag, bundle) => {
+      node.network.peer(nodeProcessIdOf(tag)).then((peer) =>
+        peer.notify("bundle.release", bundle)
+      ).catch(() => {}); // Its node is gone.
+    },
+    isAlone: false,
+  });
   const members: Members = new Members({
     clusterId,
     view: node.view,
@@ -88,14 +103,21 @@ export function leadCluster(
         }
       }
     },
-    changed: () => places.changed(),
-    gone: (tag, reason) => places.nodeGone(tag, reason),
+    changed: () => {
+      places.changed();
+      groups.changed();
+    },
+    gone: (tag, reason) => {
+      places.nodeGone(tag, reason);
+      groups.nodeGone(tag);
+    },
     buried: (tag, reason) => directory.buried(tag, reason),
   });
   const part: HeadPart = {
     requests: {
       ...head.requests(),
       ...members.requests(),
+      ...groups.requests(),
       ...durable.requests(),
       "job.kept": ({ jobId }) => {
         const description = directory.job(jobId);
@@ -140,12 +162,17 @@ export function leadCluster(
       ...lineageNotices(lineage),
     },
     ownChanged: (view) => members.ownChanged(view),
-    viewChanged: () => places.changed(),
+    viewChanged: () => {
+      places.changed();
+      groups.changed();
+    },
     lost: (tag: NodeTag, reason) => members.lost(tag, reason),
     ownerEnded: (processId) => head.ownerEnded(processId),
     processEnded: (peer) => {
       const processId = peer.remote?.processId;
-      if (processId !== undefined) head.processEnded(processId, peer);
+      if (processId === undefined) return;
+      head.processEnded(processId, peer);
+      groups.ownerEnded(processId);
     },
   };
   head.restore(directory.actors());

@@ -19,6 +19,7 @@ import {
 import { log } from "./base/log.ts";
 import type { NodeView } from "./base/nodes.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
+import { Bundles } from "./node/bundles.ts";
 import { FarNodes } from "./node/far_nodes.ts";
 import { FarProcesses } from "./node/far_processes.ts";
 import { FarSegments } from "./node/far_segments.ts";
@@ -92,6 +93,7 @@ export class ClusterNode {
   readonly #processes: FarProcesses;
   readonly #segments: FarSegments;
   readonly #relay: Relay;
+  readonly #bundles: Bundles;
   readonly #headPeer: StandingPeer;
   readonly #handlers: PeerHandlers = { requests: {}, notices: {} };
   #head: HeadPart | undefined;
@@ -110,6 +112,10 @@ export class ClusterNode {
       this.#handlers,
       dialFar,
     );
+    this.#bundles = new Bundles(this.machine.pool, () => {
+      for (const part of this.jobs.all()) part.resourcesGiven();
+      this.member.loaded();
+    });
     this.#relay = new Relay(folder, dialFar);
     this.far = new FarNodes({
       self: tag,
@@ -267,6 +273,9 @@ export class ClusterNode {
           this.member.loaded();
           return {};
         },
+        "bundle.reserve": (bundle) => ({
+          isReserved: this.#bundles.reserve(bundle),
+        }),
         "actor.runs": async (call) => {
           for (const { hosts } of this.jobs.all()) {
             if (await hosts.runs(call)) return { isRunning: true };
@@ -291,6 +300,7 @@ export class ClusterNode {
             }
           }
         },
+        "bundle.release": (bundle) => this.#bundles.release(bundle),
         "node.stop": ({ reason }) => this.#options.stopped?.(reason),
         "actor.halt": ({ actorId, ...how }) => {
           for (const { hosts } of this.jobs.all()) hosts.stop(actorId, how);

@@ -8,10 +8,12 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
-import type { ProcessId } from "./base/ids.ts";
+import { nodeTagOf, type ProcessId } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { ActorRows } from "./head/actor_rows.ts";
+import { Groups } from "./head/groups.ts";
 import { Head } from "./head/head.ts";
+import { Bundles } from "./node/bundles.ts";
 import type { Children } from "./node/children.ts";
 import { DurableStates } from "./node/durable_states.ts";
 import { LineagePort } from "./node/lineage_port.ts";
@@ -66,7 +68,7 @@ export async function runLocalNode(
   });
   const part = new JobPart({ ...options, machine }, {
     actorEnded: (actorId, how) => head.actorEnded(actorId, how),
-    resourcesGiven: () => {},
+    resourcesGiven: () => groups.changed(),
     garbage: () => {},
   });
   const { hosts } = part;
@@ -92,12 +94,23 @@ export async function runLocalNode(
     refusal: (spec) => machine.refusal(spec.strategy) ?? hosts.refusal(spec),
     durable,
   }, actorRows);
+  const bundles = new Bundles(machine.pool, () => {
+    part.resourcesGiven();
+    queueMicrotask(() => groups.changed());
+  });
+  const groups: Groups = new Groups({
+    nodes: () => [{ tag: nodeTagOf(nodeProcessId), ...machine.row() }],
+    reserve: (_, bundle) => Promise.resolve(bundles.reserve(bundle)),
+    release: (_, bundle) => bundles.release(bundle),
+    isAlone: true,
+  });
   const handlers: PeerHandlers = {
     requests: {
       ...machine.objects.requests(),
       ...part.requests(),
       ...lineageRequests(lineage),
       ...head.requests(),
+      ...groups.requests(),
       ...durable.requests(),
       "node.rows": () => ({ nodes: [machine.row()] }),
     },
@@ -116,6 +129,7 @@ export async function runLocalNode(
       if (ended === undefined) return;
       part.processEnded(ended.processId);
       head.processEnded(ended.processId, peer);
+      groups.ownerEnded(ended.processId);
     },
   };
   const network = new Network(

@@ -181,8 +181,7 @@ function createActor(
     maxConcurrency: options.maxConcurrency ?? 1,
     maxPendingCalls: options.maxPendingCalls ?? -1,
     isolation: options.isolation ?? "isolate",
-    resources: resourcesOf(options, 0),
-    ...placeOf(options),
+    ...placeOf(options, resourcesOf(options, 0)),
     ...groupsOf(options, methods),
     ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }),
   });

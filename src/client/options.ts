@@ -218,14 +218,13 @@ export function taskSettings(
 ): TaskSettings {
   return {
     name: options.name ?? name,
-    resources: resourcesOf(options, 1),
     returnCount: isStream ? 0 : options.numReturns ?? 1,
     maxRetries: options.maxRetries ?? 3,
     isRetryable: predicateOf(options.retryExceptions),
     timeoutMs: options.timeout,
     schedulingTimeoutMs: options.schedulingTimeout,
     priority: options.priority ?? 0,
-    ...placeOf(options),
+    ...placeOf(options, resourcesOf(options, 1)),
     ...(options.maxCalls === undefined ? {} : { maxCalls: options.maxCalls }),
     isStream,
     backpressure: options.backpressure ?? 0,

@@ -4,11 +4,17 @@
  *
  * @module
  */
-import type { SchedulingStrategy as Place } from "../base/spec.ts";
+import type {
+  ResourceAmounts,
+  SchedulingStrategy as Place,
+} from "../base/spec.ts";
+import { inGroup } from "../state/placement_groups.ts";
+import { assertHeld, checkBundle, PlacementGroup } from "./placement_group.ts";
 import { flag, show, texts } from "./check.ts";
 
-/** On one node, or on one that bears labels; with `soft` elsewhere if there is none such. */
+/** In a placement group (in any bundle, or in one by its index), on one node, or on one that bears labels; with `soft` elsewhere if there is none such. */
 export type NodeStrategy =
+  | { placementGroup: PlacementGroup; bundleIndex?: number }
   | { nodeId: string; soft?: boolean }
   | { labels: Record<string, string>; soft?: boolean };
 
@@ -22,6 +28,10 @@ export type SchedulingStrategy = "DEFAULT" | "SPREAD" | NodeStrategy;
 export function strategy(value: unknown, name: string): void {
   if (value === "DEFAULT" || value === "SPREAD") return;
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    const { placementGroup, bundleIndex } = value as Record<string, unknown>;
+    if (placementGroup instanceof PlacementGroup) {
+      return checkBundle(placementGroup, bundleIndex, `${name}.bundleIndex`);
+    }
     const keys = Object.keys(value).filter((key) => key !== "soft");
     const { soft, nodeId, labels } = value as Record<string, unknown>;
     if (soft !== undefined) flag(soft, `${name}.soft`);
@@ -35,15 +45,23 @@ export function strategy(value: unknown, name: string): void {
   throw new TypeError(
     `Cannot use ${name} ${
       show(value)
-    }: expected "DEFAULT", "SPREAD", { nodeId }, or { labels }`,
+    }: expected "DEFAULT", "SPREAD", { nodeId }, { labels }, or { placementGroup }`,
   );
 }
 
-/** The part of a spec that says where; nothing for the default. */
+/** The part of a spec that says where, and what it asks for there. */
 export function placeOf(
   { schedulingStrategy }: { schedulingStrategy?: SchedulingStrategy },
-): { strategy?: Place } {
-  return schedulingStrategy === undefined || schedulingStrategy === "DEFAULT"
-    ? {}
-    : { strategy: schedulingStrategy };
+  resources: ResourceAmounts,
+): { strategy?: Place; resources: ResourceAmounts } {
+  if (schedulingStrategy === undefined || schedulingStrategy === "DEFAULT") {
+    return { resources };
+  }
+  const isGroup = typeof schedulingStrategy === "object" &&
+    "placementGroup" in schedulingStrategy;
+  if (!isGroup) return { strategy: schedulingStrategy as Place, resources };
+  const { placementGroup, bundleIndex = -1 } = schedulingStrategy;
+  const index = bundleIndex === -1 ? undefined : bundleIndex;
+  assertHeld(placementGroup, index, resources);
+  return { resources: inGroup(placementGroup.id, index, resources) };
 }

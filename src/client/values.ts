@@ -5,6 +5,7 @@
  * @module
  */
 import "./remote.ts";
+import "./placement_group.ts";
 import "./queue.ts";
 
 export { ownHandle } from "./handle.ts";

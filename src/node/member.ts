@@ -110,11 +110,12 @@ export class Member {
       if (own.isHead) return this.#rooms.ownChanged(own);
       if (!this.#isJoined) return;
       this.#rooms.view.updated(own);
-      const { tag, available, waitingCount, leaseCount } = own;
+      const { tag, available, resources, waitingCount, leaseCount } = own;
       const infeasible = this.#rooms.infeasible();
       this.#rooms.head.notify("node.load", {
         tag,
         available,
+        resources,
         waitingCount,
         leaseCount,
         infeasible,

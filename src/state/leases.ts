@@ -10,7 +10,13 @@
 import { assert } from "../base/errors.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
 import type { LeaseNeeds } from "../base/spec.ts";
-import { type ResourcePool, type ResourceUnits, toUnits } from "./resources.ts";
+import {
+  cpuOf,
+  isCpu,
+  type ResourcePool,
+  type ResourceUnits,
+  toUnits,
+} from "./resources.ts";
 import {
   chooseWorker,
   type Company,
@@ -135,16 +141,14 @@ export class LeaseTable {
   returned(leaseId: LeaseId, isSpent = false): LeaseCommand[] {
     this.#remember(leaseId);
     const workerNo = this.#granted.get(leaseId)?.workerNo;
-    const at = this.#waiting.findIndex((request) =>
-      request.leaseId === leaseId
-    );
+    const at = this.#waiting.findIndex((one) => one.leaseId === leaseId);
     if (at >= 0) this.#waiting.splice(at, 1);
     this.#release(leaseId);
     const worker = isSpent ? this.#workers.get(workerNo!) : undefined;
     if (worker?.leases.size !== 0) return this.#advance();
     this.#workers.delete(workerNo!);
-    const stop: LeaseCommand = { kind: "stop_worker", workerNo: workerNo! };
-    return [stop, ...this.prestarted(), ...this.#advance()];
+    const then = [...this.prestarted(), ...this.#advance()];
+    return [{ kind: "stop_worker", workerNo: workerNo! }, ...then];
   }
 
   /** All tasks of a lease wait: its CPU is free until one goes on. */
@@ -257,7 +261,7 @@ export class LeaseTable {
       );
       assert(!this.#ended.has(lease.leaseId), "Ended lease is granted");
       for (const [name, amount] of lease.units) {
-        if (name === "CPU" && lease.isCpuReleased) continue;
+        if (isCpu(name) && lease.isCpuReleased) continue;
         taken.set(name, (taken.get(name) ?? 0) + amount);
       }
     }
@@ -356,7 +360,7 @@ export class LeaseTable {
     const worker = this.#workers.get(lease.workerNo)!;
     worker.leases.delete(leaseId);
     if (worker.leases.size === 0) worker.blocked = undefined;
-    if (lease.isCpuReleased) this.#pool.take(cpuOf(lease));
+    if (lease.isCpuReleased) this.#pool.take(cpuOf(lease.units));
     this.#pool.give(lease.units);
   }
 
@@ -364,12 +368,12 @@ export class LeaseTable {
     const lease = this.#granted.get(leaseId)!;
     if (lease.isCpuReleased) return;
     lease.isCpuReleased = true;
-    this.#pool.give(cpuOf(lease));
+    this.#pool.give(cpuOf(lease.units));
   }
 
   #retakeCpu(lease: Granted): void {
     lease.isCpuReleased = false;
-    this.#pool.take(cpuOf(lease));
+    this.#pool.take(cpuOf(lease.units));
   }
 
   #startWorker(): LeaseCommand {
@@ -392,9 +396,4 @@ export class LeaseTable {
 
 function grantOf({ leaseId, workerNo }: Granted): LeaseCommand {
   return { kind: "grant", leaseId, workerNo };
-}
-
-function cpuOf(lease: Granted): ResourceUnits {
-  const amount = lease.units.get("CPU");
-  return new Map(amount === undefined ? [] : [["CPU", amount]]);
 }

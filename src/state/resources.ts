@@ -23,13 +23,23 @@ export function toUnits(amounts: ResourceAmounts): ResourceUnits {
   return units;
 }
 
+/** Whether a name is that of CPUs, of a placement group's too. */
+export function isCpu(name: string): boolean {
+  return name === "CPU" || name.startsWith("CPU@");
+}
+
+/** The CPUs among units. */
+export function cpuOf(units: ResourceUnits): ResourceUnits {
+  return new Map(units.entries().filter(([name]) => isCpu(name)));
+}
+
 /** What one node has, and what of it is free. May be overdrawn by tasks that resume. */
 export class ResourcePool {
-  readonly #total: ResourceUnits;
+  readonly #total: Map<string, number>;
   readonly #free: Map<string, number>;
 
   constructor(total: ResourceAmounts) {
-    this.#total = toUnits(total);
+    this.#total = new Map(toUnits(total));
     this.#free = new Map(this.#total);
   }
 
@@ -44,6 +54,8 @@ export class ResourcePool {
   /** The first name of which there is never enough, however long one waits. */
   lacks(units: ResourceUnits): string | undefined {
     for (const [name, amount] of units) {
+      // What a placement group reserves may be still to come.
+      if (name.includes("@")) continue;
       if ((this.#total.get(name) ?? 0) < amount) return name;
     }
     return undefined;
@@ -59,7 +71,30 @@ export class ResourcePool {
   /** Gives back. */
   give(units: ResourceUnits): void {
     for (const [name, amount] of units) {
-      this.#free.set(name, (this.#free.get(name) ?? 0) + amount);
+      const free = (this.#free.get(name) ?? 0) + amount;
+      // What was retracted meanwhile is no more.
+      if (free === 0 && !this.#total.has(name)) this.#free.delete(name);
+      else this.#free.set(name, free);
+    }
+  }
+
+  /** There is more than before. */
+  extend(units: ResourceUnits): void {
+    for (const [name, amount] of units) {
+      this.#total.set(name, (this.#total.get(name) ?? 0) + amount);
+    }
+    this.give(units);
+  }
+
+  /** There is less than before; who has some of it gives it back later. */
+  retract(units: ResourceUnits): void {
+    for (const [name, amount] of units) {
+      const total = (this.#total.get(name) ?? 0) - amount;
+      if (total > 0) this.#total.set(name, total);
+      else this.#total.delete(name);
+      const free = (this.#free.get(name) ?? 0) - amount;
+      if (free === 0 && total <= 0) this.#free.delete(name);
+      else this.#free.set(name, free);
     }
   }
 

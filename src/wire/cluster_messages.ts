@@ -16,6 +16,7 @@ import type { NodeView } from "../base/nodes.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type {
   ActorPlace,
+  Bundle,
   CallKey,
   ClusterStatus,
   JobDescription,
@@ -34,6 +35,19 @@ export interface ClusterRequests {
       /** It was declared dead: what it runs is to end, and it joins as a new one. */
       | { kind: "fenced"; reason: string };
   };
+  // To a head, from any process.
+  /** Answered once the group is placed, or will never be. */
+  "group.create": {
+    ask: {
+      groupId: string;
+      bundles: Record<string, number>[];
+      strategy: "PACK" | "SPREAD" | "STRICT_PACK" | "STRICT_SPREAD";
+    };
+    answer: { refusal?: string };
+  };
+  "group.remove": { ask: { groupId: string }; answer: Record<never, never> };
+  // From head to node.
+  "bundle.reserve": { ask: Bundle; answer: { isReserved: boolean } };
   // From a command line.
   "cluster.status": { ask: Record<never, never>; answer: ClusterStatus };
   /** All nodes are to end, the head last. */
@@ -84,6 +98,8 @@ export interface ClusterNotices {
   "node.load": {
     tag: NodeTag;
     available: Record<string, number>;
+    /** Placement groups change what there is. */
+    resources: Record<string, number>;
     waitingCount: number;
     leaseCount: number;
     /** Requests that no node can do. */
@@ -96,6 +112,7 @@ export interface ClusterNotices {
   "nodes.changed": { nodes: NodeView[] };
   "nodes.gone": { tags: NodeTag[]; reason: string };
   "node.stop": { reason: string };
+  "bundle.release": Bundle;
   "actor.halt": { actorId: ActorId; isGraceful: boolean; reason: string };
   "link.wanted": { to: NodeTag };
   // From node to node.

@@ -78,6 +78,13 @@ export interface ClusterStatus {
   waiting: { needs: Record<string, number>; count: number }[];
 }
 
+/** A bundle of a placement group. */
+export interface Bundle {
+  groupId: string;
+  index: number;
+  amounts: Record<string, number>;
+}
+
 /** A line that a process printed. */
 export interface LogLine {
   pid: number;

@@ -1,0 +1,211 @@
+/**
+ * Placement groups: resources reserved together, on nodes that lie as wanted.
+ *
+ * @module
+ */
+import { TaskUnschedulableError } from "../base/errors.ts";
+import { randomHex } from "../base/ids.ts";
+import type { ResourceAmounts } from "../base/spec.ts";
+import { extendValues } from "../owner/extensions.ts";
+import { entryOfRef, type ObjectRef } from "../owner/object_ref.ts";
+import type { GroupStrategy } from "../state/placement_groups.ts";
+import { amount, checkOptions, oneOf, show, text } from "./check.ts";
+import { owner } from "./session.ts";
+
+export type { GroupStrategy };
+
+/** How a {@linkcode placementGroup} is to be. */
+export interface PlacementGroupOptions {
+  /** "PACK": few nodes; "SPREAD": many; the strict ones: one node, or one for each bundle. Default: "PACK". */
+  strategy?: GroupStrategy;
+  /** What it is called. */
+  name?: string;
+}
+
+interface Fields {
+  readonly id: string;
+  readonly name: string;
+  readonly bundles: readonly ResourceAmounts[];
+}
+
+const makeFrom = Symbol("a group that is there");
+let begin: (fields: Fields, strategy: GroupStrategy) => PlacementGroup;
+
+/** Resources that are reserved together; made by {@linkcode placementGroup}. */
+export class PlacementGroup {
+  /** Its id. */
+  readonly id: string;
+  /** What it is called; its id where it has no name. */
+  readonly name: string;
+  /** What it reserves, bundle by bundle. */
+  readonly bundles: readonly Readonly<Record<string, number>>[];
+  #placed: Promise<void> | undefined;
+
+  /** Made by `placementGroup`. */
+  constructor(made: { [makeFrom]: Fields }) {
+    const { id, name, bundles } = made[makeFrom];
+    this.id = id;
+    this.name = name;
+    this.bundles = bundles;
+  }
+
+  /** A ref that is ready, with `true`, once all its bundles are reserved. */
+  ready(): ObjectRef<boolean> {
+    const own = owner();
+    const ref = own.references.create(own.nextOrdinal(), 0);
+    const entry = entryOfRef(ref);
+    own.owe();
+    (this.#placed ?? this.#ask()).then(
+      () => entry.resolve(own.values.store(true).held),
+      (error) => entry.reject(error),
+    ).finally(() => own.settle());
+    return ref as ObjectRef<boolean>;
+  }
+
+  /** Reserves it. */
+  async #ask(strategy: GroupStrategy = "PACK"): Promise<void> {
+    const { refusal } = await owner().askHead("group.create", {
+      groupId: this.id,
+      bundles: this.bundles.map((bundle) => ({ ...bundle })),
+      strategy,
+    });
+    if (refusal === undefined) return;
+    throw new TaskUnschedulableError(
+      `Cannot place group ${this.name}: ${refusal}`,
+      { resources: {} },
+    );
+  }
+
+  static {
+    begin = (fields, strategy) => {
+      const group = new PlacementGroup({ [makeFrom]: fields });
+      group.#placed = group.#ask(strategy);
+      group.#placed.catch(() => {}); // Whoever asks whether it is ready is told.
+      return group;
+    };
+    extendValues<PlacementGroup>({
+      tag: "placement group",
+      constructor: PlacementGroup,
+      tracked: false,
+      toFields: ({ id, name, bundles }) => ({ id, name, bundles }),
+      fromFields: (fields) =>
+        new PlacementGroup({ [makeFrom]: fields as Fields }),
+    });
+  }
+}
+
+/**
+ * Reserves resources together: all bundles, or none. Tasks and actors run in it
+ * by `schedulingStrategy: { placementGroup, bundleIndex? }`. It ends with
+ * `removePlacementGroup`, or with the process that made it.
+ *
+ * @param bundles Amounts by name, such as `{ CPU: 1 }`, one or more.
+ * @param options How they are to lie, and a name.
+ * @throws {TypeError | RangeError} Where a bundle or an option is wrong.
+ *
+ * @example
+ * ```ts
+ * import { get, placementGroup, remote, removePlacementGroup } from "@manta/manta";
+ * const group = placementGroup([{ CPU: 1 }], { strategy: "PACK" });
+ * await get(group.ready());
+ * const schedulingStrategy = { placementGroup: group, bundleIndex: 0 };
+ * console.log(await get(remote(() => 5, { schedulingStrategy }).remote())); // 5
+ * removePlacementGroup(group);
+ * ```
+ */
+export function placementGroup(
+  bundles: readonly Record<string, number>[],
+  options: PlacementGroupOptions = {},
+): PlacementGroup {
+  checkOptions(options, {
+    checks: {
+      strategy: oneOf("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"),
+      name: text,
+    },
+    what: "placement group option",
+  });
+  if (!Array.isArray(bundles) || bundles.length === 0) {
+    throw new TypeError(
+      `Cannot make a placement group of ${
+        show(bundles)
+      }: expected bundles, such as [{ CPU: 1 }]`,
+    );
+  }
+  for (const [at, bundle] of bundles.entries()) {
+    checkBundleAmounts(bundle, `bundle ${at}`);
+    const reserved: number[] = Object.values(bundle);
+    if (reserved.some((amount) => amount > 0)) continue;
+    throw new RangeError(
+      `Cannot make a placement group: bundle ${at} reserves nothing`,
+    );
+  }
+  const id = randomHex(8);
+  const { strategy = "PACK", name = id } = options;
+  const copies = bundles.map((bundle) => ({ ...bundle }));
+  return begin({ id, name, bundles: copies }, strategy);
+}
+
+function checkBundleAmounts(bundle: unknown, name: string): void {
+  if (typeof bundle !== "object" || bundle === null || Array.isArray(bundle)) {
+    throw new TypeError(
+      `Cannot use ${name} ${show(bundle)}: expected amounts by name`,
+    );
+  }
+  for (const [resource, given] of Object.entries(bundle)) {
+    amount(given, `${name} "${resource}"`);
+  }
+}
+
+/**
+ * Gives a placement group's resources back. What waits to run in it never will.
+ *
+ * @param group The group.
+ * @throws {TypeError} Where it is none.
+ */
+export async function removePlacementGroup(
+  group: PlacementGroup,
+): Promise<void> {
+  if (!(group instanceof PlacementGroup)) {
+    throw new TypeError(
+      `Cannot remove ${show(group)}: expected a placement group`,
+    );
+  }
+  await owner().askHead("group.remove", { groupId: group.id });
+}
+
+/** Throws for a bundle that a group has not. */
+export function checkBundle(
+  group: PlacementGroup,
+  index: unknown,
+  name: string,
+): void {
+  if (index === undefined || index === -1) return;
+  const isThere = Number.isInteger(index) && (index as number) >= 0 &&
+    (index as number) < group.bundles.length;
+  if (isThere) return;
+  throw new RangeError(
+    `Cannot use ${name} ${show(index)}: the group has bundles 0 to ${
+      group.bundles.length - 1
+    }`,
+  );
+}
+
+/** A task that no bundle of its group could ever hold. */
+export function assertHeld(
+  group: PlacementGroup,
+  index: number | undefined,
+  asked: ResourceAmounts,
+): void {
+  const holders = index === undefined ? group.bundles : [group.bundles[index]!];
+  const fits = holders.some((bundle) =>
+    Object.entries(asked).every(([name, amount]) =>
+      (bundle[name] ?? 0) >= amount
+    )
+  );
+  if (fits) return;
+  throw new RangeError(
+    `Cannot run in placement group ${group.name}: it asks for ${
+      JSON.stringify(asked)
+    }, and no bundle has that`,
+  );
+}

@@ -1,0 +1,147 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  get,
+  init,
+  placementGroup,
+  remote,
+  removePlacementGroup,
+  runtimeContext,
+  TaskUnschedulableError,
+  wait,
+} from "../../mod.ts";
+import { TestCluster } from "../support/cluster.ts";
+import { until } from "../support/notes.ts";
+
+const where = remote(() => runtimeContext().nodeId);
+
+class Still {
+  where() {
+    return runtimeContext().nodeId;
+  }
+}
+
+Deno.test("placementGroup(bundles, { strategy, name }) on one machine", async (t) => {
+  await using runtime = await init({ numCpus: 3, resources: { red: 2 } });
+
+  await t.step(
+    "reserves all, runs tasks and actors, and gives back",
+    async () => {
+      const group = placementGroup([{ CPU: 1 }, { CPU: 1, red: 1 }], {
+        name: "g",
+      });
+      assertEquals(await get(group.ready()), true);
+      assertEquals([group.name, group.bundles.length], ["g", 2]);
+      const { CPU, red } = await runtime.availableResources();
+      assertEquals([CPU, red], [1, 1]);
+      const schedulingStrategy = { placementGroup: group };
+      await get(Array.from(
+        { length: 4 },
+        () => where.options({ schedulingStrategy }).remote(),
+      ));
+      const second = { placementGroup: group, bundleIndex: 1 };
+      const inSecond = where.options({
+        schedulingStrategy: second,
+        resources: { red: 1 },
+      });
+      assert(await get(inSecond.remote()));
+      const actor = remote(Still, { numCpus: 1, schedulingStrategy }).remote();
+      assert(await get(actor.where.remote()));
+      await removePlacementGroup(group);
+      await until(
+        async () => (await runtime.availableResources())["CPU"] === 3,
+        "the CPUs",
+      );
+    },
+  );
+  await t.step("waits for room, whole or not at all", async () => {
+    const first = placementGroup([{ CPU: 2 }]);
+    await get(first.ready());
+    const second = placementGroup([{ CPU: 1 }, { CPU: 1 }]);
+    const ready = second.ready();
+    assertEquals((await wait([ready], { timeout: 200 }))[0].length, 0);
+    assertEquals((await runtime.availableResources())["CPU"], 1);
+    await removePlacementGroup(first);
+    assertEquals(await get(ready), true);
+    await removePlacementGroup(second);
+  });
+  await t.step("what can never be is told", async () => {
+    for (
+      const group of [
+        placementGroup([{ CPU: 4 }]),
+        placementGroup([{ CPU: 1 }, { CPU: 1 }], { strategy: "STRICT_SPREAD" }),
+        placementGroup([{ blue: 1 }]),
+      ]
+    ) {
+      await assertRejects(() => get(group.ready()), TaskUnschedulableError);
+    }
+  });
+  await t.step("bad arguments are told at the call", async () => {
+    assertThrows(() => placementGroup([]), TypeError, "bundles");
+    assertThrows(() => placementGroup([{}]), RangeError, "bundle 0");
+    assertThrows(() => placementGroup([{ CPU: -1 }]), RangeError, "bundle 0");
+    assertThrows(
+      () => placementGroup([{ CPU: 1 }], { strategy: "ANY" as never }),
+      TypeError,
+      "strategy",
+    );
+    const group = placementGroup([{ CPU: 1 }]);
+    const place = (bundleIndex: number) => () =>
+      where.options({
+        schedulingStrategy: { placementGroup: group, bundleIndex },
+      });
+    assertThrows(place(1), RangeError, "bundleIndex");
+    assertThrows(
+      () =>
+        where.options({
+          numCpus: 2,
+          schedulingStrategy: { placementGroup: group },
+        }),
+      RangeError,
+      "no bundle",
+    );
+    await removePlacementGroup(group);
+  });
+});
+
+Deno.test("placementGroup on a cluster: strategies, and a node's death", async (t) => {
+  await using cluster = await TestCluster.start(2);
+  const { address, token } = cluster;
+  await using _runtime = await init({ address, token });
+  const placesOf = async (group: ReturnType<typeof placementGroup>) =>
+    await get(group.bundles.map((_, bundleIndex) =>
+      where.options({
+        schedulingStrategy: { placementGroup: group, bundleIndex },
+      }).remote()
+    ));
+
+  await t.step(
+    "STRICT_SPREAD takes a node each, STRICT_PACK one for all",
+    async () => {
+      const spread = placementGroup([{ CPU: 1 }, { CPU: 1 }, { CPU: 1 }], {
+        strategy: "STRICT_SPREAD",
+      });
+      await get(spread.ready());
+      assertEquals(new Set(await placesOf(spread)).size, 3);
+      await removePlacementGroup(spread);
+      const pack = placementGroup([{ CPU: 1 }, { CPU: 1 }], {
+        strategy: "STRICT_PACK",
+      });
+      await get(pack.ready());
+      assertEquals(new Set(await placesOf(pack)).size, 1);
+      await removePlacementGroup(pack);
+    },
+  );
+  await t.step("bundles of a node that died are placed again", async () => {
+    const group = placementGroup([{ CPU: 1 }, { CPU: 1 }, { CPU: 1 }], {
+      strategy: "SPREAD",
+    });
+    await get(group.ready());
+    await placesOf(group);
+    const victim = cluster.nodes[0]!;
+    await victim.kill();
+    await until(async () => {
+      const places = await placesOf(group);
+      return !places.includes(victim.ready.nodeId);
+    }, "the bundle on another node");
+  });
+});
