@@ -49,6 +49,11 @@ export {
   type PlacementGroupOptions,
   removePlacementGroup,
 } from "./src/client/placement_group.ts";
+export {
+  Progress,
+  progress,
+  type ProgressOptions,
+} from "./src/client/progress.ts";
 export { Queue, type QueueWait } from "./src/client/queue.ts";
 export { registerClass } from "./src/client/register_class.ts";
 export {

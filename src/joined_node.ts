@@ -79,7 +79,10 @@ export async function runJoinedNode(
       ...lineageRequests(lineage),
       "job.describe": () => ({ job, flags, entries }),
     },
-    notices: lineageNotices(lineage),
+    notices: {
+      ...lineageNotices(lineage),
+      "progress": (word) => node.machine.toDriver(word),
+    },
   });
   node.own(
     new JobPart({

@@ -118,6 +118,7 @@ export async function runLocalNode(
       ...machine.objects.notices(),
       ...part.notices(),
       ...lineageNotices(lineage),
+      "progress": (word) => machine.toDriver(word),
       ...head.notices(),
       "node.register": (registration, peer) => {
         machine.joined(registration, peer);

@@ -52,6 +52,10 @@ export const limits = {
   collectForActorsMs: 50,
   /** Longest time between two such collections. */
   collectForActorsMsMax: 10_000,
+  /** How often a process tells how far a progress bar is. */
+  progressTellMs: 50,
+  /** How often the driver draws progress bars. */
+  progressDrawMs: 80,
   /** How long all processes may take to collect their garbage. */
   collectDeadlineMs: 1000,
   /** The same, where cold objects can go to disk instead. */

@@ -37,6 +37,8 @@ export class ActorPool<Actor extends object> {
   readonly #waiting = new Set<() => void>();
 
   /**
+   * Makes a pool.
+   *
    * @param handles The actors, one or more.
    * @throws {TypeError} Where there is none, or something is no handle.
    */

@@ -76,7 +76,7 @@ export async function get(
   if (options !== undefined) checkGetOptions(options);
   if (isObjectRef(refs)) {
     const own = ownerOfRefs(`ref ${refs.id}`);
-    own.assertKnown(refs);
+    own.references.assertKnown(refs);
     const entry = entryOfRef(refs);
     if (!entry.isSettled) await settled(own, [entry], options ?? {});
     // Awaited, so that the error's stack leads here.
@@ -87,7 +87,7 @@ export async function get(
   if (list.length === 0) return keys === undefined ? [] : {};
   const own = ownerOfRefs(`ref ${list[0]!.id}`);
   const entries = list.map((ref) => {
-    own.assertKnown(ref);
+    own.references.assertKnown(ref);
     return entryOfRef(ref);
   });
   const open = entries.filter((entry) => !entry.isSettled);

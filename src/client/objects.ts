@@ -82,7 +82,7 @@ export async function wait<Ref extends ObjectRef<unknown>>(
   signal?.throwIfAborted();
   const own = ownerOfRefs("refs");
   for (const [at, ref] of refs.entries()) {
-    own.assertKnown(ref);
+    own.references.assertKnown(ref);
     own.objects.demand(entries[at]!);
   }
   let readyCount = entries.filter((entry) => entry.isSettled).length;
@@ -132,7 +132,7 @@ export function asCompleted<Ref extends ObjectRef<unknown>>(
   const entries = entriesOf(list);
   const own = list.length === 0 ? undefined : ownerOfRefs("refs");
   for (const [at, ref] of list.entries()) {
-    own!.assertKnown(ref);
+    own!.references.assertKnown(ref);
     own!.objects.demand(entries[at]!);
   }
   return new LeavableIterator(completions(own, { list, entries }, options));
@@ -201,7 +201,7 @@ export function free(
   entriesOf(list);
   if (list.length === 0) return;
   const own = ownerOfRefs("refs");
-  for (const ref of list) own.assertKnown(ref);
+  for (const ref of list) own.references.assertKnown(ref);
   own.objects.free(list);
 }
 
@@ -231,7 +231,7 @@ export function cancel(
   });
   const { force = false, recursive = true } = options;
   const own = ownerOfRefs(`ref ${ref.id}`);
-  own.assertKnown(ref);
+  own.references.assertKnown(ref);
   own.cancel(ref, { isForced: force, isRecursive: recursive });
 }
 

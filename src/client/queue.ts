@@ -47,6 +47,8 @@ export class Queue<T> {
   readonly #fields: Fields;
 
   /**
+   * Makes a queue, empty.
+   *
    * @param options `maxSize`: most items that it holds; more wait. Default: any number.
    * @throws {TypeError | RangeError} Where an option is wrong.
    */

@@ -27,7 +27,7 @@ export async function why(ref: ObjectRef<unknown>): Promise<string> {
     throw new TypeError(`Cannot explain ${show(ref)}: expected an ObjectRef`);
   }
   const own = ownerOfRefs(`ref ${ref.id}`);
-  own.assertKnown(ref);
+  own.references.assertKnown(ref);
   const entry = entryOfRef(ref);
   if (entry.status === Status.ready) return "is ready";
   if (entry.status === Status.freed) return "was freed";

@@ -8,7 +8,7 @@ import type { NodeId } from "../base/ids.ts";
 import type { ResourceAmounts, SchedulingStrategy } from "../base/spec.ts";
 import { ResourcePool } from "../state/resources.ts";
 import type { Registration } from "../wire/messages.ts";
-import type { NodeRow } from "../wire/facts.ts";
+import type { BarWord, NodeRow } from "../wire/facts.ts";
 import type { Peer } from "../wire/peer.ts";
 import { ObjectManager } from "./object_manager.ts";
 import { type Joined, Processes } from "./processes.ts";
@@ -41,6 +41,13 @@ export class Machine {
       spillFolder: `${options.folder}/spill`,
       describe: (processId) => this.processes.describe(processId),
     });
+  }
+
+  /** A progress bar has moved: the driver draws it. */
+  toDriver(word: BarWord): void {
+    for (const { role, peer } of this.processes.ofJob(word.jobId)) {
+      if (role === "driver") peer.notify("progress", word);
+    }
   }
 
   /** A process says what it is. */

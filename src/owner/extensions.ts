@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { BarWord } from "../wire/facts.ts";
 import { type Extension, ValueCodec } from "../wire/values.ts";
 
 const extensions: Extension<object>[] = [];
@@ -16,6 +17,18 @@ export function extendValues<T extends object>(extension: Extension<T>): void {
 /** Classes whose instances travel as instances, wherever they are defined. */
 // deno-lint-ignore ban-types -- any class
 export const registered: Set<Function> = new Set();
+
+let draw: (word: BarWord) => void = () => {};
+
+/** Sets what draws progress bars in this process. */
+export function setProgressDrawer(drawer: (word: BarWord) => void): void {
+  draw = drawer;
+}
+
+/** A progress bar has moved, in whichever process of the program. */
+export function progressTold(word: BarWord): void {
+  draw(word);
+}
 
 /** A codec that knows all of these. */
 export function newCodec(): ValueCodec {

@@ -31,6 +31,7 @@ import {
 import { ActorCalls } from "./actor_calls.ts";
 import { fetchArgument } from "./argument_fetch.ts";
 import { UnaskedFailures } from "./failures.ts";
+import { progressTold } from "./extensions.ts";
 import { entryOfRef, type ObjectEntry, type ObjectRef } from "./object_ref.ts";
 import { Objects } from "./objects.ts";
 import { Outcomes } from "./outcomes.ts";
@@ -142,6 +143,11 @@ export class Owner implements OwnerPort {
     this.actors = new ActorCalls(this, network);
   }
 
+  /** Whether this process is its program's driver. */
+  get isDriver(): boolean {
+    return this.#network.self.role === "driver";
+  }
+
   /** Whether it takes nothing more. */
   get isEnding(): boolean {
     return this.#isEnding;
@@ -206,11 +212,6 @@ export class Owner implements OwnerPort {
   isStuck(entry: ObjectEntry): boolean {
     const record = entry.producer;
     return record instanceof TaskRecord && record.phase !== "pushed";
-  }
-
-  /** Throws unless a ref belongs to a process of this run. */
-  assertKnown(ref: ObjectRef<unknown>): void {
-    this.references.assertKnown(ref);
   }
 
   /** The value of an object of this process's own is gone. */
@@ -299,6 +300,7 @@ export class Owner implements OwnerPort {
       "segment.drop": ({ segmentId }) => this.segments.drop(segmentId),
       "collect": ({ round }) => this.segments.collect(round),
       "garbage": () => collectGarbage(),
+      "progress": progressTold,
       "actor.state": (state) => this.actors.onState(state),
     };
   }

@@ -78,6 +78,17 @@ export interface ClusterStatus {
   waiting: { needs: Record<string, number>; count: number }[];
 }
 
+/** How far a progress bar is. */
+export interface BarWord {
+  jobId: JobId;
+  barId: string;
+  label: string;
+  count: number;
+  total?: number;
+  isDone: boolean;
+  elapsedMs: number;
+}
+
 /** A bundle of a placement group. */
 export interface Bundle {
   groupId: string;

@@ -20,7 +20,7 @@ import type { LineageBatch } from "../base/lineage.ts";
 import type { DurableAnswer, DurableCommit } from "../base/durable.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { CodeBundle, StoredValue } from "../base/stored.ts";
-import type { CallKey, LeaseAnswer, NodeRow } from "./facts.ts";
+import type { BarWord, CallKey, LeaseAnswer, NodeRow } from "./facts.ts";
 import type { ClusterNotices, ClusterRequests } from "./cluster_messages.ts";
 
 /** What a process is. */
@@ -274,6 +274,8 @@ export interface Notices extends ClusterNotices {
   "actor.exiting": { actorId: ActorId; incarnation: number; reason: string };
   "lineage.rows": { batch: LineageBatch };
   "collected": { round: number };
+  /** To the driver's node, and from there to the driver. */
+  "progress": BarWord;
   // From a node.
   "lease.reclaim": { leaseId: LeaseId };
   "segment.recycle": { segmentId: SegmentId };

@@ -1,0 +1,186 @@
+/**
+ * `progress`: bars that any process moves and the driver draws.
+ *
+ * @module
+ */
+import { afterMs, monotonicMs, type Timer } from "../base/clock.ts";
+import { randomHex } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { progressTold, setProgressDrawer } from "../owner/extensions.ts";
+import type { BarWord } from "../wire/facts.ts";
+import { checkOptions, show, text } from "./check.ts";
+import type { Items } from "./flow.ts";
+import { Bars } from "./progress_bars.ts";
+import { owner } from "./session.ts";
+
+/** How a bar is shown. */
+export interface ProgressOptions {
+  /** What stands before it. Default: "progress". */
+  label?: string;
+}
+
+/** A bar that is moved by hand; made by {@linkcode progress}. */
+export class Progress implements Disposable {
+  readonly #barId = randomHex(8);
+  readonly #label: string;
+  readonly #total: number | undefined;
+  readonly #startMs = monotonicMs();
+  #count = 0;
+  #isDone = false;
+  #timer: Timer | undefined;
+
+  /** Made by `progress`. */
+  constructor(total: number | undefined, label: string) {
+    this.#total = total;
+    this.#label = label;
+    this.#tell();
+  }
+
+  /** How far it is. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Moves it on. */
+  advance(by = 1): void {
+    if (typeof by !== "number" || !Number.isFinite(by)) {
+      throw new TypeError(`Cannot advance by ${show(by)}: expected a number`);
+    }
+    if (this.#isDone) return;
+    this.#count += by;
+    this.#timer ??= afterMs(limits.progressTellMs, () => this.#tell());
+  }
+
+  /** It is over; can be called again. */
+  done(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#tell();
+  }
+
+  /** See {@linkcode done}. */
+  [Symbol.dispose](): void {
+    this.done();
+  }
+
+  #tell(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const own = owner();
+    const word: BarWord = {
+      jobId: own.job.jobId,
+      barId: this.#barId,
+      label: this.#label,
+      count: this.#count,
+      ...(this.#total === undefined ? {} : { total: this.#total }),
+      isDone: this.#isDone,
+      elapsedMs: monotonicMs() - this.#startMs,
+    };
+    if (own.isDriver) progressTold(word);
+    else own.home.notify("progress", word);
+  }
+}
+
+/** A bar for so many steps, to be moved by hand. */
+export function progress(total: number, options?: ProgressOptions): Progress;
+/** A bar for a loop: gives the same items. */
+export function progress<T>(
+  items: Iterable<T>,
+  options?: ProgressOptions,
+): Iterable<T>;
+/** A bar for an async loop. */
+export function progress<T>(
+  items: AsyncIterable<T>,
+  options?: ProgressOptions,
+): AsyncIterable<T>;
+/**
+ * Shows how far something is, one bar for each call, drawn by the driver on
+ * stderr whichever process reports. Where that is no terminal, a few plain
+ * lines are printed instead.
+ *
+ * @param what Items to go through, or how many steps there are.
+ * @param options What is shown before the bar.
+ * @throws {TypeError | RangeError} Where something is wrong.
+ *
+ * @example
+ * ```ts
+ * import { progress } from "@manta/manta";
+ * for (const file of progress(["a", "b"], { label: "files" })) console.log(file);
+ * using bar = progress(10, { label: "steps" });
+ * bar.advance(3);
+ * ```
+ */
+export function progress<T>(
+  what: number | Items<T>,
+  options: ProgressOptions = {},
+): Progress | Items<T> {
+  checkOptions(options, { checks: { label: text }, what: "progress option" });
+  const { label = "progress" } = options;
+  if (typeof what === "number") {
+    if (!Number.isFinite(what) || what < 0) {
+      throw new RangeError(
+        `Cannot show progress to ${what}: expected 0 or more steps`,
+      );
+    }
+    return new Progress(what, label);
+  }
+  const source = what as Partial<Iterable<T> & AsyncIterable<T>> | null;
+  const total = (what as { length?: unknown; size?: unknown } | null)?.length ??
+    (what as { size?: unknown } | null)?.size;
+  const bar = () =>
+    new Progress(typeof total === "number" ? total : undefined, label);
+  if (typeof source?.[Symbol.asyncIterator] === "function") {
+    return asyncly(what as AsyncIterable<T>, bar);
+  }
+  if (typeof source?.[Symbol.iterator] === "function") {
+    return syncly(what as Iterable<T>, bar);
+  }
+  throw new TypeError(
+    `Cannot show progress of ${
+      show(what)
+    }: expected a number or something iterable`,
+  );
+}
+
+function* syncly<T>(items: Iterable<T>, begin: () => Progress): Iterable<T> {
+  using bar = begin();
+  for (const item of items) {
+    yield item;
+    bar.advance();
+  }
+}
+
+async function* asyncly<T>(
+  items: AsyncIterable<T>,
+  begin: () => Progress,
+): AsyncIterable<T> {
+  using bar = begin();
+  for await (const item of items) {
+    yield item;
+    bar.advance();
+  }
+}
+
+/** The driver's side: draws what it is told. */
+const bars = new Bars();
+let drawTimer: Timer | undefined;
+const encoder = new TextEncoder();
+
+function draw(): void {
+  clearTimeout(drawTimer);
+  drawTimer = undefined;
+  const isTerminal = Deno.stderr.isTerminal() && !Deno.noColor;
+  const width = isTerminal ? Deno.consoleSize().columns - 1 : 100;
+  const text = isTerminal ? bars.drawn(width) : bars.plain(width);
+  if (text !== "") Deno.stderr.writeSync(encoder.encode(text));
+}
+
+/** A bar has moved, in whichever process. */
+function drawProgress(word: BarWord): void {
+  const { total, ...rest } = word;
+  bars.moved({ ...rest, total });
+  if (word.isDone) return draw();
+  drawTimer ??= afterMs(limits.progressDrawMs, draw);
+}
+
+setProgressDrawer(drawProgress);

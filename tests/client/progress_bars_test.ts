@@ -1,0 +1,48 @@
+import { assert, assertEquals } from "@std/assert";
+import { barLine, Bars } from "../../src/client/progress_bars.ts";
+
+const bar = (count: number, more = {}) => ({
+  barId: "a",
+  label: "files",
+  count,
+  total: 10 as number | undefined,
+  isDone: false,
+  elapsedMs: 1000,
+  ...more,
+});
+
+Deno.test("barLine() shows share, count and rate, within its width", () => {
+  assertEquals(
+    barLine(bar(5), 60),
+    "files [###############---------------]  50 % 5/10 (5.0/s)",
+  );
+  assert(barLine(bar(5), 20).length <= 20);
+  assertEquals(
+    barLine(bar(7, { total: undefined }), 60),
+    "files: 7 (7.0/s)",
+  );
+  assert(barLine(bar(10, { isDone: true }), 80).endsWith("in 1.0 s"));
+});
+
+Deno.test("Bars draws over its own lines on a terminal, and leaves finished ones above", () => {
+  const bars = new Bars();
+  bars.moved(bar(1));
+  bars.moved(bar(2, { barId: "b" }));
+  assertEquals(bars.drawn(60).split("\n").length, 3);
+  bars.moved(bar(10, { isDone: true }));
+  assert(bars.drawn(60).startsWith("\x1b[2A"));
+  bars.moved(bar(3, { barId: "b" }));
+  assert(bars.drawn(60).startsWith("\x1b[1A"));
+});
+
+Deno.test("Bars prints a few plain lines in a pipe, the last one always", () => {
+  const bars = new Bars();
+  let text = "";
+  for (let count = 0; count <= 10; count++) {
+    bars.moved(bar(count, { isDone: count === 10 }));
+    text += bars.plain(80);
+  }
+  assertEquals(text.includes("\x1b"), false);
+  assert(text.trim().split("\n").length <= 5);
+  assert(text.includes("10/10"));
+});
