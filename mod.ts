@@ -55,6 +55,7 @@ export {
   type ProgressOptions,
 } from "./src/client/progress.ts";
 export { Queue, type QueueWait } from "./src/client/queue.ts";
+export type { RuntimeEnv } from "./src/client/runtime_env.ts";
 export { registerClass } from "./src/client/register_class.ts";
 export {
   inspectSerializability,

@@ -97,6 +97,7 @@ export async function runJoinedNode(
       actorEnded: () => {},
       resourcesGiven: () => {},
       garbage: () => {},
+      waits: () => {},
     }),
   );
   node.listen();

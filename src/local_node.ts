@@ -70,6 +70,7 @@ export async function runLocalNode(
     actorEnded: (actorId, how) => head.actorEnded(actorId, how),
     resourcesGiven: () => groups.changed(),
     garbage: () => {},
+    waits: () => {},
   });
   const { hosts } = part;
   const actorRows = new ActorRows({

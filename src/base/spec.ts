@@ -9,6 +9,13 @@ import type { CodeBundle, CodeRef, StoredValue } from "./stored.ts";
 /** Amounts by resource name: `CPU`, `GPU`, `memory` (bytes) and custom ones. */
 export type ResourceAmounts = Record<string, number>;
 
+/** What a worker or an actor's host is started with. */
+export interface WorkerEnv {
+  /** Beside the program's own variables. */
+  variables: Record<string, string>;
+  workingDir?: string;
+}
+
 /** Where a task or an actor is to run. */
 export type SchedulingStrategy =
   | "DEFAULT"
@@ -22,6 +29,8 @@ export interface LeaseNeeds {
   classKey: string;
   resources: ResourceAmounts;
   strategy?: SchedulingStrategy;
+  /** What their worker must be started with. */
+  env?: WorkerEnv;
   /** The node where their large arguments lie, if they have some. */
   near?: NodeTag;
   /** How deep the tasks are nested: 0 for the driver's own. */
@@ -69,6 +78,7 @@ export interface ActorSpec {
   isolation: "isolate" | "process";
   resources: ResourceAmounts;
   strategy?: SchedulingStrategy;
+  env?: WorkerEnv;
 }
 
 /** How a task is to run, checked and with its defaults filled in. */
@@ -84,6 +94,7 @@ export interface TaskSettings {
   readonly schedulingTimeoutMs: number | undefined;
   readonly priority: number;
   readonly strategy?: SchedulingStrategy;
+  readonly env?: WorkerEnv;
   /** After so many runs its worker is replaced. */
   readonly maxCalls?: number;
   readonly isStream: boolean;

@@ -60,6 +60,10 @@ export async function runCluster(
   );
   try {
     const options = settingsOf(headAddress, given, state);
+    // What runs here is started with this process's variables.
+    for (const name of ["MANTA_TOKEN", "MANTA_TOKEN_FILE", "MANTA_ADDRESS"]) {
+      Deno.env.delete(name);
+    }
     for (;;) {
       const process = await startNode(options);
       tell(process, { headAddress, given, token: options.token });

@@ -8,6 +8,7 @@ import { type ActorId, taskIdOf } from "../base/ids.ts";
 import type { NewActor, Origin } from "../owner/actor_births.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import { groupsOf } from "./groups.ts";
+import { envOf } from "./runtime_env.ts";
 import { placeOf } from "./strategy.ts";
 import { entryOfRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
@@ -182,6 +183,7 @@ function createActor(
     maxPendingCalls: options.maxPendingCalls ?? -1,
     isolation: options.isolation ?? "isolate",
     ...placeOf(options, resourcesOf(options, 0)),
+    ...envOf(options),
     ...groupsOf(options, methods),
     ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }),
   });

@@ -12,13 +12,13 @@ import {
   duration,
   finite,
   flag,
-  notYetChecks,
   oneOf,
   show,
   text,
   whole,
 } from "./check.ts";
 import { type ConcurrencyGroup, groups } from "./groups.ts";
+import { envOf, type RuntimeEnv, runtimeEnv } from "./runtime_env.ts";
 import { placeOf, type SchedulingStrategy, strategy } from "./strategy.ts";
 
 /** A class of errors, or any class. */
@@ -37,6 +37,8 @@ export interface ResourceOptions {
   resources?: Record<string, number>;
   /** Where it may run. Default: "DEFAULT", near its submitter. */
   schedulingStrategy?: SchedulingStrategy;
+  /** What the process that it runs in is started with. Default: as the program. */
+  runtimeEnv?: RuntimeEnv;
 }
 
 /** How a task is to run. */
@@ -110,7 +112,7 @@ const resourceChecks: Record<string, Check> = {
   memory: amount,
   resources: amounts,
   schedulingStrategy: strategy,
-  ...notYetChecks("runtimeEnv"),
+  runtimeEnv,
 };
 
 const taskChecks: Record<string, Check> = {
@@ -225,6 +227,7 @@ export function taskSettings(
     schedulingTimeoutMs: options.schedulingTimeout,
     priority: options.priority ?? 0,
     ...placeOf(options, resourcesOf(options, 1)),
+    ...envOf(options),
     ...(options.maxCalls === undefined ? {} : { maxCalls: options.maxCalls }),
     isStream,
     backpressure: options.backpressure ?? 0,

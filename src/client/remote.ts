@@ -213,7 +213,7 @@ function isGenerator(fn: AnyFunction): boolean {
 
 /** Which tasks may ride the same leases. */
 function classKeyOf(
-  { resources, timeoutMs, maxRetries, strategy, maxCalls }: TaskSettings,
+  { resources, timeoutMs, maxRetries, strategy, maxCalls, env }: TaskSettings,
 ): string {
   const isTimed = timeoutMs !== undefined;
   const isUnretried = maxRetries === 0;
@@ -223,5 +223,6 @@ function classKeyOf(
     isUnretried,
     strategy,
     maxCalls,
+    env,
   ]);
 }

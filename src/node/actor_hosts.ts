@@ -10,7 +10,7 @@
 import { afterMs, type Timer } from "../base/clock.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import type { ActorSpec } from "../base/spec.ts";
+import type { ActorSpec, WorkerEnv } from "../base/spec.ts";
 import type { ResourcePool } from "../state/resources.ts";
 import { toUnits } from "../state/resources.ts";
 import type { Fate } from "../wire/messages.ts";
@@ -55,7 +55,7 @@ export interface HostEvents {
 
 /** What actor hosts take: processes, and the machine's resources. */
 export interface HostRooms {
-  readonly children: Pick<Children, "start">;
+  childrenFor(env: WorkerEnv | undefined): Pick<Children, "start">;
   readonly printer: Pick<LineSink, "name" | "forget">;
   pool(): ResourcePool;
 }
@@ -238,7 +238,8 @@ export class ActorHosts {
   }
 
   #hostFor(spec: ActorSpec): Host {
-    const isExclusive = spec.isolation === "process";
+    const isExclusive = spec.isolation === "process" ||
+      spec.env !== undefined;
     const lasting = [...this.#hosts.values()].filter((host) =>
       !host.isEnding && host.stoppingCount === 0
     );
@@ -247,7 +248,7 @@ export class ActorHosts {
         .sort((a, b) => a.actorIds.size - b.actorIds.size);
       if (shared.length > 0) return shared[0]!;
     }
-    const kept = this.#rooms.children.start(
+    const kept = this.#rooms.childrenFor(spec.env).start(
       "host",
       (kept, fate) => this.#hostEnded(kept, fate),
     );

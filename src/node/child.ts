@@ -14,6 +14,7 @@ const stderrTailLength = 2000;
 export interface ChildOptions {
   args: string[];
   env?: Record<string, string>;
+  cwd?: string;
   /** Hears each whole line that the child prints. */
   onLine(line: string, stream: "stdout" | "stderr"): void;
 }
@@ -36,6 +37,7 @@ export class Child {
       stdout: "piped",
       stderr: "piped",
       ...(options.env === undefined ? {} : { env: options.env }),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     }).spawn();
     this.pid = this.#process.pid;
     this.fate = this.#watch(options);

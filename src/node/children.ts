@@ -9,6 +9,7 @@
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { Fate } from "../wire/messages.ts";
+import type { WorkerEnv } from "../base/spec.ts";
 import type { JobInfo } from "../wire/facts.ts";
 import { Child } from "./child.ts";
 import type { LineSink } from "./log_printer.ts";
@@ -19,6 +20,8 @@ export interface ChildCommand {
   flags: string[];
   /** Entry modules' URLs by role. */
   entries: { worker: string; host: string };
+  /** What they are started with beside what this process has. */
+  env?: WorkerEnv;
   /** The session that they join. */
   session: Omit<ChildArguments, "childNo">;
 }
@@ -39,6 +42,9 @@ export interface Kept {
   processId: ProcessId | undefined;
 }
 
+/** Numbers tell the children of all kinds apart. */
+let nextNo = 1;
+
 /** Starts, names and ends subprocesses. */
 export class Children {
   readonly #command: ChildCommand;
@@ -48,11 +54,15 @@ export class Children {
   readonly #fates = new Map<ProcessId, Promise<Fate>>();
   /** Workers that were started before anybody asked. */
   readonly #spares: Kept[] = [];
-  #nextNo = 1;
 
   constructor(command: ChildCommand, printer: LineSink) {
     this.#command = command;
     this.#printer = printer;
+  }
+
+  /** The same for processes of another environment. */
+  in(env: WorkerEnv): Children {
+    return new Children({ ...this.#command, env }, this.#printer);
   }
 
   /** Starts workers that the next to be asked for will be. */
@@ -74,8 +84,8 @@ export class Children {
   }
 
   #spawn(role: "worker" | "host"): Kept {
-    const { flags, entries, session } = this.#command;
-    const no = this.#nextNo++;
+    const { flags, entries, session, env } = this.#command;
+    const no = nextNo++;
     const told: ChildArguments = { ...session, childNo: no };
     const child: Child = new Child({
       args: [
@@ -84,6 +94,10 @@ export class Children {
         entries[role],
         JSON.stringify(told),
       ],
+      ...(env === undefined ? {} : {
+        env: env.variables,
+        ...(env.workingDir === undefined ? {} : { cwd: env.workingDir }),
+      }),
       onLine: (line, stream) =>
         this.#printer.print(child.pid, { line, stream }),
     });

@@ -15,10 +15,10 @@ import type { JobInfo } from "../wire/facts.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import { ActorHosts } from "./actor_hosts.ts";
-import type { Children } from "./children.ts";
+import type { Children, Kept } from "./children.ts";
 import type { LineSink } from "./log_printer.ts";
 import type { Machine } from "./machine.ts";
-import { Node } from "./node.ts";
+import { EnvNodes } from "./env_nodes.ts";
 import type { Joined } from "./processes.ts";
 
 /** What a job's part is made of. */
@@ -38,6 +38,8 @@ export interface JobPartEvents {
     actorId: ActorId,
     how: { incarnation: number; reason: string },
   ): void;
+  /** Something waits here for what other jobs may hold. */
+  waits(): void;
   /** Processes of the job on other machines are to collect their garbage. */
   garbage(): void;
   /** Other jobs of the machine may have what is free now. */
@@ -47,9 +49,8 @@ export interface JobPartEvents {
 /** Runs one job on one machine. */
 export class JobPart {
   readonly job: JobInfo;
-  readonly node: Node;
+  readonly node: EnvNodes;
   readonly hosts: ActorHosts;
-  readonly children: Children;
   readonly #machine: Machine;
   readonly #events: JobPartEvents;
   readonly #pace = new CollectionPace({
@@ -59,13 +60,16 @@ export class JobPart {
   #paceTimer: Timer | undefined;
 
   constructor(options: JobPartOptions, events: JobPartEvents) {
-    const { machine, children, printer } = options;
+    const { machine, printer } = options;
     this.job = options.job;
     this.#machine = machine;
     this.#events = events;
-    this.children = children;
     this.hosts = new ActorHosts(
-      { children, printer, pool: () => machine.pool },
+      {
+        childrenFor: (env) => this.node.childrenFor(env),
+        printer,
+        pool: () => machine.pool,
+      },
       {
         actorEnded: (actorId, how) => {
           this.#pace.gaveBack();
@@ -78,7 +82,7 @@ export class JobPart {
         },
       },
     );
-    this.node = new Node({
+    this.node = new EnvNodes({
       ...options,
       waits: () => this.#waits(),
       resourcesGiven: () => {
@@ -106,7 +110,9 @@ export class JobPart {
     const { role, childNo, processId, actorId, peer } = process;
     if (role === "worker") this.node.workerJoined(process);
     if (role === "host" && childNo !== undefined) {
-      this.children.registered(childNo, processId);
+      for (const children of this.node.children()) {
+        children.registered(childNo, processId);
+      }
       this.hosts.hostRegistered(childNo, peer);
     }
     if (role === "actor" && actorId !== undefined) {
@@ -131,13 +137,13 @@ export class JobPart {
     clearTimeout(this.#paceTimer);
     this.node.close();
     this.hosts.close();
-    for (const { processId } of this.children.all()) {
+    for (const { processId } of this.#all()) {
       if (processId === undefined) continue;
       network.peer(processId).then((peer) => peer.notify("leave", { reason }))
         .catch(() => {}); // It left by itself.
     }
     await Promise.all(
-      this.children.all().map(async (kept) => {
+      this.#all().map(async (kept) => {
         const timer = setTimeout(
           () => kept.child.kill("it did not leave"),
           kept.processId === undefined ? 0 : limits.stopGraceMs,
@@ -151,7 +157,7 @@ export class JobPart {
   /** Its driver is gone: only actors that are to outlive that stay. */
   keepDetached(reason: string): void {
     this.node.close();
-    for (const { role, child } of this.children.all()) {
+    for (const { role, child } of this.#all()) {
       if (role === "worker") child.kill(reason);
     }
   }
@@ -161,11 +167,20 @@ export class JobPart {
     clearTimeout(this.#paceTimer);
     this.node.close();
     this.hosts.close();
-    for (const { child } of this.children.all()) child.kill(reason);
+    for (const { child } of this.#all()) child.kill(reason);
+  }
+
+  #all(): Kept[] {
+    return this.node.children().flatMap((children) => children.all());
   }
 
   /** Somebody waits here, perhaps for what an actor holds whose handles are garbage. */
   #waits(): void {
+    this.#events.waits();
+    this.#look();
+  }
+
+  #look(): void {
     const delayMs = this.#pace.waits();
     if (delayMs === undefined) return;
     this.#paceTimer = afterMs(delayMs, () => {
@@ -177,7 +192,7 @@ export class JobPart {
         }
         this.#events.garbage();
       }
-      if (isAnyWaiting) this.#waits();
+      if (isAnyWaiting) this.#look();
     });
   }
 

@@ -17,7 +17,7 @@ import { Children } from "./children.ts";
 import { JobPart } from "./job_part.ts";
 import { LogForwarder } from "./log_forwarder.ts";
 import type { Machine } from "./machine.ts";
-import type { Node } from "./node.ts";
+import type { EnvNodes } from "./env_nodes.ts";
 
 /** What keeping jobs takes. */
 export interface JobsRooms {
@@ -62,7 +62,7 @@ export class Jobs {
   }
 
   /** The nodes of all parts. */
-  *nodes(): Iterable<Node> {
+  *nodes(): Iterable<EnvNodes> {
     for (const { node } of this.#parts.values()) yield node;
   }
 
@@ -171,6 +171,9 @@ export class Jobs {
         if (reason !== undefined) this.#end(part, reason);
       },
       resourcesGiven: () => this.resourcesGiven(part),
+      waits: () => {
+        for (const other of this.all()) if (other !== part) other.node.wanted();
+      },
       garbage: () => {
         network.peer(home).then((peer) => peer.notify("garbage", {}))
           .catch(() => {}); // Its end is told.

@@ -24,7 +24,7 @@ import { LeaseRoutes, type RouteCommand } from "../state/lease_routes.ts";
 import type { LeaseAnswer } from "../wire/facts.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
-import type { Node } from "./node.ts";
+import type { EnvNodes } from "./env_nodes.ts";
 import type { Processes } from "./processes.ts";
 
 /** What routing takes. */
@@ -35,11 +35,11 @@ export interface RouterRooms {
   /** Another node's own process. */
   peer(processId: ProcessId): Promise<Peer>;
   /** A job's part on this machine; made if there is none yet. */
-  nodeOf(jobId: JobId, home: ProcessId): Promise<Node>;
+  nodeOf(jobId: JobId, home: ProcessId): Promise<EnvNodes>;
   /** All parts that are there. */
-  knownNodes(): Iterable<Node>;
+  knownNodes(): Iterable<EnvNodes>;
   /** The part that is there. */
-  knownNodeOf(jobId: JobId): Node | undefined;
+  knownNodeOf(jobId: JobId): EnvNodes | undefined;
   /** The id of a node, also of one that is gone. */
   nodeIdOf(tag: NodeTag): NodeId;
   /** Why a node is gone, if it is. */
@@ -188,7 +188,7 @@ export class LeaseRouter {
   }
 
   /** The part of this machine that a lease is of. */
-  #hereFor(leaseId: LeaseId): Node | undefined {
+  #hereFor(leaseId: LeaseId): EnvNodes | undefined {
     const jobId = this.#asked.get(leaseId)?.jobId ??
       this.#foreign.get(leaseId);
     return jobId && this.#rooms.knownNodeOf(jobId);

@@ -1,6 +1,6 @@
 /**
- * A node, as one job sees it: starts, watches and ends the job's workers on
- * this machine, and grants leases to them.
+ * A node, as one job sees it: starts, watches and ends workers of one kind on
+ * this machine, and grants leases to them (`env_nodes.ts` has one of each kind).
  *
  * Decisions are made in `state/leases.ts`; here they are carried out. What the
  * jobs of a machine share is `machine.ts`. In a local run it lives in a thread
@@ -14,10 +14,11 @@ import type { LeaseId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { LeaseNeeds } from "../base/spec.ts";
-import { type LeaseCommand, LeaseTable } from "../state/leases.ts";
+import type { LeaseCommand } from "../state/lease_events.ts";
+import { LeaseTable } from "../state/leases.ts";
 import type { LeaseAnswer } from "../wire/facts.ts";
 import type { Fate, Registration } from "../wire/messages.ts";
-import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
+import type { Company } from "../state/worker_choice.ts";
 import type { Children } from "./children.ts";
 import type { LineSink } from "./log_printer.ts";
 import type { Machine } from "./machine.ts";
@@ -162,40 +163,18 @@ export class Node {
     this.#options.children.find(processId)?.child.kill(reason);
   }
 
-  /** What it answers to processes of this machine. */
-  requests(): RequestHandlers {
-    return {
-      "lease.request": ({ leaseId, needs }, peer) => {
-        const reason = this.#options.machine.refusal(needs.strategy);
-        if (reason !== undefined) return { kind: "unschedulable", reason };
-        const ownerId = peer.remote!.processId;
-        const reclaim = () => peer.notify("lease.reclaim", { leaseId });
-        return this.requested(leaseId, { needs, holder: { ownerId, reclaim } });
-      },
-      "worker.fate": ({ processId }) => this.fate(processId) ?? {},
-    };
+  /** All started tasks of a worker wait. */
+  workerBlocked(processId: ProcessId, company: Company): void {
+    const no = this.#workers.noOf(processId);
+    if (no === undefined) return;
+    this.#carryOut(this.#leases.workerBlocked(no, company));
+    this.#options.resourcesGiven();
   }
 
-  /** What it hears from them. */
-  notices(): NoticeHandlers {
-    return {
-      "lease.return": ({ leaseId, isSpent }) => this.returned(leaseId, isSpent),
-      "lease.rest": ({ leaseId }) => this.rested(leaseId),
-      "lease.withdraw": ({ leaseIds }) => {
-        for (const leaseId of leaseIds) this.withdrawn(leaseId);
-      },
-      "worker.blocked": (company, peer) => {
-        const no = this.#workers.noOf(peer.remote!.processId);
-        if (no === undefined) return;
-        this.#carryOut(this.#leases.workerBlocked(no, company));
-        this.#options.resourcesGiven();
-      },
-      "worker.unblocked": (_, peer) => {
-        const no = this.#workers.noOf(peer.remote!.processId);
-        if (no !== undefined) this.#carryOut(this.#leases.workerUnblocked(no));
-      },
-      "worker.kill": ({ processId, reason }) => this.kill(processId, reason),
-    };
+  /** A task of a worker computes again. */
+  workerUnblocked(processId: ProcessId): void {
+    const no = this.#workers.noOf(processId);
+    if (no !== undefined) this.#carryOut(this.#leases.workerUnblocked(no));
   }
 
   /** A worker has registered. */
@@ -207,6 +186,11 @@ export class Node {
     if (no === undefined) return;
     this.#carryOut(this.#leases.workerStarted(no, processId));
     this.#workers.ready(no);
+  }
+
+  /** Others wait for what leases of this kind hold. */
+  wanted(): void {
+    this.#carryOut(this.#leases.wanted());
   }
 
   /** A process that may have leases is gone. */

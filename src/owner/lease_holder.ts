@@ -85,7 +85,7 @@ export class LeaseHolder {
     const { queue, resources, key, latest, requests } = schedulingClass;
     const leaseNo = this.#nextLeaseNo++;
     const leaseId = this.#self + leaseNo.toString(16) as LeaseId;
-    const { strategy } = latest.template.settings;
+    const { strategy, env } = latest.template.settings;
     queue.requested();
     requests.push(leaseId);
     this.#node.request("lease.request", {
@@ -94,6 +94,7 @@ export class LeaseHolder {
         classKey: key,
         resources,
         ...(strategy === undefined ? {} : { strategy }),
+        ...(env === undefined ? {} : { env }),
         ...nearestOf(latest),
         depth: latest.depth,
         isRetryable: latest.template.settings.maxRetries !== 0,

@@ -17,6 +17,7 @@ import {
   type ResourceUnits,
   toUnits,
 } from "./resources.ts";
+import type { LeaseCommand, LeaseLimits } from "./lease_events.ts";
 import {
   chooseWorker,
   type Company,
@@ -26,26 +27,6 @@ import {
   type WorkerNo,
   type WorkerState,
 } from "./worker_choice.ts";
-
-/** What the node must do after an event, in order. */
-export type LeaseCommand =
-  | { kind: "grant"; leaseId: LeaseId; workerNo: WorkerNo }
-  | { kind: "reject"; leaseId: LeaseId; reason: "queue_full" | "ended" }
-  | { kind: "unschedulable"; leaseId: LeaseId; resource: string }
-  | { kind: "start_worker"; workerNo: WorkerNo }
-  | { kind: "stop_worker"; workerNo: WorkerNo }
-  | { kind: "reclaim"; leaseId: LeaseId };
-
-/** Bounds of a {@linkcode LeaseTable}. */
-export interface LeaseLimits {
-  /** Most requests that may wait; one more is rejected. */
-  waitingMax: number;
-  workersMax: number;
-  /** Workers kept when idle; as many may wait before strangers must be guests. */
-  workersKept: number;
-  /** Of those so many are started before anybody asks. Default: all. */
-  workersPrestarted?: number;
-}
 
 interface Waiting {
   leaseId: LeaseId;
@@ -211,6 +192,16 @@ export class LeaseTable {
       .filter((lease) => lease.ownerId === ownerId)
       .map((lease) => lease.leaseId);
     return { orphans };
+  }
+
+  /** Somebody waits for what this table's leases hold: one is asked to give way. */
+  wanted(): LeaseCommand[] {
+    for (const lease of this.#granted.values()) {
+      if (lease.isReclaimed) continue;
+      lease.isReclaimed = true;
+      return [{ kind: "reclaim", leaseId: lease.leaseId }];
+    }
+    return [];
   }
 
   /** Resources came back from elsewhere (an actor, a bundle). */

@@ -153,7 +153,7 @@ Deno.test("A class with a method named then can't be remote: its handles would b
 Deno.test("Options that this version lacks are refused, not ignored", async () => {
   const lacking = "does not have it yet";
   const task: Record<string, unknown>[] = [
-    { runtimeEnv: { env: {} } },
+    { runtimeEnv: { permissions: "none" } },
   ];
   for (const options of task) {
     const [name] = Object.keys(options);
@@ -165,7 +165,7 @@ Deno.test("Options that this version lacks are refused, not ignored", async () =
     );
   }
   const actor: Record<string, unknown>[] = [
-    { runtimeEnv: {} },
+    { runtimeEnv: { permissions: {} } },
   ];
   for (const options of actor) {
     const [name] = Object.keys(options);

@@ -60,7 +60,7 @@ async function crowded() {
       forget: (pid) => names.delete(pid),
     },
     pool: () => new ResourcePool({}),
-    children: {
+    childrenFor: () => ({
       start: (_role, onEnded) => {
         const host: FakeHost = new FakeHost(
           hosts.length + 1,
@@ -69,7 +69,7 @@ async function crowded() {
         hosts.push(host);
         return host.kept;
       },
-    },
+    }),
   }, {
     actorEnded: (actorId, { reason }) => ended.push({ actorId, reason }),
     resourcesGiven: () => {},

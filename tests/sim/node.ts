@@ -6,7 +6,8 @@
  */
 import type { LeaseId, ProcessId } from "../../src/base/ids.ts";
 import type { LeaseNeeds } from "../../src/base/spec.ts";
-import type { LeaseCommand, LeaseTable } from "../../src/state/leases.ts";
+import type { LeaseCommand } from "../../src/state/lease_events.ts";
+import type { LeaseTable } from "../../src/state/leases.ts";
 import type { Company } from "../../src/state/worker_choice.ts";
 import { Head } from "./head.ts";
 import type { Answering, Link } from "./network.ts";

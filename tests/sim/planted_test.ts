@@ -9,7 +9,8 @@ import { assert, assertMatch } from "@std/assert";
 import type { LeaseId, ProcessId } from "../../src/base/ids.ts";
 import type { Word } from "../../src/state/borrows.ts";
 import { CallOrder, type Lost } from "../../src/state/call_order.ts";
-import { type LeaseCommand, LeaseTable } from "../../src/state/leases.ts";
+import type { LeaseCommand } from "../../src/state/lease_events.ts";
+import { LeaseTable } from "../../src/state/leases.ts";
 import {
   type LineageCommand,
   type LineageKey,

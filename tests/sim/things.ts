@@ -13,7 +13,8 @@ import {
   CallOrder,
   type Orderable,
 } from "../../src/state/call_order.ts";
-import { type LeaseLimits, LeaseTable } from "../../src/state/leases.ts";
+import type { LeaseLimits } from "../../src/state/lease_events.ts";
+import { LeaseTable } from "../../src/state/leases.ts";
 import { LineageTable } from "../../src/state/lineage.ts";
 import { Mailbox } from "../../src/state/mailbox.ts";
 import {

@@ -3,7 +3,8 @@ import { assert } from "../../src/base/errors.ts";
 import type { LeaseId, ProcessId } from "../../src/base/ids.ts";
 import type { LeaseNeeds } from "../../src/base/spec.ts";
 import { ResourcePool } from "../../src/state/resources.ts";
-import { type LeaseCommand, LeaseTable } from "../../src/state/leases.ts";
+import type { LeaseCommand } from "../../src/state/lease_events.ts";
+import { LeaseTable } from "../../src/state/leases.ts";
 import { withSeed } from "../support/random.ts";
 
 const lease = (n: number) => `lease-${n}` as LeaseId;

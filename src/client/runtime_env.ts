@@ -1,0 +1,63 @@
+/**
+ * `runtimeEnv`: what the process of a task or an actor is started with.
+ *
+ * @module
+ */
+import { isAbsolute } from "node:path";
+import { RuntimeEnvSetupError } from "../base/errors.ts";
+import type { WorkerEnv } from "../base/spec.ts";
+import { checkOptions, notYet, text, texts } from "./check.ts";
+
+/** How the process is started that a task or an actor runs in. */
+export interface RuntimeEnv {
+  /** Environment variables, beside the program's own. */
+  env?: Record<string, string>;
+  /** The folder that it works in. Default: the program's. */
+  workingDir?: string;
+}
+
+/** Throws for what is no environment. */
+export function runtimeEnv(value: unknown, name: string): void {
+  checkOptions(value, {
+    checks: { env: variables, workingDir: text, permissions: notYet },
+    what: name,
+  });
+}
+
+/** The part of a spec that says so; nothing where nothing is asked. */
+export function envOf(
+  { runtimeEnv }: { runtimeEnv?: RuntimeEnv },
+): { env?: WorkerEnv } {
+  const { env = {}, workingDir } = runtimeEnv ?? {};
+  const names = Object.keys(env).sort();
+  if (names.length === 0 && workingDir === undefined) return {};
+  return {
+    env: {
+      variables: Object.fromEntries(names.map((name) => [name, env[name]!])),
+      ...(workingDir === undefined ? {} : { workingDir: folder(workingDir) }),
+    },
+  };
+}
+
+function folder(path: string): string {
+  const whole = isAbsolute(path) ? path : `${Deno.cwd()}/${path}`;
+  try {
+    if (Deno.statSync(whole).isDirectory) return whole;
+  } catch (cause) {
+    throw new RuntimeEnvSetupError(
+      `Cannot work in "${path}": ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  throw new RuntimeEnvSetupError(`Cannot work in "${path}": it is no folder`);
+}
+
+function variables(value: unknown, name: string): void {
+  texts(value, name);
+  for (const key of Object.keys(value as object)) {
+    if (/^[^=\0]+$/.test(key)) continue;
+    throw new TypeError(
+      `Cannot use ${name} "${key}": expected the name of a variable`,
+    );
+  }
+}

@@ -1,0 +1,98 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { get, init, remote, RuntimeEnvSetupError } from "../../mod.ts";
+import { TestCluster } from "../support/cluster.ts";
+
+const seen = remote((name: string) => ({
+  value: Deno.env.get(name),
+  folder: Deno.cwd(),
+  pid: Deno.pid,
+}));
+
+class Seer {
+  see(name: string) {
+    return Deno.env.get(name);
+  }
+}
+
+Deno.test("runtimeEnv: { env, workingDir }", async (t) => {
+  await using _runtime = await init({ numCpus: 2 });
+  const folder = await Deno.realPath(await Deno.makeTempDir());
+
+  await t.step(
+    "for tasks: their own worker, used again for equal ones",
+    async () => {
+      const runtimeEnv = { env: { COLOUR: "red" }, workingDir: folder };
+      const red = seen.options({ runtimeEnv });
+      const first = await get(red.remote("COLOUR"));
+      assertEquals([first.value, first.folder], ["red", folder]);
+      const again = seen.options({ runtimeEnv: structuredClone(runtimeEnv) });
+      assertEquals((await get(again.remote("COLOUR"))).pid, first.pid);
+      const blue = seen.options({ runtimeEnv: { env: { COLOUR: "blue" } } });
+      assertEquals((await get(blue.remote("COLOUR"))).value, "blue");
+      assertEquals((await get(seen.remote("COLOUR"))).value, undefined);
+      assert((await get(blue.remote("PATH"))).value);
+    },
+  );
+  await t.step("for actors", async () => {
+    const runtimeEnv = { env: { COLOUR: "green" } };
+    const [green, plain] = [
+      remote(Seer, { runtimeEnv }).remote(),
+      remote(Seer).remote(),
+    ];
+    assertEquals(
+      await get([green.see.remote("COLOUR"), plain.see.remote("COLOUR")]),
+      ["green", undefined],
+    );
+  });
+  await t.step("many environments, few CPUs", async () => {
+    const values = await get(
+      Array.from(
+        { length: 6 },
+        (_, at) =>
+          seen.options({ runtimeEnv: { env: { N: `${at}` } } }).remote("N"),
+      ),
+    );
+    assertEquals(values.map(({ value }) => value), [
+      "0",
+      "1",
+      "2",
+      "3",
+      "4",
+      "5",
+    ]);
+  });
+  await t.step("a bad one is told at the call", () => {
+    const of = (runtimeEnv: unknown) => () =>
+      seen.options({ runtimeEnv } as never);
+    assertThrows(of({ workingDir: `${folder}/none` }), RuntimeEnvSetupError);
+    assertThrows(of({ env: { A: 5 } }), TypeError, "A");
+    assertThrows(of({ variables: {} }), TypeError, "variables");
+    assertThrows(of(5), TypeError, "runtimeEnv");
+  });
+  await Deno.remove(folder);
+});
+
+Deno.test("runtimeEnv on a cluster; a node's token is in no task's environment", async () => {
+  await using cluster = await TestCluster.start(1, {
+    env: { MANTA_TOKEN: "a token that is long enough" },
+  });
+  const { address } = cluster;
+  const token = cluster.token;
+  await using _runtime = await init({ address, token });
+  const runtimeEnv = { env: { COLOUR: "red" } };
+  const values = await get(
+    Array.from(
+      { length: 6 },
+      () =>
+        seen.options({ runtimeEnv, schedulingStrategy: "SPREAD" }).remote(
+          "COLOUR",
+        ),
+    ),
+  );
+  assert(values.every(({ value }) => value === "red"));
+  const tokens = await get([
+    seen.remote("MANTA_TOKEN"),
+    seen.remote("MANTA_TOKEN_FILE"),
+  ]);
+  assert(tokens.every(({ value }) => value === undefined));
+});
