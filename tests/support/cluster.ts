@@ -192,17 +192,30 @@ export class TestCluster implements AsyncDisposable {
     return await node.started();
   }
 
-  /** Runs a command against it. */
-  async run(
+  /** Starts a further head in a folder; fails where it does not start. */
+  async startAgain(dir: string): Promise<TestNode> {
+    const { folder } = this;
+    const node = new TestNode(["cluster", "--port", "0"], {
+      dir,
+      folder,
+      options: {},
+    });
+    return await node.started();
+  }
+
+  /** Runs a command. */
+  async command(
     ...args: string[]
   ): Promise<{ code: number; stdout: string; stderr: string }> {
     const output = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", cli, ...args, "--address", this.address],
+      args: ["run", "-A", cli, ...args],
       env: {
         HOME: this.folder,
         XDG_CONFIG_HOME: "",
+        XDG_STATE_HOME: "",
         DENO_DIR: denoDir(),
         MANTA_TOKEN: this.token,
+        NO_COLOR: "1",
       },
       stdin: "null",
     }).output();
@@ -212,6 +225,11 @@ export class TestCluster implements AsyncDisposable {
       stdout: text(output.stdout),
       stderr: text(output.stderr),
     };
+  }
+
+  /** Runs a command against it. */
+  async run(...args: string[]): ReturnType<TestCluster["command"]> {
+    return await this.command(...args, "--address", this.address);
   }
 
   /** Processes of its nodes that live. */
