@@ -8,7 +8,12 @@
  * @module
  */
 import { assert } from "../base/errors.ts";
-import type { LeaseId, ProcessId } from "../base/ids.ts";
+import {
+  type LeaseId,
+  type NodeTag,
+  nodeTagOf,
+  type ProcessId,
+} from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { CodeRef } from "../base/stored.ts";
 import { recordRun, TaskQueue } from "../state/pipelines.ts";
@@ -65,6 +70,7 @@ export class Submitter {
   readonly #leases: LeaseHolder;
   readonly #events: SubmitterEvents;
   readonly #claims: Claims | undefined;
+  readonly #tag: NodeTag;
   readonly #classes = new Map<string, SchedulingClass>();
   readonly #inFlight = new Map<number, TaskRecord>();
   readonly #dirty = new Set<SchedulingClass>();
@@ -86,6 +92,7 @@ export class Submitter {
       isSurplus: ({ queue }) => queue.requestsWanted(this.#isUnstarted) < 0,
     });
     this.#claims = rooms.claims;
+    this.#tag = nodeTagOf(self);
     this.#events = events;
   }
 
@@ -246,7 +253,10 @@ export class Submitter {
   #push(record: TaskRecord, link: LeaseLink): void {
     record.phase = "pushed";
     record.pipeline = link.pipeline;
-    const slot = this.#claims?.slots.take() ?? -1;
+    // Only who shares this machine's memory can claim.
+    const slot = this.#isNear(link.worker)
+      ? this.#claims?.slots.take() ?? -1
+      : -1;
     record.slot = slot < 0 ? noSlot : slot;
     if (slot >= 0) {
       record.generation = this.#claims!.slots.generation(slot);
@@ -312,10 +322,14 @@ export class Submitter {
   }
 
   /** The first words to a worker: where its claims are. */
-  #greet({ peer }: WorkerLink): void {
-    if (this.#claims === undefined) return;
+  #greet(worker: WorkerLink): void {
+    if (this.#claims === undefined || !this.#isNear(worker)) return;
     const { path, page } = this.#claims;
-    peer.notify("owner.page", { path, slots: page.slotCount });
+    worker.peer.notify("owner.page", { path, slots: page.slotCount });
+  }
+
+  #isNear({ processId }: WorkerLink): boolean {
+    return nodeTagOf(processId) === this.#tag;
   }
 
   #workerEnded(worker: WorkerLink): void {

@@ -13,7 +13,7 @@ import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { Owner } from "../owner/owner.ts";
-import { openSharedPage } from "../store/segment.ts";
+import { isMemoryFileGone, openSharedPage } from "../store/segment.ts";
 import type { Company } from "../state/worker_choice.ts";
 import { ClaimPage, ClaimState } from "../wire/claims.ts";
 import { FrameKind } from "../wire/frame.ts";
@@ -81,9 +81,13 @@ export class Executor implements InvocationEvents {
   notices(): NoticeHandlers {
     return {
       "owner.page": ({ path, slots }, peer) => {
-        this.#clientOf(peer).page = new ClaimPage(
-          openSharedPage(path, slots * 4),
-        );
+        try {
+          const memory = openSharedPage(path, slots * 4);
+          this.#clientOf(peer).page = new ClaimPage(memory);
+        } catch (error) {
+          // Its owner ended just now, and what it sent with it.
+          if (!isMemoryFileGone(error)) throw error;
+        }
       },
       "task.cancel": (word, peer) => this.#cancel(peer, word),
       "function.forget": ({ functionNo }, peer) => {
