@@ -168,8 +168,9 @@ export class ActorCalls {
 
   /** The head is a new one: it is asked again for what this process wants to hear of. */
   watchAgain(): void {
-    const known = this.#callees.living().filter((one) => !one.isBeingBorn);
-    for (const callee of known) this.#watch(callee);
+    for (const one of this.#callees.living()) {
+      this.births.created(one.info.actorId).then(() => this.#watch(one));
+    }
   }
 
   /** An actor answered; false if no call has that number. */
@@ -212,8 +213,7 @@ export class ActorCalls {
     const processId = open?.callee.order.connection?.remote?.processId;
     if (open === undefined || processId === undefined) return false;
     const { actorId } = open.callee.info;
-    const { ordinal } = record;
-    const ask = { actorId, processId, ordinal, reason };
+    const ask = { actorId, processId, ordinal: record.ordinal, reason };
     this.#owner.head.notify("actor.abort", ask);
     // It may wait its turn now, and start before it hears that it is not to.
     clearTimeout(record.timer);

@@ -132,9 +132,12 @@ export class StandingPeer implements Asker {
     this.#hasConnected = true;
     for (const send of this.#waitingNotices.splice(0)) send(peer);
     this.#events.connected(isAgain);
-    peer.closed.then(() => {
+    peer.closed.then(async () => {
       this.#peer = undefined;
-      if (!this.#isClosed) this.#connected().catch(() => {}); // Closed meanwhile.
+      // It may have ended while it was still being adopted.
+      await this.#connecting?.catch(() => {});
+      if (this.#isClosed || this.#peer !== undefined) return;
+      this.#connected().catch(() => {}); // Closed meanwhile.
     });
   }
 
