@@ -7,8 +7,14 @@
  */
 import process from "node:process";
 import type * as Crypto from "node:crypto";
+import { lateImportsOf } from "./late_imports.ts";
 import type { ImportName, Meta, Node } from "./meta.ts";
-import { isPackageUrl, resolved, staticImportsOf } from "./modules.ts";
+import {
+  isPackageUrl,
+  ownSource,
+  resolved,
+  staticImportsOf,
+} from "./modules.ts";
 
 /** Loaded when it is needed: few processes pay for it. */
 let crypto: typeof Crypto | undefined;
@@ -22,8 +28,12 @@ export class CodeIdentities {
     this.#mainModule = mainModule;
   }
 
-  /** A text that is the same as long as the code is. `meta` is the bundle's JSON. */
-  async describe(meta: string): Promise<string> {
+  /**
+   * A text that is the same as long as the code is; undefined where that can't
+   * be told, for what it imports is known only when it runs. `meta` is the
+   * bundle's JSON.
+   */
+  async describe(meta: string): Promise<string | undefined> {
     const { modules, variables, nodes } = JSON.parse(meta) as Meta;
     const imports: string[] = [];
     const named = ({ from, specifier }: ImportName) => {
@@ -37,11 +47,18 @@ export class CodeIdentities {
         return isCode(value) ? { ...value, line: 0, column: 0 } : value;
       },
     );
-    return `${lasting}\n${await this.#graph(imports)}`;
+    for (const node of nodes) {
+      if (node.kind !== "code") continue;
+      const found = await lateImportsOf(node.text, modules[node.module]!.url);
+      if (found === undefined) return undefined;
+      imports.push(...found);
+    }
+    const graph = await this.#graph(imports);
+    return graph === undefined ? undefined : `${lasting}\n${graph}`;
   }
 
   /** The hash of all local modules that are reached from these, and the addresses of others. */
-  async #graph(urls: string[]): Promise<string> {
+  async #graph(urls: string[]): Promise<string | undefined> {
     const seen = new Set<string>();
     const lines: string[] = [];
     let wave = urls;
@@ -50,13 +67,17 @@ export class CodeIdentities {
       for (const url of wave) {
         if (seen.has(url) || url === this.#mainModule) continue;
         seen.add(url);
-        if (!url.startsWith("file:") || isPackageUrl(url)) {
+        const isOthers = !url.startsWith("file:") || isPackageUrl(url) ||
+          url.startsWith(ownSource);
+        if (isOthers) {
           lines.push(url);
           continue;
         }
         const text = await this.#textOf(url);
         lines.push(`${url} ${hashOf(text)}`);
-        next.push(...staticImportsOf(text, url));
+        const late = await lateImportsOf(text, url);
+        if (late === undefined) return undefined;
+        next.push(...staticImportsOf(text, url), ...late);
       }
       wave = next;
     }

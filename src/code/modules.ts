@@ -185,7 +185,7 @@ export function isPackageUrl(url: string): boolean {
 }
 
 /** This library's own modules never import a program. */
-const ownSource = new URL("../", import.meta.url).href;
+export const ownSource = new URL("../", import.meta.url).href;
 
 /** Where a specifier leads from a module; nothing where that can't be told. */
 export function resolved(specifier: string, base: string): string | undefined {

@@ -144,6 +144,7 @@ export class TaskKeys {
   async #ofBundle({ bundle }: NamedFunction): Key {
     const { values } = this.#owner;
     const code = await this.#identities.describe(bundle.wire.meta);
+    if (code === undefined) return undefined;
     const { held } = bundle;
     if (held.stored.refs === undefined) {
       return hashOf(code, ...await values.partsOf(held));

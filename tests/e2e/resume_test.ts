@@ -151,6 +151,93 @@ Deno.test("A killed program that resumes repeats no finished task", async (t) =>
   });
 });
 
+Deno.test("A task whose import() was edited, or can't be known, runs anew", async () => {
+  await using program = new Program();
+  using notes = new Notes();
+  const write = (k: number) => {
+    program.write("late.ts", `export const k = ${k};`);
+    program.write("deep.ts", `export const k = ${k};`);
+    program.write(
+      "mid.ts",
+      `export async function viaMid() { return (await import("./deep.ts")).k; }`,
+    );
+  };
+  const path = program.write(
+    "main.ts",
+    `
+    import { get, init, remote } from "@manta/manta";
+    import { viaMid } from "./mid.ts";
+    const note = (line: string) =>
+      Deno.writeTextFileSync("${notes.path}", line + "\\n", { append: true });
+    const name = "late";
+    await init({ lineage: "${program.folder}/l.db", resume: true });
+    console.log(await get([
+      remote(async () => { note("own"); return (await import("./late.ts")).k; }).remote(),
+      remote(async () => { note("mid"); return await viaMid(); }).remote(),
+      remote(async () => { note("any"); return (await import(\`./\${name}.ts\`)).k; }).remote(),
+      remote(() => { note("none"); return 0; }).remote(),
+    ]));
+    Deno.kill(Deno.pid, "SIGKILL");
+  `,
+  );
+  const run = async () =>
+    (await program.start(["run", "-A", path]).ended).stdout.trim();
+  write(1);
+  assertEquals(await run(), "[ 1, 1, 1, 0 ]");
+  Deno.truncateSync(notes.path);
+  assertEquals(await run(), "[ 1, 1, 1, 0 ]");
+  assertEquals(notes.lines(), ["any"]);
+  Deno.truncateSync(notes.path);
+  write(2);
+  assertEquals(await run(), "[ 2, 2, 2, 0 ]");
+  assertEquals(notes.lines().sort(), ["any", "mid", "own"]);
+});
+
+Deno.test("Which ends leave results for the next run", async (t) => {
+  const step = `await get(remote(() => note("step")).remote());`;
+  const ends: [name: string, end: string, isKept: boolean][] = [
+    ["Deno.exit(0) is success", `Deno.exit(0);`, false],
+    [
+      "so is process.exit(0)",
+      `(await import("node:process")).default.exit(0);`,
+      false,
+    ],
+    ["so is the end of the program", ``, false],
+    ["Deno.exit(3) is none", `Deno.exit(3);`, true],
+    ["nor is an error", `throw new Error("no");`, true],
+  ];
+  for (const [name, end, isKept] of ends) {
+    await t.step(name, async () => {
+      await using runs = new Pipeline();
+      assertEquals((await runs.run(step + end)).ran, ["step"]);
+      assertEquals((await runs.run(step + end)).ran, isKept ? [] : ["step"]);
+    });
+  }
+});
+
+Deno.test("A second run that would resume beside a living one is refused", async () => {
+  await using program = new Program();
+  const path = program.write(
+    "main.ts",
+    `
+    import { get, init, remote } from "@manta/manta";
+    await init({ lineage: "${program.folder}/l.db", resume: true });
+    console.log(await get(remote(() => "up").remote()));
+    await new Promise((resolve) => setTimeout(resolve, Number(Deno.args[0])));
+  `,
+  );
+  const first = program.start(["run", "-A", path, "60000"]);
+  await first.said("up");
+  const second = await program.start(["run", "-A", path, "0"]).ended;
+  assertEquals(second.code, 1);
+  assertStringIncludes(second.stderr, "runs already");
+  assertStringIncludes(second.stderr, `${program.folder}/l.db`);
+  first.kill("SIGKILL");
+  await first.ended;
+  const third = await program.start(["run", "-A", path, "0"]).ended;
+  assertEquals([third.code, third.stdout.trim()], [0, "up"]);
+});
+
 Deno.test("The pipeline over WordNet, killed at random moments, runs each step that was seen once", async () => {
   await using program = new Program();
   using notes = new Notes();
@@ -191,6 +278,46 @@ Deno.test("The pipeline over WordNet, killed at random moments, runs each step t
   assertEquals(answer, "1629980 words of 6.228 letters");
   for (const [step, count] of seen) {
     assertEquals(countRuns(step), count, `seed ${seed}: "${step}" ran again`);
+  }
+});
+
+Deno.test("Each import() of a module counts, wherever it stands, and no comment", async () => {
+  await using program = new Program();
+  using notes = new Notes();
+  program.write(
+    "mid.ts",
+    `
+    export const two = async () => [(await import("./a.ts")).k, (await import("./b.ts")).k];
+    export const url = async () => { const u = "http://x"; return [u, (await import("./b.ts")).k]; };
+  `,
+  );
+  program.write("none.ts", "/** Not import(name). */ export const none = 0;");
+  const path = program.write(
+    "main.ts",
+    `
+    import { get, init, remote } from "@manta/manta";
+    import { two, url } from "./mid.ts";
+    import { none } from "./none.ts";
+    const note = (line: string) =>
+      Deno.writeTextFileSync("${notes.path}", line + "\\n", { append: true });
+    await init({ lineage: "${program.folder}/l.db", resume: true });
+    console.log(await get([
+      remote(async () => { note("two"); return await two(); }).remote(),
+      remote(async () => { note("url"); return await url(); }).remote(),
+      remote(() => { note("none"); /* import(name) */ return none; }).remote(),
+    ]));
+    Deno.kill(Deno.pid, "SIGKILL");
+  `,
+  );
+  program.write("a.ts", "export const k = 1;");
+  for (const k of [1, 2]) {
+    program.write("b.ts", `export const k = ${k};`);
+    const { stdout, stderr } = await program.start(["run", "-A", path]).ended;
+    const seen = `[ [ 1, ${k} ], [ "http://x", ${k} ], 0 ]`;
+    assertEquals(stdout.trim(), seen, stderr);
+    const ran = k === 1 ? ["none", "two", "url"] : ["two", "url"];
+    assertEquals(notes.lines().sort(), ran);
+    Deno.truncateSync(notes.path);
   }
 });
 
