@@ -158,7 +158,8 @@ async function openLineage(
   { lineageLine, lineagePath, job }: LocalNodeOptions,
 ): Promise<LineagePort> {
   const port = await LineagePort.over(lineageLine, lineagePath);
-  if (job.isLineageNamed) await port.begin(job.mainModule, job.isResuming);
+  const { jobId, mainModule: script, isResuming } = job;
+  if (job.isLineageNamed) await port.begin({ jobId, script, isResuming });
   return port;
 }
 
