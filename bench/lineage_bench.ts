@@ -9,6 +9,10 @@
  * the file. There is no option for "none": here the driver's feed is replaced
  * by one that does nothing, and results are not kept.
  *
+ * Rates are those of this moment; what can be compared is the share, taken of
+ * each block and the one after it: its median, and what half of the pairs, and
+ * four of five, lie within.
+ *
  * @module
  */
 import { parseArgs } from "@std/cli";
@@ -43,28 +47,34 @@ async function block(work: Work, forMs: number): Promise<number> {
   return count / (performance.now() - startMs) * 1000;
 }
 
-/** Rates without and with lineage, the median of each. */
+/** Tasks a second with and without lineage, in two blocks that ran one after the other. */
+interface Pair {
+  readonly on: number;
+  readonly off: number;
+}
+
+/** As many pairs as blocks are asked for. */
 async function compare(
   work: Work,
   options: { isNamed: boolean; blockCount: number },
-): Promise<{ off: number; on: number }> {
+): Promise<Pair[]> {
   const folder = await Deno.makeTempDir();
   const named = options.isNamed ? { lineage: `${folder}/runs.db` } : {};
-  const figures: { off: number[]; on: number[] } = { off: [], on: [] };
+  const pairs: Pair[] = [];
   try {
     await init({ numCpus: 2, ...named });
     await block(work, warmupMs);
     for (let at = 0; at < options.blockCount; at++) {
-      figures.on.push(await block(work, blockMs));
+      const on = await block(work, blockMs);
       const turnOn = turnOff(currentSession()!.owner);
-      figures.off.push(await block(work, blockMs));
+      pairs.push({ on, off: await block(work, blockMs) });
       turnOn();
     }
   } finally {
     await shutdown();
     await Deno.remove(folder, { recursive: true });
   }
-  return { off: median(figures.off), on: median(figures.on) };
+  return pairs;
 }
 
 /** From now on nothing is told or kept, until the returned function is called. */
@@ -80,8 +90,10 @@ function turnOff({ lineage: feed, job }: Owner): () => void {
   };
 }
 
-function median(figures: number[]): number {
-  return figures.toSorted((a, b) => a - b)[figures.length >> 1]!;
+/** The figure that this part of all lies below. */
+function quantile(figures: number[], part: number): number {
+  const sorted = figures.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!;
 }
 
 const { blocks } = parseArgs(Deno.args, {
@@ -91,11 +103,16 @@ const { blocks } = parseArgs(Deno.args, {
 for (const [name, work] of Object.entries(works)) {
   for (const isNamed of [false, true]) {
     const options = { isNamed, blockCount: Number(blocks) };
-    const { off, on } = await compare(work, options);
-    const share = (on / off * 100).toFixed(0);
+    const pairs = await compare(work, options);
+    const off = quantile(pairs.map(({ off }) => off), 0.5);
+    const on = quantile(pairs.map(({ on }) => on), 0.5);
+    const shares = pairs.map(({ on, off }) => on / off * 100);
+    const [low, lower, middle, upper, high] = [0.1, 0.25, 0.5, 0.75, 0.9]
+      .map((part) => quantile(shares, part).toFixed(0));
     console.log(
       `${name}, ${isNamed ? "named" : "session's own"}: ${on.toFixed(0)} ` +
-        `of ${off.toFixed(0)} tasks/s, ${share} %`,
+        `of ${off.toFixed(0)} tasks/s, ${middle} % ` +
+        `(half ${lower} to ${upper}, four of five ${low} to ${high})`,
     );
   }
 }

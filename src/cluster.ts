@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { deadline } from "@std/async";
 import { afterMs, type Timer } from "./base/clock.ts";
@@ -39,7 +40,6 @@ import { assertPermitted } from "./node/permissions.ts";
 import { Reaper } from "./node/reaper.ts";
 import { currentSession, setCurrentSession } from "./owner/current.ts";
 import { joinSession, type Session } from "./owner/session.ts";
-import { forgetDurableCalls } from "./store/durable_log.ts";
 import {
   folderPath,
   folderRoot,
@@ -47,7 +47,7 @@ import {
   removeFolder,
   removeFolderInUse,
 } from "./store/folder.ts";
-import { forgetResults } from "./store/result_table.ts";
+import { forgetRun } from "./store/program_end.ts";
 import type { NodeRow } from "./wire/facts.ts";
 
 /** A local runtime of this program. */
@@ -69,8 +69,8 @@ interface Local {
 }
 
 let local: Local | undefined;
-/** Lineage files whose results go when the program ends. */
-const forgetting = new Set<string>();
+/** Lineage files that forget, when the program ends, the run that used them last. */
+const forgetting = new Map<string, JobId>();
 let ending: Promise<void> | undefined;
 
 /**
@@ -181,7 +181,8 @@ export function startLocal(options: InitOptions = {}): Local {
     );
   });
   if (job.isLineageNamed) {
-    ready.then(() => forgetOnSuccess(lineagePath), () => {});
+    const path = resolve(lineagePath);
+    ready.then(() => forgetOnSuccess(path, job.jobId), () => {});
   }
   globalThis.addEventListener("beforeunload", endBeforeUnload);
   globalThis.addEventListener("unload", removeLeftovers);
@@ -247,14 +248,18 @@ async function end(runtime: Local): Promise<void> {
  * succeeded: a later run has nothing to go on from. One that is killed, or
  * fails, is not heard of here.
  */
-function forgetOnSuccess(lineagePath: string): void {
-  if (forgetting.has(lineagePath)) return;
-  forgetting.add(lineagePath);
+function forgetOnSuccess(lineagePath: string, jobId: JobId): void {
+  const isAwaited = forgetting.has(lineagePath);
+  forgetting.set(lineagePath, jobId);
+  if (isAwaited) return;
   globalThis.addEventListener("unload", () => {
     if (Deno.exitCode !== 0) return;
     try {
-      forgetResults(lineagePath, Deno.mainModule);
-      forgetDurableCalls(lineagePath, Deno.mainModule);
+      forgetRun(lineagePath, {
+        jobId: forgetting.get(lineagePath)!,
+        script: Deno.mainModule,
+        isInUse: local !== undefined || ending !== undefined,
+      });
     } catch (error) {
       log.warn(
         `results of this program stay in lineage file "${lineagePath}": ${error}`,

@@ -169,6 +169,7 @@ export async function openLineage(
   >,
 ): Promise<LineagePort> {
   const port = await LineagePort.over(lineageLine, lineagePath);
-  if (job.isLineageNamed) await port.begin(job.mainModule, job.isResuming);
+  const { jobId, mainModule: script, isResuming } = job;
+  if (job.isLineageNamed) await port.begin({ jobId, script, isResuming });
   return port;
 }

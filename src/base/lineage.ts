@@ -73,6 +73,15 @@ export interface JobRow {
   outcome?: "finished" | "failed" | "crashed";
 }
 
+/** A program that begins to use a file that it named. */
+export interface LineageStart {
+  jobId: JobId;
+  /** The main module, as a URL or path. */
+  script: string;
+  /** It goes on from the results of an earlier run. */
+  isResuming: boolean;
+}
+
 /** An object worth remembering. A later row of the same object replaces it. */
 export interface ObjectRow {
   kind: "object";

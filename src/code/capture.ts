@@ -12,6 +12,7 @@ import { nameOf } from "./shape.ts";
 import { Bundle } from "./bundle.ts";
 import type { ValuePort } from "./bundle_port.ts";
 import { CaptureSources } from "./capture_sources.ts";
+import type { ModuleMeta } from "./meta.ts";
 
 /** A captured function. */
 export interface Captured {
@@ -53,6 +54,16 @@ export class Capturer {
     // The next one waits for this one, however it ends, and keeps nothing of it.
     this.#last = captured.then(() => {}, () => {});
     return captured;
+  }
+
+  /** Whether this process runs a module from the very text that functions were taken from. */
+  async isLoaded(module: ModuleMeta): Promise<boolean> {
+    try {
+      return await this.#sources.isLoaded(module);
+    } catch {
+      // No permission for the inspector, or it is closed: no trace is worth failing for.
+      return false;
+    }
   }
 
   /** Ends the inspector's session: a capture under way, or later, is refused. */

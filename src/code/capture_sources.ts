@@ -10,6 +10,7 @@ import { SerializationError } from "../base/errors.ts";
 import { exportIn } from "./builtins.ts";
 import type { Imported } from "./imported.ts";
 import { type Described, Inspector, type Script } from "./inspector.ts";
+import type { ModuleMeta } from "./meta.ts";
 import {
   type ImportBinding,
   importsOf,
@@ -34,6 +35,8 @@ export class CaptureSources {
   readonly #graph: ModuleGraph;
   readonly #imports = new Map<string, Map<string, ImportBinding>>();
   readonly #hashes = new Map<string, string>();
+  /** Hashes of the texts of modules that are loaded, by address. */
+  readonly #loaded = new Map<string, string>();
   readonly #lineStarts = new Map<string, number[]>();
   readonly #shapes = new Map<string, Shape>();
   readonly #hidden = new WeakMap<AnyFunction, string | undefined>();
@@ -116,6 +119,19 @@ export class CaptureSources {
       this.#hashes.set(script.id, hash);
     }
     return hash;
+  }
+
+  /** Whether this process runs a module from the very text that functions were taken from. */
+  async isLoaded({ url, textHash }: ModuleMeta): Promise<boolean> {
+    if (textHash === undefined) return false;
+    let loaded = this.#loaded.get(url);
+    if (loaded === undefined) {
+      const text = (await this.inspector.moduleSources([url])).get(url);
+      if (text === undefined) return false;
+      // A module that was loaded stays as it is.
+      this.#loaded.set(url, loaded = textHashOf(text));
+    }
+    return loaded === textHash;
   }
 
   /** Where in its script a function's text begins. */

@@ -2,22 +2,40 @@
  * Runs text as if it stood in a module of the program.
  *
  * A text with `import()` in it needs `node:vm`, so that the import is resolved
- * against that module. That takes longer to load than a worker takes to start,
- * so all other text is evaluated directly.
+ * against that module, and so does one whose lines Deno is to map. That takes
+ * longer to load than a worker takes to start, so all other text is evaluated
+ * directly.
  *
  * @module
  */
+import type { ModuleMeta } from "./meta.ts";
+import { mapAddress, marked } from "./stack.ts";
 
-/** Evaluates a text whose first line counts as `lineOffset`, from 0, of `filename`. */
+/** Where a text stands. */
+export interface Standing {
+  readonly module: ModuleMeta;
+  /** Line of the module that the text's first line counts as, from 0. */
+  readonly lineOffset: number;
+  /** Whether this process runs the module from the text it was taken from. */
+  readonly isLoaded: boolean;
+}
+
+/** Evaluates a text as part of a module. */
 export async function run<Result>(
   text: string,
-  options: { filename: string; lineOffset: number },
+  { module, lineOffset, isLoaded }: Standing,
 ): Promise<Result> {
-  const { filename, lineOffset } = options;
+  const { url, textHash } = module;
+  if (isLoaded && textHash !== undefined) {
+    // Deno maps what goes by the name of a module that it loaded.
+    const named = `${text}\n//# sourceMappingURL=${mapAddress(textHash)}`;
+    return await runScript(named, { filename: url, lineOffset });
+  }
+  const filename = marked(module);
   const importsSomething = /\bimport\b/.test(text);
   // Only a script can begin before its file's first line.
   if (importsSomething || lineOffset < 0 || /\s/.test(filename)) {
-    return await runScript(text, options);
+    return await runScript(text, { filename, lineOffset });
   }
   const evaluate = globalThis.eval;
   const padding = "\n".repeat(lineOffset);

@@ -7,9 +7,9 @@
  */
 import process from "node:process";
 import type * as Crypto from "node:crypto";
+import { lateImportsOf } from "./late_imports.ts";
 import type { ImportName, Meta, Node } from "./meta.ts";
 import {
-  dynamicImportsOf,
   isPackageUrl,
   ownSource,
   resolved,
@@ -49,7 +49,7 @@ export class CodeIdentities {
     );
     for (const node of nodes) {
       if (node.kind !== "code") continue;
-      const found = dynamicImportsOf(node.text, modules[node.module]!.url);
+      const found = await lateImportsOf(node.text, modules[node.module]!.url);
       if (found === undefined) return undefined;
       imports.push(...found);
     }
@@ -75,7 +75,7 @@ export class CodeIdentities {
         }
         const text = await this.#textOf(url);
         lines.push(`${url} ${hashOf(text)}`);
-        const late = dynamicImportsOf(text, url);
+        const late = await lateImportsOf(text, url);
         if (late === undefined) return undefined;
         next.push(...staticImportsOf(text, url), ...late);
       }

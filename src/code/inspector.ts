@@ -11,7 +11,7 @@
 import type { AnyFunction } from "../base/functions.ts";
 import { RuntimeClosedError } from "../base/errors.ts";
 import type { Session } from "node:inspector";
-import { unmarked } from "./stack.ts";
+import { hashInMapAddress, unmarked } from "./stack.ts";
 
 /** One scope that a function was made in. */
 export interface FunctionScope {
@@ -175,10 +175,12 @@ export class Inspector {
       throw error;
     }
     session.on("Debugger.scriptParsed", ({ params }) => {
-      const { scriptId, url, isModule, startLine } = params;
+      const { scriptId, url, isModule, startLine, sourceMapURL } = params;
+      const textHash = hashInMapAddress(sourceMapURL ?? "");
       this.#scripts.set(scriptId, {
         id: scriptId,
         ...unmarked(url),
+        ...(textHash === undefined ? {} : { textHash }),
         isModule: isModule ?? false,
         startLine,
       });

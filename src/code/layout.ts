@@ -9,9 +9,8 @@
  *
  * @module
  */
-import type { CodeNode, Meta } from "./meta.ts";
+import type { CodeNode, Meta, ModuleMeta } from "./meta.ts";
 import { heritageName, privateName } from "./shape.ts";
-import { marked } from "./stack.ts";
 
 /** One text, and what it gives when it is run. */
 export interface Layout {
@@ -21,8 +20,8 @@ export interface Layout {
   readonly lineOffset: number;
   /** Indices of the nodes that it makes. */
   readonly nodes: readonly number[];
-  /** What stack traces are to call it. */
-  readonly filename: string;
+  /** The module that its functions stood in. */
+  readonly module: ModuleMeta;
 }
 
 /** Makes a function; a class tells how to set each of its static `#private` fields. */
@@ -120,7 +119,7 @@ class Page {
       text: this.#text,
       lineOffset,
       nodes: this.#made,
-      filename: marked(this.#meta.modules[first.module]!),
+      module: this.#meta.modules[first.module]!,
     };
   }
 

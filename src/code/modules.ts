@@ -173,25 +173,6 @@ export function staticImportsOf(text: string, url: string): string[] {
   return [...new Set(found)];
 }
 
-/** With what stands before it in its line: a comment is none. */
-const dynamicImport =
-  /^(.*?)(?<![.\w$])import\s*\(\s*(?:("[^"\n]*"|'[^'\n]*'|`[^`$\n]*`)\s*[,)]|[^)\s])/gm;
-
-/** Where `import()` leads in a text; undefined where that is known only when it runs. */
-export function dynamicImportsOf(
-  text: string,
-  url: string,
-): string[] | undefined {
-  const found: string[] = [];
-  for (const [, before, literal] of text.matchAll(dynamicImport)) {
-    if (/\/\/|^\s*\/?\*/.test(before!)) continue;
-    if (literal === undefined) return undefined;
-    const target = resolved(literal.slice(1, -1), url);
-    if (target !== undefined) found.push(target);
-  }
-  return found;
-}
-
 /** Packages are published apart from the program that uses them, so they can't import it. */
 function mayImportMain(url: string, main: string): boolean {
   if (!url.startsWith(main.slice(0, main.indexOf(":") + 1))) return false;

@@ -34,6 +34,12 @@ export interface Revived {
   hiddenMember(index: number): string | undefined;
 }
 
+/** What a process that revives may say of itself. */
+export interface RevivalOptions {
+  /** Whether it runs a module from the very text that functions were taken from. Default: it does not. */
+  readonly isLoaded?: (module: ModuleMeta) => Promise<boolean>;
+}
+
 /**
  * Makes the functions of a bundle, in the order of its nodes: the first is the
  * one that was captured. `decodeValues` is called once, when all functions
@@ -45,9 +51,10 @@ export async function revive(
     functions: AnyFunction[],
     symbols: Map<number, symbol>,
   ) => unknown[],
+  { isLoaded = () => Promise.resolve(false) }: RevivalOptions = {},
 ): Promise<Revived> {
   const revival = new Revival(JSON.parse(meta) as Meta);
-  await Promise.all([revival.importAll(), revival.evaluateAll()]);
+  await Promise.all([revival.importAll(), revival.evaluateAll(isLoaded)]);
   revival.makeFunctions();
   revival.takeValues(decodeValues(revival.functions, revival.symbols));
   return revival;
@@ -100,9 +107,14 @@ class Revival implements Revived {
     );
   }
 
-  async evaluateAll(): Promise<void> {
+  async evaluateAll(
+    isLoaded: (module: ModuleMeta) => Promise<boolean>,
+  ): Promise<void> {
     for (const layout of layOut(this.#meta)) {
-      const made = await run<Made>(layout.text, layout);
+      const made = await run<Made>(layout.text, {
+        ...layout,
+        isLoaded: await isLoaded(layout.module),
+      });
       layout.nodes.forEach((node, at) =>
         this.#makers.set(node, made.make[at]!)
       );

@@ -8,6 +8,10 @@
  * file was edited, or there is none), V8's lines stay. All of that at once, for
  * a program may read a trace wherever it likes.
  *
+ * Where Deno did load that very text, as in the program's own process, the code
+ * goes by its module's name and Deno maps it like the module; the hash is then
+ * told as the address of a source map.
+ *
  * @module
  */
 import type { SourceMap } from "node:module";
@@ -50,6 +54,16 @@ export function unmarked(
   const textHash = mark.exec(filename)?.[1];
   if (textHash === undefined) return { url: filename };
   return { url: filename.replace(mark, ""), textHash };
+}
+
+/** A hash as the address of a source map, which nobody loads. */
+export function mapAddress(textHash: string): string {
+  return `manta:v8-${textHash}`;
+}
+
+/** The hash that {@linkcode mapAddress} made an address of. */
+export function hashInMapAddress(address: string): string | undefined {
+  return /^manta:v8-([0-9a-f]{8})$/.exec(address)?.[1];
 }
 
 /** A stack trace with the user's own lines for revived code; needs to read their files. */

@@ -12,7 +12,7 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { afterMs, type Timer } from "../base/clock.ts";
 import { assert, MantaError, unreachable } from "../base/errors.ts";
 import type { DurableAnswer, DurableAsk } from "../base/durable.ts";
-import type { LineageBatch } from "../base/lineage.ts";
+import type { LineageBatch, LineageStart } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { LineageLogOptions } from "../store/lineage_log.ts";
@@ -132,9 +132,9 @@ export class LineagePort implements AsyncDisposable {
     }
   }
 
-  /** A program begins, or goes on where it was killed. Rejects where the file is of another. */
-  async begin(script: string, isResuming: boolean): Promise<void> {
-    await this.#ask((askId) => ({ kind: "begin", askId, script, isResuming }));
+  /** A program begins, or goes on where it was killed. Rejects where the file is of another, or of another run. */
+  async begin(start: LineageStart): Promise<void> {
+    await this.#ask((askId) => ({ kind: "begin", askId, start }));
   }
 
   /** Resolves once results are in the file; rejects where they can't be. */

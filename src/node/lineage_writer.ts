@@ -12,7 +12,11 @@
 import { wallMs } from "../base/clock.ts";
 import type { DurableAnswer, DurableAsk } from "../base/durable.ts";
 import { unreachable } from "../base/errors.ts";
-import type { LineageBatch, LineageGap } from "../base/lineage.ts";
+import type {
+  LineageBatch,
+  LineageGap,
+  LineageStart,
+} from "../base/lineage.ts";
 import { failureOf, type WriteFailure } from "../store/database.ts";
 import { type KeptBytes, writeBytes } from "../wire/kept_results.ts";
 
@@ -22,7 +26,7 @@ export type LineageOrder =
   | { kind: "gap"; rowCount: number; reason: string }
   | { kind: "flush"; flushId: number }
   /** A program begins, or goes on where it was killed. */
-  | { kind: "begin"; askId: number; script: string; isResuming: boolean }
+  | { kind: "begin"; askId: number; start: LineageStart }
   /** Results are to be in the file before anybody sees them. */
   | { kind: "keep"; askId: number; results: ArrayBuffer }
   | { kind: "find"; askId: number; keys: string[] }
@@ -61,7 +65,7 @@ export type LineageAnswer =
 
 /** Where rows go: a `LineageLog`. */
 export interface LineageSink {
-  begin(script: string, isResuming: boolean): void;
+  begin(start: LineageStart): void;
   find(keys: readonly string[]): KeptBytes[];
   /** All of it, or nothing; gives the answers to the asks. */
   write(
@@ -164,10 +168,10 @@ export class LineageWriter {
   }
 
   #begin(
-    { askId, script, isResuming }: Extract<LineageOrder, { kind: "begin" }>,
+    { askId, start }: Extract<LineageOrder, { kind: "begin" }>,
   ): void {
     this.#answer(askId, () => {
-      this.#options.sink.begin(script, isResuming);
+      this.#options.sink.begin(start);
       return { kind: "done" };
     });
   }

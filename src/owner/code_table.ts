@@ -189,12 +189,7 @@ export class CodeTable {
   }
 
   async #capture(fn: AnyFunction): Promise<NamedFunction> {
-    this.#capturer ??= new Capturer({
-      functionsIn: (value) => this.#values.functionsIn(value),
-      refuseInstances: (constructor, hiddenMember) =>
-        this.#values.refuseInstances(constructor, hiddenMember),
-    }, { mainModule: this.#mainModule });
-    const captured = await this.#capturer.capture(fn);
+    const captured = await this.#captures().capture(fn);
     const { name, meta } = captured;
     const encoded = this.#values.encode(captured);
     let hash = hashCode(meta, encoded.parts);
@@ -215,6 +210,14 @@ export class CodeTable {
     const named = { ref: { hash, index: 0 }, bundle };
     this.#known.set(fn, named);
     return named;
+  }
+
+  #captures(): Capturer {
+    return this.#capturer ??= new Capturer({
+      functionsIn: (value) => this.#values.functionsIn(value),
+      refuseInstances: (constructor, hiddenMember) =>
+        this.#values.refuseInstances(constructor, hiddenMember),
+    }, { mainModule: this.#mainModule });
   }
 
   #load(hash: CodeHash, from: Peer | undefined): Promise<Bundle> {
@@ -255,7 +258,15 @@ export class CodeTable {
     from: Peer | undefined,
   ): Promise<AnyFunction[]> {
     const open = await this.#values.open(bundle.held, from);
-    const revived = await revive(bundle.wire.meta, open);
+    // Elsewhere stacks are mapped when they are read (`worker/error_stacks.ts`).
+    const isProgram = Deno.mainModule === this.#mainModule;
+    const revived = await revive(
+      bundle.wire.meta,
+      open,
+      isProgram
+        ? { isLoaded: (module) => this.#captures().isLoaded(module) }
+        : {},
+    );
     const { functions } = revived;
     const { hash } = bundle.wire;
     functions.forEach((fn, index) => {

@@ -7,12 +7,7 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
-import {
-  DatabaseSync,
-  type SQLInputValue,
-  type StatementSync,
-} from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { wallMs } from "../base/clock.ts";
 import type {
   DurableAnswer,
@@ -270,26 +265,17 @@ export class DurableLog {
   }
 }
 
-/**
- * Forgets what calls of a program came to, in a file that it has open no more:
- * it has ended in success. A file that is gone needs nothing.
- */
-export function forgetDurableCalls(path: string, script: string): void {
-  if (!existsSync(path)) return;
-  const database = new DatabaseSync(path, { timeout: limits.databaseBusyMs });
-  try {
-    forgetCallsIn(database, script);
-  } finally {
-    database.close();
-  }
-}
-
-function forgetCallsIn(database: DatabaseSync, script: string): void {
+/** Forgets what calls of runs of a program that are over came to; false if there are none. */
+export function forgetCallsIn(
+  database: DatabaseSync,
+  script: string,
+): boolean {
   const running = [...livingJobs(database)];
   const marks = running.map(() => "?").join(", ");
-  database.prepare(
+  const { changes } = database.prepare(
     `DELETE FROM durable_calls WHERE script = ? AND job_id NOT IN (${marks})`,
   ).run(script, ...running);
+  return changes > 0;
 }
 
 function known(row: Row): DurableRow {

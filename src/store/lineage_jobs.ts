@@ -5,6 +5,8 @@
  * @module
  */
 import type { DatabaseSync } from "node:sqlite";
+import { wallMs } from "../base/clock.ts";
+import type { LineageStart } from "../base/lineage.ts";
 import { log } from "../base/log.ts";
 import { isGone, ownMark } from "./process_mark.ts";
 
@@ -19,19 +21,9 @@ const unsettled = `SELECT job_id, driver_mark FROM jobs
 export function settleJobs(database: DatabaseSync): void {
   const crashed = jobsThat(database, true);
   if (crashed.size === 0) return;
-  const job = database.prepare(
-    "UPDATE jobs SET outcome = 'crashed' WHERE job_id = ? AND outcome IS NULL",
-  );
-  const actors = database.prepare(
-    `UPDATE actors SET state = 'dead', reason = 'its program is gone'
-      WHERE job_id = ? AND state <> 'dead'`,
-  );
   try {
     database.exec("BEGIN IMMEDIATE");
-    for (const jobId of crashed) {
-      job.run(jobId);
-      actors.run(jobId);
-    }
+    for (const jobId of crashed) settleJob(database, jobId, "crashed");
     database.exec("COMMIT");
   } catch (error) {
     log.debug(`jobs that crashed were not marked: ${error}`);
@@ -39,23 +31,53 @@ export function settleJobs(database: DatabaseSync): void {
   }
 }
 
-/** Jobs that certainly run: their driver is alive. */
-export function livingJobs(database: DatabaseSync): Set<string> {
-  return jobsThat(database, false);
+/** A job of this process has begun. At once, for another run of its program must see that. */
+export function beginJob(
+  database: DatabaseSync,
+  { jobId, script }: LineageStart,
+): void {
+  database.prepare(
+    `INSERT OR IGNORE INTO jobs
+      (job_id, script, driver_pid, started_at_ms, driver_mark)
+      VALUES (?, ?, ?, ?, ?)`,
+  ).run(jobId, script, Deno.pid, wallMs(), ownMark() ?? null);
 }
 
-/** The pid of another living run of a program that uses the file, if there is one. */
-export function otherRunOf(
+/** A job is over, and so are its actors; false if that was known. When one crashed nobody knows. */
+export function settleJob(
+  database: DatabaseSync,
+  jobId: string,
+  outcome: "finished" | "crashed",
+): boolean {
+  const finishedAtMs = outcome === "finished" ? wallMs() : null;
+  const { changes } = database.prepare(
+    `UPDATE jobs SET outcome = ?, finished_at_ms = ?
+      WHERE job_id = ? AND outcome IS NULL`,
+  ).run(outcome, finishedAtMs, jobId);
+  database.prepare(
+    `UPDATE actors SET state = 'dead', reason = 'its program is gone'
+      WHERE job_id = ? AND state <> 'dead'`,
+  ).run(jobId);
+  return changes > 0;
+}
+
+/** The process of the run that has a program's results, if it certainly lives and is another. */
+export function resultsHolder(
   database: DatabaseSync,
   script: string,
 ): number | undefined {
-  const own = ownMark();
-  const rows = database.prepare(`${unsettled} AND script = ?`).all(script);
-  for (const { driver_mark: mark } of rows) {
-    if (mark === own || isGone(String(mark)) !== false) continue;
-    return (JSON.parse(String(mark)) as { pid: number }).pid;
-  }
-  return undefined;
+  const job = database.prepare(
+    `SELECT driver_pid, driver_mark FROM jobs WHERE outcome IS NULL AND job_id =
+      (SELECT job_id FROM programs WHERE script = ?)`,
+  ).get(script);
+  const mark = job?.driver_mark;
+  if (typeof mark !== "string" || mark === ownMark()) return undefined;
+  return isGone(mark) === false ? Number(job!.driver_pid) : undefined;
+}
+
+/** Jobs that certainly run: their driver is alive. */
+export function livingJobs(database: DatabaseSync): Set<string> {
+  return jobsThat(database, false);
 }
 
 function jobsThat(database: DatabaseSync, areGone: boolean): Set<string> {

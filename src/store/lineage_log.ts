@@ -16,6 +16,7 @@ import type {
   JobRow,
   LineageBatch,
   LineageGap,
+  LineageStart,
 } from "../base/lineage.ts";
 import { unreachable } from "../base/errors.ts";
 import type {
@@ -34,12 +35,13 @@ import {
 } from "./lineage_batch.ts";
 import { DurableLog } from "./durable_log.ts";
 import { durableSchema } from "./durable_schema.ts";
-import { settleJobs } from "./lineage_jobs.ts";
+import { beginJob, settleJobs } from "./lineage_jobs.ts";
 import { LineagePruner, type PruneBounds } from "./lineage_pruner.ts";
 import {
   lineageSchema,
   lineageSchema2,
   lineageSchema3,
+  lineageSchema5,
 } from "./lineage_schema.ts";
 import {
   type ResultRow,
@@ -51,7 +53,13 @@ import {
 export const lineageKind: DatabaseKind = {
   label: "lineage file",
   applicationId: 0x6d616e74, // "mant"
-  migrations: [lineageSchema, lineageSchema2, lineageSchema3, durableSchema],
+  migrations: [
+    lineageSchema,
+    lineageSchema2,
+    lineageSchema3,
+    durableSchema,
+    lineageSchema5,
+  ],
 };
 
 const pageBytes = 4096;
@@ -153,8 +161,12 @@ export class LineageLog implements Disposable {
   }
 
   /** A program begins: see {@linkcode ResultTable.begin}. */
-  begin(script: string, isResuming: boolean): void {
-    this.#transact(() => this.#results.begin(script, isResuming));
+  begin(start: LineageStart): void {
+    this.#ownJobs.add(start.jobId);
+    this.#transact(() => {
+      this.#results.begin(start);
+      beginJob(this.#database, start);
+    });
   }
 
   /** Results that are kept of these tasks. */

@@ -122,6 +122,11 @@ CREATE VIEW tasks AS
   );
 `;
 
+/** Takes a file of version 4 to version 5. */
+export const lineageSchema5 = `
+ALTER TABLE programs ADD COLUMN job_id TEXT; -- jobs.job_id of the run whose results these are
+`;
+
 /** Takes a file of version 2 to version 3. */
 export const lineageSchema3 = `
 CREATE TABLE programs (

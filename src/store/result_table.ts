@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { MantaError } from "../base/errors.ts";
-import { otherRunOf } from "./lineage_jobs.ts";
+import type { LineageStart } from "../base/lineage.ts";
+import { log } from "../base/log.ts";
+import { resultsHolder } from "./lineage_jobs.ts";
 
 /** One result: the key of its task, and its values as they travel. */
 export interface ResultRow {
@@ -21,19 +22,19 @@ export type SplitBatch = (bytes: Uint8Array) => ResultRow[];
 const findProgram = "SELECT program FROM programs WHERE script = ?";
 const forget = `DELETE FROM results WHERE program =
   (SELECT program FROM programs WHERE script = ?)`;
+const claim = `INSERT INTO programs (script, job_id) VALUES (?, ?)
+  ON CONFLICT (script) DO UPDATE SET job_id = excluded.job_id`;
 
-/**
- * Removes a program's results from a file that nobody has open any more: the
- * program has ended in success. A file that is gone needs nothing.
- */
-export function forgetResults(path: string, script: string): void {
-  if (!existsSync(path)) return;
-  const database = new DatabaseSync(path, { timeout: 1000 });
-  try {
-    database.prepare(forget).run(script);
-  } finally {
-    database.close();
-  }
+/** A run of a program has ended in success: removes its results; false if there are none. */
+export function forgetResultsOf(
+  database: DatabaseSync,
+  jobId: string,
+): boolean {
+  const { changes } = database.prepare(
+    `DELETE FROM results WHERE program IN
+      (SELECT program FROM programs WHERE job_id = ?)`,
+  ).run(jobId);
+  return changes > 0;
 }
 
 /** Keeps the results of one program. */
@@ -44,7 +45,8 @@ export class ResultTable {
   readonly #select: StatementSync;
   /** In which batch a result of an earlier run lies: a row and an index for each would cost more. */
   readonly #places = new Map<string, number>();
-  #program = 0;
+  /** Nothing where this run keeps none. */
+  #program: number | undefined;
 
   constructor(database: DatabaseSync, split: SplitBatch) {
     this.#database = database;
@@ -58,22 +60,23 @@ export class ResultTable {
   }
 
   /**
-   * The program begins: results of an earlier run of it are kept, or not.
-   * Throws where there is a run to go on from, but of another program only.
+   * The program begins: results of an earlier run of it are kept, or not. They
+   * are one run's at a time: one that would go on from them beside a living
+   * run is refused, and another one keeps none. Throws too where there is a run
+   * to go on from, but of another program only.
    */
-  begin(script: string, isResuming: boolean): void {
-    const other = otherRunOf(this.#database, script);
-    if (isResuming && other !== undefined) {
-      throw new MantaError(
-        `Cannot resume ${script} from lineage file "${this.#database.location()}": it runs already, as process ${other}, and goes on from the same results. ` +
-          "Wait for its end, or name another file",
+  begin({ jobId, script, isResuming }: LineageStart): void {
+    const holder = resultsHolder(this.#database, script);
+    if (isResuming) {
+      this.#assertFree(script, holder);
+      this.#assertOwn(script);
+    } else if (holder !== undefined) {
+      return log.warn(
+        `results of this run are not kept in lineage file "${this.#path}": ` +
+          `process ${holder} runs the same program, whose results are there`,
       );
-    }
-    if (isResuming) this.#assertOwn(script);
-    // One that runs beside this may have to go on from its results.
-    else if (other === undefined) this.#database.prepare(forget).run(script);
-    this.#database.prepare("INSERT OR IGNORE INTO programs (script) VALUES (?)")
-      .run(script);
+    } else this.#database.prepare(forget).run(script);
+    this.#database.prepare(claim).run(script, jobId);
     const { program } = this.#database.prepare(findProgram).get(script)!;
     this.#program = Number(program);
     const rows = this.#database.prepare(
@@ -86,8 +89,9 @@ export class ResultTable {
     }
   }
 
-  /** Keeps a batch of results. */
+  /** Keeps a batch of results, where they are this run's. */
   keep(bytes: Uint8Array): void {
+    if (this.#program === undefined) return;
     this.#insert.run(this.#program, bytes);
   }
 
@@ -109,6 +113,18 @@ export class ResultTable {
     });
   }
 
+  get #path(): string {
+    return this.#database.location() ?? ":memory:";
+  }
+
+  #assertFree(script: string, holder: number | undefined): void {
+    if (holder === undefined) return;
+    throw new MantaError(
+      `Cannot resume ${script} from lineage file "${this.#path}": it runs already, as process ${holder}, and goes on from the same results. ` +
+        "Wait for its end, or name another file",
+    );
+  }
+
   #assertOwn(script: string): void {
     const others = this.#database.prepare(
       "SELECT DISTINCT script FROM jobs WHERE script <> ? LIMIT 1",
@@ -118,7 +134,7 @@ export class ResultTable {
     ).get(script);
     if (others === undefined || own !== undefined) return;
     throw new MantaError(
-      `Cannot resume ${script} from lineage file "${this.#database.location()}": it is of another program, ${others.script}. ` +
+      `Cannot resume ${script} from lineage file "${this.#path}": it is of another program, ${others.script}. ` +
         "Name this program's own file, or start without resume",
     );
   }

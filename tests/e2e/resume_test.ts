@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { get, init, type ObjectRef, put, remote, shutdown } from "../../mod.ts";
 import { note, Notes, until } from "../support/notes.ts";
@@ -279,6 +280,144 @@ Deno.test("The pipeline over WordNet, killed at random moments, runs each step t
   for (const [step, count] of seen) {
     assertEquals(countRuns(step), count, `seed ${seed}: "${step}" ran again`);
   }
+});
+
+Deno.test("Each import() of a module counts, wherever it stands, and no comment", async () => {
+  await using program = new Program();
+  using notes = new Notes();
+  program.write(
+    "mid.ts",
+    `
+    export const two = async () => [(await import("./a.ts")).k, (await import("./b.ts")).k];
+    export const url = async () => { const u = "http://x"; return [u, (await import("./b.ts")).k]; };
+  `,
+  );
+  program.write("none.ts", "/** Not import(name). */ export const none = 0;");
+  const path = program.write(
+    "main.ts",
+    `
+    import { get, init, remote } from "@manta/manta";
+    import { two, url } from "./mid.ts";
+    import { none } from "./none.ts";
+    const note = (line: string) =>
+      Deno.writeTextFileSync("${notes.path}", line + "\\n", { append: true });
+    await init({ lineage: "${program.folder}/l.db", resume: true });
+    console.log(await get([
+      remote(async () => { note("two"); return await two(); }).remote(),
+      remote(async () => { note("url"); return await url(); }).remote(),
+      remote(() => { note("none"); /* import(name) */ return none; }).remote(),
+    ]));
+    Deno.kill(Deno.pid, "SIGKILL");
+  `,
+  );
+  program.write("a.ts", "export const k = 1;");
+  for (const k of [1, 2]) {
+    program.write("b.ts", `export const k = ${k};`);
+    const { stdout, stderr } = await program.start(["run", "-A", path]).ended;
+    const seen = `[ [ 1, ${k} ], [ "http://x", ${k} ], 0 ]`;
+    assertEquals(stdout.trim(), seen, stderr);
+    const ran = k === 1 ? ["none", "two", "url"] : ["two", "url"];
+    assertEquals(notes.lines().sort(), ran);
+    Deno.truncateSync(notes.path);
+  }
+});
+
+Deno.test("Deno.exit(0) while results come in leaves none behind", async () => {
+  await using runs = new Pipeline();
+  const { code, stderr } = await runs.run(`
+    const step = remote((n: number) => n);
+    const refs = Array.from({ length: 3000 }, (_, n) => step.remote(n));
+    await get(refs[20]!);
+    Deno.exit(0);
+  `);
+  assertEquals([code, stderr], [0, ""]);
+  using database = new DatabaseSync(runs.lineage);
+  const count = "SELECT count(*) AS count FROM results";
+  assertEquals(database.prepare(count).get()!.count, 0);
+  const outcomes = database.prepare("SELECT outcome FROM jobs").all();
+  assertEquals(outcomes.map(({ outcome }) => outcome), ["finished"]);
+});
+
+Deno.test("Deno.exit(0) forgets what calls to durable actors came to", async () => {
+  await using runs = new Pipeline();
+  const count = `
+    class Counter { n = 0; add() { return ++this.n; } }
+    const counter = remote(Counter, { durable: true, name: "counter" }).remote();
+    console.log(await get(counter.add.remote()));
+    Deno.exit(0);
+  `;
+  assertEquals((await runs.run(count)).stdout, "1");
+  assertEquals((await runs.run(count)).stdout, "2");
+});
+
+Deno.test("A relative lineage file is found again after Deno.chdir", async () => {
+  await using program = new Program();
+  const source = `
+    import { get, init, remote } from "@manta/manta";
+    await init({ lineage: "runs.db", resume: true });
+    console.log(await get(remote(() => { console.error("ran"); }).remote()));
+    Deno.chdir("/");
+  `;
+  for (let round = 0; round < 2; round++) {
+    const { stderr } = await program.run(source);
+    assertStringIncludes(stderr, "ran");
+  }
+});
+
+/** Runs until it is killed, once it has a result. */
+const livesOn = (lineage: string) => `
+  import { get, init, remote } from "@manta/manta";
+  const resume = Deno.args[0] === "resume";
+  await init({ lineage: "${lineage}", resume, numCpus: 1 });
+  const step = remote(() => { console.error("ran"); return "up"; });
+  console.log(await get(step.remote()));
+  if (Deno.args[1] === "stay") setInterval(() => {}, 1000);
+`;
+
+Deno.test("A run without resume beside a living one leaves that one's results alone", async () => {
+  await using program = new Program();
+  const lineage = `${program.folder}/l.db`;
+  const path = program.write("main.ts", livesOn(lineage));
+  const run = (...args: string[]) =>
+    program.start(["run", "-A", path, ...args]);
+  const first = run("resume", "stay");
+  await first.said("up");
+  const second = await run("anew").ended;
+  assertEquals(second.code, 0);
+  assertStringIncludes(second.stderr, "ran");
+  assertStringIncludes(
+    second.stderr,
+    `results of this run are not kept in lineage file "${lineage}": process ${first.pid} runs`,
+  );
+  first.kill("SIGKILL");
+  await first.ended;
+  const third = await run("resume").ended;
+  assertEquals([third.code, third.stdout, third.stderr], [0, "up\n", ""]);
+});
+
+Deno.test("Of runs that would resume at the same moment one does", async () => {
+  await using program = new Program();
+  const path = program.write("main.ts", livesOn(`${program.folder}/l.db`));
+  const runs = [1, 2, 3].map(() =>
+    program.start(["run", "-A", path, "resume", "stay"])
+  );
+  const outcomes = await Promise.allSettled(runs.map((run) => run.said("up")));
+  const living = outcomes.findIndex(({ status }) => status === "fulfilled");
+  assertEquals(
+    outcomes.filter(({ status }) => status === "rejected").length,
+    2,
+  );
+  for (const [index, run] of runs.entries()) {
+    if (index === living) continue;
+    const { code, stderr } = await run.ended;
+    assertEquals(code, 1);
+    assertStringIncludes(
+      stderr,
+      `it runs already, as process ${runs[living]!.pid}`,
+    );
+  }
+  runs[living]!.kill("SIGKILL");
+  await runs[living]!.ended;
 });
 
 Deno.test("A resume that makes no sense is refused", async (t) => {

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { assert, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { get, init, remote, shutdown } from "../../mod.ts";
 import { rejection } from "../support/notes.ts";
 import { Program } from "../support/program.ts";
@@ -24,6 +31,13 @@ function assertShown(stack: unknown): void {
   const [, line] = /stacks_test\.ts:(\d+):\d+/.exec(String(stack)) ?? [];
   assertStringIncludes(lines[Number(line) - 1] ?? "", "throw new RangeError");
   assert(!/#v8-|\/src\/|ext:/.test(String(stack)), String(stack));
+}
+
+/** A stack without those who called: here they are the test runner's own. */
+function topOf({ stack }: { stack?: string }): string {
+  const lines = stack!.split("\n", 2);
+  assertMatch(lines[1]!, /at (?!eval)/);
+  return lines.join("\n");
 }
 
 function caught(): Error {
@@ -65,6 +79,24 @@ Deno.test("A stack names the user's lines wherever it is read", async (t) => {
     }
     assertShown(await get(remote(Reader).remote().read.remote()));
   });
+  await t.step("of a function that came back, called here", async () => {
+    const made = remote(() => (of?: Unused) => {
+      if (of !== undefined) return () => caught().stack;
+      throw new RangeError("called here");
+    });
+    const here = await get(made.remote());
+    assertShown(topOf(assertThrows(() => here(), RangeError)));
+    // What it makes here is sent again under the lines where it first stood.
+    const inner = here({ one: 1, two: 2 })!;
+    assertShown(topOf({ stack: inner()! }));
+    assertShown(await get(remote(inner).remote()));
+    const late = remote(() => async () => {
+      await import("node:path");
+      throw new RangeError("late");
+    });
+    const stands = await get(late.remote());
+    assertShown(topOf(await assertRejects(stands, RangeError)));
+  });
   await t.step("and code that formats stacks itself is let be", async () => {
     const named = remote(() => {
       const before = Reflect.get(Error, "prepareStackTrace");
@@ -94,5 +126,25 @@ await get(task.remote());
 await shutdown();
 `);
   assertMatch(stderr, /main\.ts:7:\d+/);
+  assert(!stderr.includes("#v8-"), stderr);
+});
+
+Deno.test("The end of a program by a function that came back names the user's lines", async () => {
+  await using program = new Program();
+  const { code, stderr } = await program.run(`
+import { get, remote, shutdown } from "@manta/manta";
+interface Gone {
+  line: number;
+}
+const task = remote((_?: Gone) => () => {
+  throw new RangeError("own");
+});
+const fails = await get(task.remote());
+await shutdown();
+fails();
+`);
+  assertEquals(code, 1);
+  assertMatch(stderr, /throw new RangeError\("own"\);\n/);
+  assertMatch(stderr, /main\.ts:7:9/);
   assert(!stderr.includes("#v8-"), stderr);
 });

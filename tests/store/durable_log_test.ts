@@ -7,7 +7,7 @@ import type {
 import type { ActorId, JobId } from "../../src/base/ids.ts";
 import * as rules from "../../src/state/durable.ts";
 import { LineageLog } from "../../src/store/lineage_log.ts";
-import { forgetDurableCalls } from "../../src/store/durable_log.ts";
+import { forgetRun } from "../../src/store/program_end.ts";
 
 const jobId = "00000000000000aa" as JobId;
 const script = "file:///main.ts";
@@ -154,7 +154,9 @@ Deno.test("DurableLog forgets what a program's calls came to when it begins anew
     const { durableId, epoch } = bench.open("a", "anna");
     bench.ask(commit({ durableId, epoch, seq: 1 }, "main/0"));
     bench.log.close();
-    if (way === "success") forgetDurableCalls(bench.path, script);
+    if (way === "success") {
+      forgetRun(bench.path, { jobId: "j", script, isInUse: false });
+    }
     bench.log = bench.opened(way === "begin" ? script : "file:///other.ts");
     const { seq, callIds } = bench.open("a", "anna");
     assertEquals([seq, callIds], [1, []], way);
