@@ -40,6 +40,7 @@ import type {
 } from "./wire/peer.ts";
 import type { SocketConn } from "./wire/socket.ts";
 import { StandingPeer } from "./wire/standing_peer.ts";
+import { dialSocket, socketPath } from "./wire/unix_sockets.ts";
 
 /** What a node is made of. */
 export interface ClusterNodeOptions {
@@ -331,8 +332,8 @@ export class ClusterNode {
   async #open(processId: ProcessId): Promise<SocketConn> {
     const isHere = processId === headId && this.#head !== undefined;
     if (!isHere) return await this.far.open(processId);
-    const path = `${this.#options.folder}/${this.network.self.processId}.sock`;
-    return await Deno.connect({ transport: "unix", path }) as SocketConn;
+    const { processId: own } = this.network.self;
+    return await dialSocket(socketPath(this.#options.folder, own));
   }
 
   #arrived(to: ProcessId, channel: Channel): void {

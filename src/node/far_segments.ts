@@ -24,6 +24,7 @@ import { copySpillFile } from "../store/spill.ts";
 import type { Notices } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import type { SocketConn } from "../wire/socket.ts";
+import { fill, writeAll } from "../wire/streams.ts";
 import type { ObjectManager } from "./object_manager.ts";
 
 /** What copying takes. */
@@ -239,14 +240,14 @@ export class FarSegments {
     const channel = await this.#rooms.open(from, to);
     try {
       const header = new Uint8Array(headerBytes);
-      await fill(channel, header, () => {});
+      await wholly(header, channel);
       const byteLength = Number(
         new DataView(header.buffer).getBigUint64(0, true),
       );
       copy.segment ??= Segment.create(byteLength);
       const { bytes } = copy.segment;
       const start = copy.receivedBytes;
-      await fill(channel, bytes.subarray(start, byteLength), (count) => {
+      await wholly(bytes.subarray(start, byteLength), channel, (count) => {
         copy.receivedBytes = start + count;
         copy.grown.resolve();
         copy.grown = Promise.withResolvers();
@@ -357,19 +358,8 @@ function headerOf(byteLength: number): Uint8Array {
   return header;
 }
 
-async function fill(
-  from: SocketConn,
-  bytes: Uint8Array,
-  onCount: (count: number) => void,
-): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    const count = await from.read(bytes.subarray(at));
-    if (count === null) throw new Error("the stream ended early");
-    at += count;
-    onCount(at);
+async function wholly(...args: Parameters<typeof fill>): Promise<void> {
+  if (await fill(...args) < args[0].length) {
+    throw new Error("the stream ended early");
   }
-}
-
-async function writeAll(to: SocketConn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await to.write(bytes.subarray(at));
 }

@@ -10,8 +10,14 @@
  */
 import type { ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
-import { relayPath, socketPath } from "../wire/network.ts";
 import type { SocketConn } from "../wire/socket.ts";
+import { fill, writeAll } from "../wire/streams.ts";
+import {
+  dialSocket,
+  relayPath,
+  socketPath,
+  UnixListener,
+} from "../wire/unix_sockets.ts";
 
 const idLength = 16;
 const chunkBytes = 64 * 1024;
@@ -26,7 +32,7 @@ interface Splice {
 export class Relay {
   readonly #folder: string;
   readonly #dialFar: (processId: ProcessId) => Promise<SocketConn>;
-  #listener: Deno.UnixListener | undefined;
+  #listener: UnixListener | undefined;
   readonly #open = new Set<Splice>();
 
   constructor(
@@ -39,19 +45,17 @@ export class Relay {
 
   /** Starts to take connections of this machine's processes. */
   listen(): void {
-    const path = relayPath(this.#folder);
-    const unready = `${path}.new`;
-    this.#listener = Deno.listen({ transport: "unix", path: unready });
-    Deno.renameSync(unready, path);
-    this.#accept(this.#listener);
+    this.#listener = new UnixListener(
+      relayPath(this.#folder),
+      (conn) => this.#pass(conn),
+    );
   }
 
   /** A stream came in for a process of this machine. */
   async deliver(processId: ProcessId, channel: SocketConn): Promise<void> {
     try {
       const path = socketPath(this.#folder, processId);
-      const conn = await Deno.connect({ transport: "unix", path });
-      this.#splice(channel, conn as SocketConn);
+      this.#splice(channel, await dialSocket(path));
     } catch (error) {
       log.debug(`process ${processId} is not here: ${error}`);
       channel.close();
@@ -70,20 +74,10 @@ export class Relay {
     splice.other.close();
   }
 
-  async #accept(listener: Deno.UnixListener): Promise<void> {
-    try {
-      for await (const conn of listener) this.#pass(conn as SocketConn);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource)) {
-        log.error(`no more streams are passed on: ${error}`);
-      }
-    }
-  }
-
   async #pass(conn: SocketConn): Promise<void> {
     try {
-      const id = await readExactly(conn, idLength);
-      if (id === undefined) return conn.close();
+      const id = new Uint8Array(idLength);
+      if (await fill(id, conn) < idLength) return conn.close();
       const processId = new TextDecoder().decode(id) as ProcessId;
       this.#splice(conn, await this.#dialFar(processId));
     } catch (error) {
@@ -108,25 +102,10 @@ async function pump(from: SocketConn, to: SocketConn): Promise<void> {
     for (;;) {
       const count = await from.read(buffer);
       if (count === null) return;
-      for (let at = 0; at < count;) {
-        at += await to.write(buffer.subarray(at, count));
-      }
+      await writeAll(to, buffer.subarray(0, count));
     }
   } catch (error) {
     // Either side ended: so does the other.
     log.debug(`a stream ended: ${error}`);
   }
-}
-
-async function readExactly(
-  conn: SocketConn,
-  length: number,
-): Promise<Uint8Array | undefined> {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length;) {
-    const count = await conn.read(bytes.subarray(at));
-    if (count === null) return undefined;
-    at += count;
-  }
-  return bytes;
 }

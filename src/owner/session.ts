@@ -21,10 +21,10 @@ import {
 import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { Role } from "../wire/messages.ts";
 import type { JobInfo } from "../wire/facts.ts";
-import { headId, Network, socketPath } from "../wire/network.ts";
+import { headId, Network } from "../wire/network.ts";
 import { type Peer, PeerEndedError, type PeerHandlers } from "../wire/peer.ts";
-import type { SocketConn } from "../wire/socket.ts";
 import { StandingPeer } from "../wire/standing_peer.ts";
+import { dialSocket, socketPath } from "../wire/unix_sockets.ts";
 import { Owner } from "./owner.ts";
 
 /** What a process needs to find its session, and what it is there. */
@@ -78,8 +78,7 @@ export function joinSession(
   const { handlers, network } = openNetwork(options);
   const { folder, nodeProcessId, job, nodeReady } = options;
   const path = socketPath(folder, nodeProcessId);
-  const connect = async () =>
-    await Deno.connect({ transport: "unix", path }) as SocketConn;
+  const connect = () => dialSocket(path);
   const node = network.peerOver(
     nodeProcessId,
     nodeReady === undefined ? connect() : nodeReady.then(connect, notThere),

@@ -17,6 +17,7 @@
 import { deadline } from "@std/async";
 import { AuthenticationError, ProtocolError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { fill, writeAll } from "./streams.ts";
 
 /** What a handshake runs over. */
 export type Stream = Pick<Deno.Conn, "read" | "write" | "close">;
@@ -250,36 +251,19 @@ async function readFrame(stream: Stream, peerName: string): Promise<unknown> {
   }
 }
 
-async function writeAll(stream: Stream, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    at += await stream.write(bytes.subarray(at));
-  }
-}
-
 async function readExactly(
   stream: Stream,
   length: number,
   peerName: string,
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  for (let at = 0; at < length;) {
-    const count = await stream.read(bytes.subarray(at));
-    if (count === null) {
-      // A few bytes are enough to tell what is there instead.
-      if (at > 0) checkMagicPart(bytes.subarray(0, at), peerName, length);
-      throw new ProtocolError(
-        `Cannot talk to ${peerName}: it ended the connection during the greeting`,
-      );
-    }
-    at += count;
+  const count = await fill(bytes, stream);
+  if (count === length) return bytes;
+  // A few bytes are enough to tell what is there instead.
+  if (count > 0 && length >= helloBytes) {
+    checkMagic(bytes.subarray(0, count), peerName);
   }
-  return bytes;
-}
-
-function checkMagicPart(
-  bytes: Uint8Array,
-  peerName: string,
-  length: number,
-): void {
-  if (length >= helloBytes) checkMagic(bytes, peerName);
+  throw new ProtocolError(
+    `Cannot talk to ${peerName}: it ended the connection during the greeting`,
+  );
 }

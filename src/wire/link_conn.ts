@@ -12,6 +12,7 @@ import { crc32 } from "node:zlib";
 import { monotonicMs } from "../base/clock.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { closeUnlessClosed, writeAll } from "./streams.ts";
 
 /** What a connection of a link is made over. */
 export type LinkConn = Pick<Deno.Conn, "read" | "write" | "close">;
@@ -117,12 +118,7 @@ export class FrameConn {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    try {
-      this.#conn.close();
-    } catch (error) {
-      // The system closed it first.
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
+    closeUnlessClosed(this.#conn);
   }
 
   async #flush(): Promise<void> {
@@ -219,10 +215,4 @@ function joined(frames: readonly Uint8Array[]): readonly Uint8Array[] {
     at = end;
   }
   return pieces;
-}
-
-async function writeAll(conn: LinkConn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    at += await conn.write(at === 0 ? bytes : bytes.subarray(at));
-  }
 }

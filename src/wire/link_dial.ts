@@ -13,6 +13,7 @@ import {
   type LinkTiming,
 } from "./link.ts";
 import type { LinkConn } from "./link_conn.ts";
+import { closeUnlessClosed } from "./streams.ts";
 
 /** How a node that speaks TLS is known. */
 export interface TlsClient {
@@ -124,12 +125,4 @@ async function open({ address, tls }: DialOptions): Promise<LinkConn> {
   conn.setNoDelay(true);
   conn.unref();
   return conn;
-}
-
-function closeUnlessClosed(conn: LinkConn): void {
-  try {
-    conn.close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
-  }
 }

@@ -12,8 +12,8 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { greetAsListener } from "./handshake.ts";
 import { Link, type LinkIdentity, type LinkTiming } from "./link.ts";
-import type { LinkConn } from "./link_conn.ts";
 import type { DialWord, ListenWord } from "./link_dial.ts";
+import { closeUnlessClosed } from "./streams.ts";
 
 /** What a node that speaks TLS has: PEM texts. */
 export interface TlsServer {
@@ -177,13 +177,5 @@ function listen(
     throw new MantaError(`Cannot listen on ${hostname}:${port}: ${why}`, {
       cause,
     });
-  }
-}
-
-function closeUnlessClosed(conn: LinkConn): void {
-  try {
-    conn.close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }

@@ -11,19 +11,15 @@
  * @module
  */
 import { nodeTagOf, type ProcessId } from "../base/ids.ts";
-import { log } from "../base/log.ts";
 import { type Hello, Peer, PeerEndedError, type PeerHandlers } from "./peer.ts";
 import { type SocketConn, SocketTransport } from "./socket.ts";
-
-/** Where the process with this id takes connections. */
-export function socketPath(folder: string, processId: ProcessId): string {
-  return `${folder}/${processId}.sock`;
-}
-
-/** Where a node takes connections that go on to other nodes' processes. */
-export function relayPath(folder: string): string {
-  return `${folder}/relay.sock`;
-}
+import { writeAll } from "./streams.ts";
+import {
+  dialSocket,
+  relayPath,
+  socketPath,
+  UnixListener,
+} from "./unix_sockets.ts";
 
 /** The head of the cluster, whichever process it is. */
 export const headId = "head000000000000" as ProcessId;
@@ -42,8 +38,7 @@ export class Network {
   /** By what id each dialled one was asked for. */
   readonly #keys = new WeakMap<Peer, ProcessId>();
   #isClosed = false;
-  #listener: Deno.UnixListener | undefined;
-  #accepting: Promise<void> | undefined;
+  #listener: UnixListener | undefined;
 
   constructor(
     folder: string,
@@ -60,12 +55,8 @@ export class Network {
   /** Starts to take connections. */
   listen(): void {
     const path = socketPath(this.#folder, this.self.processId);
-    // Whoever finds the path may dial at once: it must listen before it is there.
-    const unready = `${path}.new`;
-    this.#listener = Deno.listen({ transport: "unix", path: unready });
-    Deno.renameSync(unready, path);
+    this.#listener = new UnixListener(path, (conn) => this.#adopt(conn));
     this.#listener.unref();
-    this.#accepting = this.#accept(this.#listener);
   }
 
   /** The connection this side dialled to that process; dialled once. Rejects if nobody is there. */
@@ -97,17 +88,17 @@ export class Network {
   /** Ends all connections and takes no more. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#listener?.close();
+    const stopped = this.#listener?.close();
     this.#listener = undefined;
     for (const peer of this.#open) peer.close();
     await Promise.all([...this.#open].map((peer) => peer.closed));
-    await this.#accepting;
+    await stopped;
   }
 
   async #dial(processId: ProcessId): Promise<Peer> {
     const isNear = nodeTagOf(processId) === nodeTagOf(this.self.processId);
     const conn = isNear
-      ? await dialNear(socketPath(this.#folder, processId))
+      ? await dialSocket(socketPath(this.#folder, processId))
       : await this.#dialFar(processId);
     if (this.#isClosed) {
       conn.close();
@@ -117,16 +108,6 @@ export class Network {
     this.#keys.set(peer, processId);
     await peer.hello;
     return peer;
-  }
-
-  async #accept(listener: Deno.UnixListener): Promise<void> {
-    try {
-      for await (const conn of listener) this.#adopt(conn as SocketConn);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource)) {
-        log.error(`no more connections are taken: ${error}`);
-      }
-    }
   }
 
   #adopt(conn: SocketConn | Promise<SocketConn>): Peer {
@@ -146,21 +127,15 @@ export class Network {
   }
 }
 
-async function dialNear(path: string): Promise<SocketConn> {
-  return await Deno.connect({ transport: "unix", path }) as SocketConn;
-}
-
 /** Asks this machine's node for a stream to a process of another one. */
 async function dialRelay(
   folder: string,
   processId: ProcessId,
 ): Promise<SocketConn> {
-  const conn = await dialNear(relayPath(folder));
+  const conn = await dialSocket(relayPath(folder));
   const address = new TextEncoder().encode(processId);
   try {
-    for (let at = 0; at < address.length;) {
-      at += await conn.write(address.subarray(at));
-    }
+    await writeAll(conn, address);
     return conn;
   } catch (error) {
     conn.close();

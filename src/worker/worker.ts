@@ -13,7 +13,7 @@ import {
   type Session,
 } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
-import { socketPath } from "../wire/network.ts";
+import { socketPath } from "../wire/unix_sockets.ts";
 import { Executor } from "./executor.ts";
 import { listenForUncaught } from "./uncaught.ts";
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { closeUnlessClosed, writeAll } from "../../src/wire/streams.ts";
 import { seeded } from "./random.ts";
 
 /** How bad the network is; each a chance for one piece that passes. */
@@ -40,7 +41,7 @@ export class Proxy implements AsyncDisposable {
   /** Ends all connections; with `isKept` new ones end too. */
   sever(isKept = false): void {
     this.#isSevered = isKept;
-    for (const conn of this.#conns) close(conn);
+    for (const conn of this.#conns) closeUnlessClosed(conn);
     this.#conns.clear();
   }
 
@@ -63,7 +64,7 @@ export class Proxy implements AsyncDisposable {
   async #accept(): Promise<void> {
     try {
       for await (const near of this.#listener) {
-        if (this.#isSevered) close(near);
+        if (this.#isSevered) closeUnlessClosed(near);
         else this.#track(this.#pass(near));
       }
     } catch (error) {
@@ -77,13 +78,13 @@ export class Proxy implements AsyncDisposable {
     try {
       far = await Deno.connect({ hostname: hostname!, port: Number(port) });
     } catch {
-      return close(near); // Nobody listens there now.
+      return closeUnlessClosed(near); // Nobody listens there now.
     }
     for (const conn of [near, far]) this.#conns.add(conn);
     await Promise.all([this.#pump(near, far), this.#pump(far, near)]);
     for (const conn of [near, far]) {
       this.#conns.delete(conn);
-      close(conn);
+      closeUnlessClosed(conn);
     }
   }
 
@@ -106,28 +107,18 @@ export class Proxy implements AsyncDisposable {
           const ms = this.#random() * delayMsMax;
           await new Promise((resolve) => setTimeout(resolve, ms));
         }
-        for (let at = 0; at < count;) {
-          at += await to.write(buffer.subarray(at, count));
-        }
+        await writeAll(to, buffer.subarray(0, count));
       }
     } catch {
       // One side is gone: so is the other.
     }
-    close(from);
-    close(to);
+    closeUnlessClosed(from);
+    closeUnlessClosed(to);
   }
 
   #happens(what: string, chance: number): boolean {
     if (this.#random() >= chance) return false;
     this.counts[what] = (this.counts[what] ?? 0) + 1;
     return true;
-  }
-}
-
-function close(conn: Deno.Conn): void {
-  try {
-    conn.close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }

@@ -11,6 +11,7 @@ import {
   LinkListener,
   type ListenOptions,
 } from "../../src/wire/link_listener.ts";
+import { fill, writeAll } from "../../src/wire/streams.ts";
 import { Proxy } from "../support/proxy.ts";
 import { seeded } from "../support/random.ts";
 
@@ -83,18 +84,11 @@ function dial(address: string, options: Partial<DialOptions> = {}) {
   });
 }
 
-async function writeAll(channel: Channel, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    at += await channel.write(bytes.subarray(at));
-  }
-}
-
 async function readAll(channel: Channel, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  for (let at = 0; at < length;) {
-    const count = await channel.read(bytes.subarray(at));
-    if (count === null) throw new Error(`ended after ${at} of ${length} bytes`);
-    at += count;
+  const count = await fill(bytes, channel);
+  if (count < length) {
+    throw new Error(`ended after ${count} of ${length} bytes`);
   }
   return bytes;
 }

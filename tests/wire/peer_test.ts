@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ProtocolError } from "../../src/base/errors.ts";
 import type { ProcessId } from "../../src/base/ids.ts";
 import { FrameKind } from "../../src/wire/frame.ts";
-import { Network, socketPath } from "../../src/wire/network.ts";
+import { Network } from "../../src/wire/network.ts";
+import { socketPath } from "../../src/wire/unix_sockets.ts";
 import { PeerEndedError, type PeerHandlers } from "../../src/wire/peer.ts";
 import type { Role } from "../../src/wire/messages.ts";
 
