@@ -68,7 +68,7 @@ export function leadCluster(
   });
   const places: ClusterPlaces = new ClusterPlaces({
     view: node.view,
-    peer: (tag) => node.network.peer(nodeProcessIdOf(tag)),
+    network: node.network,
     ended: (actorId, how) => head.actorEnded(actorId, how),
     durable,
   });
@@ -85,11 +85,8 @@ export function leadCluster(
       const peer = await node.network.peer(nodeProcessIdOf(tag));
       return (await peer.request("bundle.reserve", bundle)).isReserved;
     },
-    release: (tag, bundle) => {
-      node.network.peer(nodeProcessIdOf(tag)).then((peer) =>
-        peer.notify("bundle.release", bundle)
-      ).catch(() => {}); // Its node is gone.
-    },
+    release: (tag, bundle) =>
+      node.network.tell(nodeProcessIdOf(tag), "bundle.release", bundle),
     isAlone: false,
   });
   const members: Members = new Members({

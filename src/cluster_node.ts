@@ -16,7 +16,6 @@ import {
   nodeTagOf,
   type ProcessId,
 } from "./base/ids.ts";
-import { log } from "./base/log.ts";
 import type { NodeView } from "./base/nodes.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { Bundles } from "./node/bundles.ts";
@@ -153,18 +152,19 @@ export class ClusterNode {
       },
       actorEnded: (actorId, how) =>
         this.#headPeer.notify("actor.ended", { actorId, ...how }),
-      printed: (home, lines) => this.#send(home, lines),
+      printed: (home, lines) => this.network.tell(home, "log.lines", { lines }),
       loaded: () => this.member.loaded(),
     });
+    const { network } = this;
     this.#processes = new FarProcesses({
-      peer: (id) => this.network.peer(id),
+      network,
       ended: (id) => this.#processEnded(id),
     });
     this.#router = new LeaseRouter({
       self: tag,
       view: this.view,
       processes: this.machine.processes,
-      peer: (id) => this.network.peer(id),
+      network,
       nodeOf: async (jobId, home) => (await this.jobs.of(jobId, home)).node,
       knownNodes: () => this.jobs.nodes(),
       knownNodeOf: (jobId) => this.jobs.known(jobId)?.node,
@@ -175,7 +175,7 @@ export class ClusterNode {
     this.#segments = new FarSegments({
       self,
       objects: this.machine.objects,
-      peer: (id) => this.network.peer(id),
+      network,
       open: (tag, to) => this.far.openAt(tag, to),
       watch: (id) => this.#processes.watch(id),
     });
@@ -389,10 +389,5 @@ export class ClusterNode {
       if (description !== undefined) return description;
       throw error;
     }
-  }
-
-  #send(home: ProcessId, lines: LogLine[]): void {
-    this.network.peer(home).then((peer) => peer.notify("log.lines", { lines }))
-      .catch((error) => log.debug(`lines were not sent: ${error}`));
   }
 }

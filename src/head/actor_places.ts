@@ -7,19 +7,19 @@
  *
  * @module
  */
-import type { ActorId, NodeTag } from "../base/ids.ts";
+import { type ActorId, nodeProcessIdOf, type NodeTag } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
 import type { ActorPlace, CallKey } from "../wire/facts.ts";
-import type { NoticeHandlers, Peer } from "../wire/peer.ts";
+import type { Network } from "../wire/network.ts";
+import type { NoticeHandlers } from "../wire/peer.ts";
 import type { ActorPlaces, DurableStore } from "./head.ts";
 
 /** What placing takes. */
 export interface PlacesRooms {
   readonly view: ClusterView;
-  /** A node's own process. */
-  peer(tag: NodeTag): Promise<Peer>;
+  readonly network: Network;
   ended(
     actorId: ActorId,
     how: { incarnation: number; reason: string },
@@ -78,16 +78,15 @@ export class ClusterPlaces implements ActorPlaces {
     }
     const placed = this.#placed.get(actorId);
     if (placed === undefined) return;
-    this.#rooms.peer(placed.tag).then((peer) =>
-      peer.notify("actor.halt", { actorId, isGraceful, reason })
-    ).catch(() => {}); // Its node is gone, which is told.
+    const word = { actorId, isGraceful, reason };
+    this.#rooms.network.tell(nodeProcessIdOf(placed.tag), "actor.halt", word);
   }
 
   async runs(call: CallKey): Promise<boolean> {
     const placed = this.#placed.get(call.actorId);
     if (placed === undefined) return false;
     try {
-      const peer = await this.#rooms.peer(placed.tag);
+      const peer = await this.#rooms.network.peer(nodeProcessIdOf(placed.tag));
       return (await peer.request("actor.runs", call)).isRunning;
     } catch {
       // Its node is gone, and the call with it.
@@ -157,7 +156,7 @@ export class ClusterPlaces implements ActorPlaces {
   async #place(tag: NodeTag, { spec, incarnation }: Queued): Promise<void> {
     const { actorId } = spec;
     try {
-      const peer = await this.#rooms.peer(tag);
+      const peer = await this.#rooms.network.peer(nodeProcessIdOf(tag));
       await peer.request("actor.place", { spec, incarnation });
     } catch (error) {
       log.debug(`actor ${actorId} was not placed: ${error}`);

@@ -12,12 +12,13 @@ import {
   nodeTagOf,
   type ProcessId,
 } from "../base/ids.ts";
-import type { Peer, RequestHandlers } from "../wire/peer.ts";
+import type { Network } from "../wire/network.ts";
+import type { RequestHandlers } from "../wire/peer.ts";
 import type { Processes } from "./processes.ts";
 
 /** What watching takes. */
 export interface FarProcessRooms {
-  peer(processId: ProcessId): Promise<Peer>;
+  readonly network: Network;
   ended(processId: ProcessId): void;
 }
 
@@ -48,7 +49,7 @@ export class FarProcesses {
       const nodeProcessId = nodeProcessIdOf(nodeTagOf(processId));
       // A node's own process ends with the node.
       if (processId === nodeProcessId) return;
-      const peer = await this.#rooms.peer(nodeProcessId);
+      const peer = await this.#rooms.network.peer(nodeProcessId);
       await peer.request("process.end", { processId });
     } catch {
       // Its node is not reached: what it is to this one, it is no more.

@@ -22,7 +22,8 @@ import { SegmentSources } from "../state/segment_sources.ts";
 import { collectGarbage, mapPrivate, Segment } from "../store/segment.ts";
 import { copySpillFile } from "../store/spill.ts";
 import type { Notices } from "../wire/messages.ts";
-import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+import type { Network } from "../wire/network.ts";
+import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { SocketConn } from "../wire/socket.ts";
 import { fill, writeAll } from "../wire/streams.ts";
 import type { ObjectManager } from "./object_manager.ts";
@@ -32,7 +33,7 @@ export interface FarSegmentRooms {
   /** This node's own process. */
   readonly self: ProcessId;
   readonly objects: ObjectManager;
-  peer(processId: ProcessId): Promise<Peer>;
+  readonly network: Network;
   /** A stream to whatever `to` names on a node. */
   open(tag: NodeTag, to: string): Promise<SocketConn>;
   /** A process of another node owns something here. */
@@ -124,10 +125,7 @@ export class FarSegments {
           return this.#freed(segmentId);
         }
         if (peer.remote?.role === "node") return this.#drop(segmentId);
-        this.#tell(
-          nodeTagOf(segmentId),
-          (peer) => peer.notify("segment.free", word),
-        );
+        this.#tell(nodeTagOf(segmentId), "segment.free", word);
       },
       "segment.copied": ({ segmentId, by, isWhole }) =>
         this.#sources.copied(segmentId, by, isWhole),
@@ -162,7 +160,7 @@ export class FarSegments {
 
   #freed(segmentId: SegmentId): void {
     for (const tag of this.#sources.freed(segmentId)) {
-      this.#tell(tag, (peer) => peer.notify("segment.free", { segmentId }));
+      this.#tell(tag, "segment.free", { segmentId });
     }
   }
 
@@ -207,7 +205,7 @@ export class FarSegments {
     let isWhole = false;
     try {
       for (;;) {
-        const peer = await this.#rooms.peer(home);
+        const peer = await this.#rooms.network.peer(home);
         const by = this.#tag;
         const ask = { segmentId, by, except };
         const { from } = await peer.request("segment.locate", ask);
@@ -224,10 +222,7 @@ export class FarSegments {
       isWhole = true;
     } finally {
       const word = { segmentId, by: this.#tag, isWhole };
-      this.#tell(
-        nodeTagOf(segmentId),
-        (peer) => peer.notify("segment.copied", word),
-      );
+      this.#tell(nodeTagOf(segmentId), "segment.copied", word);
     }
   }
 
@@ -345,10 +340,12 @@ export class FarSegments {
     }
   }
 
-  #tell(tag: NodeTag, tell: (peer: Peer) => void): void {
-    this.#rooms.peer(nodeProcessIdOf(tag)).then(tell).catch(() => {
-      // That node is gone, and its copies with it.
-    });
+  #tell<K extends keyof Notices>(
+    tag: NodeTag,
+    kind: K,
+    notice: Notices[K],
+  ): void {
+    this.#rooms.network.tell(nodeProcessIdOf(tag), kind, notice);
   }
 }
 

@@ -139,8 +139,7 @@ export class JobPart {
     this.hosts.close();
     for (const { processId } of this.#all()) {
       if (processId === undefined) continue;
-      network.peer(processId).then((peer) => peer.notify("leave", { reason }))
-        .catch(() => {}); // It left by itself.
+      network.tell(processId, "leave", { reason });
     }
     await Promise.all(
       this.#all().map(async (kept) => {

@@ -174,10 +174,7 @@ export class Jobs {
       waits: () => {
         for (const other of this.all()) if (other !== part) other.node.wanted();
       },
-      garbage: () => {
-        network.peer(home).then((peer) => peer.notify("garbage", {}))
-          .catch(() => {}); // Its end is told.
-      },
+      garbage: () => network.tell(home, "garbage", {}),
     });
     this.#parts.set(jobId, part);
     return part;

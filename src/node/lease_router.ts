@@ -22,8 +22,9 @@ import type { LeaseNeeds, ResourceAmounts } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
 import { LeaseRoutes, type RouteCommand } from "../state/lease_routes.ts";
 import type { LeaseAnswer } from "../wire/facts.ts";
-import type { Fate } from "../wire/messages.ts";
-import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+import type { Fate, Notices } from "../wire/messages.ts";
+import type { Network } from "../wire/network.ts";
+import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { EnvNodes } from "./env_nodes.ts";
 import type { Processes } from "./processes.ts";
 
@@ -32,8 +33,7 @@ export interface RouterRooms {
   readonly self: NodeTag;
   readonly view: ClusterView;
   readonly processes: Processes;
-  /** Another node's own process. */
-  peer(processId: ProcessId): Promise<Peer>;
+  readonly network: Network;
   /** A job's part on this machine; made if there is none yet. */
   nodeOf(jobId: JobId, home: ProcessId): Promise<EnvNodes>;
   /** All parts that are there. */
@@ -128,7 +128,7 @@ export class LeaseRouter {
         if (tag === undefined || tag === this.#rooms.self) {
           return this.#hereFor(leaseId)?.rested(leaseId);
         }
-        this.#tell(tag, (peer) => peer.notify("lease.rest", { leaseId }));
+        this.#tell(tag, "lease.rest", { leaseId });
       },
       "lease.reclaim": ({ leaseId }) => this.#reclaim(leaseId),
       "worker.kill": ({ processId, reason }) => {
@@ -138,10 +138,7 @@ export class LeaseRouter {
           return jobId &&
             this.#rooms.knownNodeOf(jobId)?.kill(processId, reason);
         }
-        this.#tell(
-          tag,
-          (peer) => peer.notify("worker.kill", { processId, reason }),
-        );
+        this.#tell(tag, "worker.kill", { processId, reason });
       },
     };
   }
@@ -222,10 +219,7 @@ export class LeaseRouter {
         const word = asked?.isSpent === true
           ? { leaseId, isSpent: true }
           : { leaseId };
-        return this.#tell(
-          command.tag,
-          (peer) => peer.notify("lease.return", word),
-        );
+        return this.#tell(command.tag, "lease.return", word);
       }
       default:
         unreachable(command);
@@ -268,7 +262,7 @@ export class LeaseRouter {
       const holder = { ownerId, reclaim };
       return await node.requested(leaseId, { needs, holder });
     }
-    const peer = await this.#rooms.peer(nodeProcessIdOf(tag));
+    const peer = await this.#rooms.network.peer(nodeProcessIdOf(tag));
     const ask = { leaseId, ownerId, jobId, home, needs };
     return await peer.request("lease.ask", ask);
   }
@@ -278,7 +272,7 @@ export class LeaseRouter {
     const tag = nodeTagOf(processId);
     if (tag === this.#rooms.self) return await this.#fateHere(processId);
     try {
-      const peer = await this.#rooms.peer(nodeProcessIdOf(tag));
+      const peer = await this.#rooms.network.peer(nodeProcessIdOf(tag));
       return await peer.request("worker.fate", { processId });
     } catch (error) {
       const nodeId = this.#rooms.nodeIdOf(tag);
@@ -296,9 +290,11 @@ export class LeaseRouter {
     return Promise.resolve({});
   }
 
-  #tell(tag: NodeTag, tell: (peer: Peer) => void): void {
-    this.#rooms.peer(nodeProcessIdOf(tag)).then(tell).catch(() => {
-      // It is gone, and what it granted with it.
-    });
+  #tell<K extends keyof Notices>(
+    tag: NodeTag,
+    kind: K,
+    notice: Notices[K],
+  ): void {
+    this.#rooms.network.tell(nodeProcessIdOf(tag), kind, notice);
   }
 }

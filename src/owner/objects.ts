@@ -130,9 +130,8 @@ export class Objects {
       const entry = entryOfRef(ref);
       if (entry.ownerId === this.#self) this.#free(entry);
       else {
-        this.#network.peer(entry.ownerId).then((peer) =>
-          peer.notify("object.free", { objects: [keyOf(entry)] })
-        ).catch(() => {}); // Its owner is gone, and it with it.
+        const word = { objects: [keyOf(entry)] };
+        this.#network.tell(entry.ownerId, "object.free", word);
         entry.free(freedError(entry));
       }
     }
@@ -145,9 +144,7 @@ export class Objects {
     this.#port.freed(entry);
     // A holder has the value, or a mapping of it, and would go on reading.
     for (const holder of entry.holders ?? []) {
-      this.#network.peer(holder).then((peer) =>
-        peer.notify("object.freed", { objects: [keyOf(entry)] })
-      ).catch(() => {}); // A holder that is gone reads nothing.
+      this.#network.tell(holder, "object.freed", { objects: [keyOf(entry)] });
     }
   }
 

@@ -242,9 +242,8 @@ export class Owner implements OwnerPort {
       return;
     }
     const { ordinal, index } = entry;
-    this.#network.peer(entry.ownerId).then((peer) =>
-      peer.notify("object.cancel", { ordinal, index, ...how })
-    ).catch(() => {}); // Its owner is gone, and the task with it.
+    const word = { ordinal, index, ...how };
+    this.#network.tell(entry.ownerId, "object.cancel", word);
   }
 
   /** Stops a task or call of this process's own. */

@@ -11,6 +11,8 @@
  * @module
  */
 import { nodeTagOf, type ProcessId } from "../base/ids.ts";
+import { log } from "../base/log.ts";
+import type { Notices } from "./messages.ts";
 import { type Hello, Peer, PeerEndedError, type PeerHandlers } from "./peer.ts";
 import { type SocketConn, SocketTransport } from "./socket.ts";
 import { writeAll } from "./streams.ts";
@@ -68,6 +70,18 @@ export class Network {
       peer.catch(() => this.#dialled.delete(processId));
     }
     return peer;
+  }
+
+  /** Tells a process something; one that is gone hears nothing, and its end is told elsewhere. */
+  tell<K extends keyof Notices>(
+    processId: ProcessId,
+    kind: K,
+    notice: Notices[K],
+  ): void {
+    this.peer(processId).then(
+      (peer) => peer.notify(kind, notice),
+      (error) => log.debug(`${kind} was not told to ${processId}: ${error}`),
+    );
   }
 
   /** A peer at once, over a connection that is still being made. */
