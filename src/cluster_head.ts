@@ -58,13 +58,7 @@ export function leadCluster(
   });
   const durable = new DurableStates({
     lineage,
-    identity: (actorId, incarnation) => {
-      const spec = head.present(actorId, incarnation);
-      if (spec?.isDurable !== true) return undefined;
-      const { className, namespace, name, jobId } = spec;
-      const identity = { actorId, jobId, className, namespace };
-      return name === undefined ? identity : { ...identity, name };
-    },
+    identity: (...which) => head.durableIdentity(...which),
   });
   const places: ClusterPlaces = new ClusterPlaces({
     view: node.view,
@@ -110,9 +104,10 @@ export function leadCluster(
     },
     buried: (tag, reason) => directory.buried(tag, reason),
   });
+  const headRequests = head.requests();
   const part: HeadPart = {
     requests: {
-      ...head.requests(),
+      ...headRequests,
       ...members.requests(),
       ...groups.requests(),
       ...durable.requests(),
@@ -128,7 +123,7 @@ export function leadCluster(
           const description = await home.request("job.describe", { jobId });
           directory.keepJob(jobId, description);
         }
-        return await head.requests()["actor.create"]!(ask, peer);
+        return await headRequests["actor.create"]!(ask, peer);
       },
       "cluster.status": () => ({
         clusterId,
@@ -137,7 +132,7 @@ export function leadCluster(
           isDraining: node.view.byId(row.nodeId)?.isDraining ?? false,
         })),
         driverCount: [...node.view.all()].filter((one) => one.isDriver).length,
-        actorCount: head.livingCount,
+        actorCount: [...head.living()].length,
         waiting: tallied([
           ...members.infeasible(),
           ...node.infeasible(),
@@ -180,7 +175,9 @@ export function leadCluster(
       if (places.has({ actorId, incarnation })) continue;
       head.actorEnded(actorId, { incarnation, reason });
     }
-    for (const { spec: { ownerId } } of [...head.owned()]) node.watch(ownerId);
+    for (const { spec } of [...head.living()]) {
+      if (!spec.isDetached) node.watch(spec.ownerId);
+    }
   });
   return members;
 }

@@ -79,14 +79,7 @@ export async function runLocalNode(
   });
   const durable = new DurableStates({
     lineage,
-    identity: (actorId, incarnation) => {
-      const spec = head.present(actorId, incarnation);
-      if (spec?.isDurable !== true) return undefined;
-      const { className, namespace, name } = spec;
-      const { jobId } = job;
-      const identity = { actorId, jobId, className, namespace };
-      return name === undefined ? identity : { ...identity, name };
-    },
+    identity: (...which) => head.durableIdentity(...which),
   });
   const head: Head = new Head({
     start: (spec, incarnation) => hosts.start(spec, incarnation),

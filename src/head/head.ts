@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { DurableIdentity } from "../base/durable.ts";
 import { unreachable } from "../base/errors.ts";
 import type { ActorId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
@@ -152,21 +153,21 @@ export class Head {
     return isPresent ? view.spec : undefined;
   }
 
-  /** How many actors are not dead. */
-  get livingCount(): number {
-    return [...this.living()].length;
+  /** Whose state a durable actor's incarnation asks for, if that is its present one. */
+  durableIdentity(
+    actorId: ActorId,
+    incarnation: number,
+  ): DurableIdentity | undefined {
+    const spec = this.present(actorId, incarnation);
+    if (spec?.isDurable !== true) return undefined;
+    const { className, namespace, name, jobId } = spec;
+    const identity = { actorId, jobId, className, namespace };
+    return name === undefined ? identity : { ...identity, name };
   }
 
   /** Actors that this head knew before it was killed. */
   restore(actors: Iterable<Omit<ActorView, "reason">>): void {
     for (const actor of actors) this.#table.restored(actor);
-  }
-
-  /** Actors whose makers end them, by their makers. */
-  *owned(): Iterable<ActorView> {
-    for (const view of this.#table.views()) {
-      if (view.phase !== "dead" && !view.spec.isDetached) yield view;
-    }
   }
 
   /** All that are not dead. */
