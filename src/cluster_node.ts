@@ -158,7 +158,10 @@ export class ClusterNode {
     const { network } = this;
     this.#processes = new FarProcesses({
       network,
-      ended: (id) => this.#processEnded(id),
+      ended: (id) => {
+        this.machine.objects.processEnded(id);
+        this.#processEnded(id);
+      },
     });
     this.#router = new LeaseRouter({
       self: tag,
@@ -252,12 +255,6 @@ export class ClusterNode {
     await objects;
   }
 
-  /** Ends at once: it was declared dead. */
-  async abort(reason: string): Promise<void> {
-    this.jobs.kill(reason);
-    await this.close(reason);
-  }
-
   #assemble(): void {
     const { requests, notices } = this.#handlers;
     const { objects } = this.machine;
@@ -295,10 +292,8 @@ export class ClusterNode {
         ...this.#router.notices(),
         ...this.member.notices(),
         garbage: () => {
-          for (const { jobId } of [...this.jobs.all()].map(({ job }) => job)) {
-            for (const { peer } of this.machine.processes.ofJob(jobId)) {
-              peer.notify("garbage", {});
-            }
+          for (const { peer } of this.machine.processes.all()) {
+            peer.notify("garbage", {});
           }
         },
         "bundle.release": (bundle) => this.#bundles.release(bundle),
@@ -371,7 +366,6 @@ export class ClusterNode {
   #processEnded(processId: ProcessId): void {
     this.#head?.ownerEnded(processId);
     this.#router.ownerEnded(processId);
-    this.machine.objects.processEnded(processId);
     this.#segments.processEnded(processId);
     for (const part of this.jobs.all()) part.processEnded(processId);
     this.member.loaded();

@@ -9,7 +9,7 @@
  * @module
  */
 import { afterMs, type Timer } from "../base/clock.ts";
-import { type NodeTag, nodeTagOf } from "../base/ids.ts";
+import type { NodeTag } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { NodeView } from "../base/nodes.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
@@ -83,11 +83,6 @@ export class Members {
       "link.ask": ({ from, to }) =>
         this.#peers.get(to)?.notify("link.wanted", { to: from }),
     };
-  }
-
-  /** The connection to a node, while it is a member. */
-  peer(tag: NodeTag): Peer | undefined {
-    return this.#peers.get(tag);
   }
 
   /** The head's own node has changed. */
@@ -189,11 +184,6 @@ export class Members {
       this.#rooms.changed();
     });
   }
-}
-
-/** Which node a process that speaks to the head is on. */
-export function tagOf(peer: Peer): NodeTag {
-  return nodeTagOf(peer.remote!.processId);
 }
 
 function rowOf(

@@ -62,8 +62,6 @@ export class FarSegments {
   readonly #sources: SegmentSources;
   readonly #copies = new Map<SegmentId, Copy>();
   readonly #byCopy = new Map<SegmentId, Copy>();
-  /** Segments of this node that are owned elsewhere or copied there, by owner. */
-  readonly #owned = new Map<ProcessId, Set<SegmentId>>();
   #nextNo = 1;
 
   constructor(rooms: FarSegmentRooms) {
@@ -99,12 +97,8 @@ export class FarSegments {
       "segment.locate": ({ segmentId, by, except }) => {
         const found = objects.find(segmentId);
         if (found === undefined) return {};
-        let owned = this.#owned.get(found.owner);
-        if (owned === undefined) {
-          this.#owned.set(found.owner, owned = new Set());
-        }
-        owned.add(segmentId);
-        const from = this.#sources.located(segmentId, { by, except });
+        const ask = { ownerId: found.owner, by, except };
+        const from = this.#sources.located(segmentId, ask);
         return from === undefined ? {} : { from };
       },
     };
@@ -144,10 +138,9 @@ export class FarSegments {
 
   /** A process is gone, and its objects with it. */
   processEnded(processId: ProcessId): void {
-    for (const segmentId of this.#owned.get(processId) ?? []) {
+    for (const segmentId of this.#sources.ownerEnded(processId)) {
       this.#freed(segmentId);
     }
-    this.#owned.delete(processId);
   }
 
   /** A node is gone: copies of what it wrote are of no use to anybody. */

@@ -10,7 +10,6 @@ import type { ActorId, ProcessId } from "../base/ids.ts";
 import { afterMs, type Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { CollectionPace } from "../state/collection_pace.ts";
-import type { Notices } from "../wire/messages.ts";
 import type { JobInfo } from "../wire/facts.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
@@ -57,6 +56,7 @@ export class JobPart {
     firstMs: limits.collectForActorsMs,
     longestMs: limits.collectForActorsMsMax,
   });
+  readonly #notices: NoticeHandlers;
   #paceTimer: Timer | undefined;
 
   constructor(options: JobPartOptions, events: JobPartEvents) {
@@ -90,6 +90,11 @@ export class JobPart {
         events.resourcesGiven();
       },
     });
+    this.#notices = {
+      ...this.node.notices(),
+      "isolate.ended": ({ actorId, incarnation, reason }) =>
+        this.hosts.isolateEnded(actorId, incarnation, reason),
+    };
   }
 
   /** What it answers to the job's processes here. */
@@ -99,10 +104,7 @@ export class JobPart {
 
   /** What it hears from them. */
   notices(): NoticeHandlers {
-    return {
-      ...this.node.notices(),
-      "isolate.ended": (word) => this.#isolateEnded(word),
-    };
+    return this.#notices;
   }
 
   /** A process of the job joined its machine's node. */
@@ -161,14 +163,6 @@ export class JobPart {
     }
   }
 
-  /** Ends all at once. */
-  kill(reason: string): void {
-    clearTimeout(this.#paceTimer);
-    this.node.close();
-    this.hosts.close();
-    for (const { child } of this.#all()) child.kill(reason);
-  }
-
   #all(): Kept[] {
     return this.node.children().flatMap((children) => children.all());
   }
@@ -193,11 +187,5 @@ export class JobPart {
       }
       if (isAnyWaiting) this.#look();
     });
-  }
-
-  #isolateEnded(
-    { actorId, incarnation, reason }: Notices["isolate.ended"],
-  ): void {
-    this.hosts.isolateEnded(actorId, incarnation, reason);
   }
 }

@@ -135,12 +135,6 @@ export class Jobs {
     await Promise.all(this.#ending);
   }
 
-  /** Ends all processes at once: this node was declared dead. */
-  kill(reason: string): void {
-    for (const part of this.#parts.values()) part.kill(reason);
-    this.#parts.clear();
-  }
-
   async #make(jobId: JobId, home: ProcessId): Promise<JobPart> {
     const { machine, nodeId, folder, nodeProcessId, storeBytes } = this.#rooms;
     const { network } = this.#rooms;

@@ -39,6 +39,11 @@ export class Processes {
     return this.#joined.get(processId);
   }
 
+  /** All that there are. */
+  all(): Iterable<Joined> {
+    return this.#joined.values();
+  }
+
   /** All of a job. */
   *ofJob(jobId: string): Iterable<Joined> {
     for (const one of this.#joined.values()) if (one.jobId === jobId) yield one;

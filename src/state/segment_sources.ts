@@ -8,7 +8,7 @@
  * @module
  */
 import { assert } from "../base/errors.ts";
-import type { NodeTag, SegmentId } from "../base/ids.ts";
+import type { NodeTag, ProcessId, SegmentId } from "../base/ids.ts";
 
 /** Copies that one node hands out at once. */
 const handedMax = 2;
@@ -19,6 +19,7 @@ interface Source {
 }
 
 interface Located {
+  readonly ownerId: ProcessId;
   /** The origin first. */
   readonly sources: Map<NodeTag, Source>;
   readonly takenFrom: Map<NodeTag, NodeTag>;
@@ -36,12 +37,17 @@ export class SegmentSources {
   /** A node wants a copy; it has tried `except` without success. */
   located(
     segmentId: SegmentId,
-    { by, except }: { by: NodeTag; except: readonly NodeTag[] },
+    { ownerId, by, except }: {
+      ownerId: ProcessId;
+      by: NodeTag;
+      except: readonly NodeTag[];
+    },
   ): NodeTag | undefined {
     let located = this.#located.get(segmentId);
     if (located === undefined) {
       const origin: Source = { takers: new Set() };
       located = {
+        ownerId,
         sources: new Map([[this.#self, origin]]),
         takenFrom: new Map(),
       };
@@ -82,6 +88,13 @@ export class SegmentSources {
     return [...located?.sources.keys() ?? []].filter((tag) =>
       tag !== this.#self
     );
+  }
+
+  /** A process is gone, and its objects with it: which of them have copies. */
+  ownerEnded(ownerId: ProcessId): SegmentId[] {
+    return [...this.#located].filter(([, located]) =>
+      located.ownerId === ownerId
+    ).map(([segmentId]) => segmentId);
   }
 
   /** A node is gone. */
