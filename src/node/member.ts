@@ -9,12 +9,14 @@
  * @module
  */
 import { afterMs, monotonicMs, type Timer } from "../base/clock.ts";
+import { AuthenticationError, ProtocolError } from "../base/errors.ts";
 import type { NodeId, NodeTag } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { NodeView } from "../base/nodes.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
+import { GreetingCutError } from "../wire/handshake.ts";
 import type { Link } from "../wire/link.ts";
 import type { Requests } from "../wire/messages.ts";
 import type { ActorPlace } from "../wire/facts.ts";
@@ -147,10 +149,7 @@ export class Member {
         else this.#rooms.fenced(answer.reason);
         return;
       } catch (error) {
-        const isHopeless = this.#isClosed ||
-          (error as Error).name === "AuthenticationError" ||
-          (error as Error).name === "ProtocolError";
-        if (isHopeless || !isPatient) throw error;
+        if (this.#isClosed || isHopeless(error) || !isPatient) throw error;
         if (!isSaid && monotonicMs() - startMs > limits.waitSayMs) {
           isSaid = true;
           log.warn(
@@ -219,4 +218,10 @@ export class Member {
     this.#rooms.view.gone(tag);
     this.#rooms.gone(tag, reason);
   }
+}
+
+/** No amount of waiting makes this side welcome there. */
+function isHopeless(error: unknown): boolean {
+  if (error instanceof AuthenticationError) return true;
+  return error instanceof ProtocolError && !(error instanceof GreetingCutError);
 }

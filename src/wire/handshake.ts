@@ -44,6 +44,9 @@ export interface HandshakeOptions {
   peerName: string;
 }
 
+/** The other side went silent or away before it said who it is: it may do better later. */
+export class GreetingCutError extends ProtocolError {}
+
 /** The dialler's side: resolves with what the listener says of itself. */
 export function greetAsDialler(
   stream: Stream,
@@ -133,7 +136,7 @@ async function within<T>(
     acting.catch(() => {}); // The connection is closed under it.
     stream.close();
     if ((error as Error).name !== "TimeoutError") throw error;
-    throw new ProtocolError(
+    throw new GreetingCutError(
       `Cannot talk to ${peerName}: it did not finish its greeting within ${limits.handshakeMs} ms`,
       { cause: error },
     );
@@ -263,7 +266,7 @@ async function readExactly(
   if (count > 0 && length >= helloBytes) {
     checkMagic(bytes.subarray(0, count), peerName);
   }
-  throw new ProtocolError(
+  throw new GreetingCutError(
     `Cannot talk to ${peerName}: it ended the connection during the greeting`,
   );
 }

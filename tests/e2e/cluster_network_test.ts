@@ -54,8 +54,12 @@ Deno.test("A driver behind a network that delays, cuts and corrupts loses nothin
 Deno.test("A node that is cut off and comes back is fenced: what it ran has ended, and it joins anew", async () => {
   await using cluster = await TestCluster.start(0);
   await using proxy = new Proxy(cluster.address, 1);
-  const node = await cluster.join({ headAddress: proxy.address });
-  const { nodeId } = node.ready;
+  // A connection that ends during the greeting is no refusal: the node waits.
+  proxy.sever(true);
+  const joining = cluster.join({ headAddress: proxy.address });
+  await until(() => (proxy.counts.refused ?? 0) > 1, "tries to join");
+  proxy.mend();
+  const { nodeId } = (await joining).ready;
   await using runtime = await init({
     address: cluster.address,
     token: cluster.token,

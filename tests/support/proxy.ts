@@ -64,8 +64,11 @@ export class Proxy implements AsyncDisposable {
   async #accept(): Promise<void> {
     try {
       for await (const near of this.#listener) {
-        if (this.#isSevered) closeUnlessClosed(near);
-        else this.#track(this.#pass(near));
+        if (!this.#isSevered) this.#track(this.#pass(near));
+        else {
+          closeUnlessClosed(near);
+          this.#count("refused");
+        }
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.BadResource)) throw error;
@@ -118,7 +121,11 @@ export class Proxy implements AsyncDisposable {
 
   #happens(what: string, chance: number): boolean {
     if (this.#random() >= chance) return false;
-    this.counts[what] = (this.counts[what] ?? 0) + 1;
+    this.#count(what);
     return true;
+  }
+
+  #count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 }
