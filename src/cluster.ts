@@ -23,6 +23,7 @@ import {
 } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
 import { log } from "./base/log.ts";
+import { isNotebook } from "./base/notebook.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { endAllWaits } from "./client/long_waits.ts";
 import { setStarter } from "./client/session.ts";
@@ -122,6 +123,7 @@ export function startLocal(options: InitOptions = {}): Local {
     lineagePath,
     lineageLine: line.port1,
     logToDriver: options.logToDriver ?? true,
+    isNotebook: isNotebook(),
     ...commandLine(),
   };
   const thread = new Worker(new URL("./node_entry.ts", import.meta.url), {
@@ -282,7 +284,11 @@ function follow(thread: Worker) {
   thread.on("message", (report: NodeThreadReport) => {
     if (report.kind === "ready") ready.resolve();
     else if (report.kind === "ended") ended.resolve(true);
-    else {
+    else if (report.kind === "printed") {
+      const { text, stream } = report;
+      const say = stream === "stdout" ? console.log : console.error;
+      say("%s", text.trimEnd());
+    } else {
       const { name, message } = report;
       const error = new (joinErrors[name] ?? MantaError)(message);
       ready.reject(error);

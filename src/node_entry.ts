@@ -17,6 +17,8 @@ import { LogPrinter } from "./node/log_printer.ts";
 export interface NodeThreadData
   extends Omit<LocalNodeOptions, "children" | "printer" | "prestartCount"> {
   logToDriver: boolean;
+  /** The driver is a notebook's kernel, and prints what workers print. */
+  isNotebook: boolean;
   /** The driver's command line, for its flags. */
   argv: string[];
   /** Where the driver was started. */
@@ -28,6 +30,7 @@ export interface NodeThreadData
 /** What the thread tells the driver. */
 export type NodeThreadReport =
   | { kind: "ready" }
+  | { kind: "printed"; text: string; stream: "stdout" | "stderr" }
   | { kind: "failed"; name: string; message: string }
   | { kind: "ended" };
 
@@ -46,7 +49,13 @@ async function run(given: NodeThreadData): Promise<void> {
   const endAsked = new Promise<void>((resolve) =>
     parentPort!.on("message", () => resolve())
   );
-  const printer = new LogPrinter(data.logToDriver);
+  // A notebook shows what its own console says, and no stream of the process.
+  const printer = data.isNotebook
+    ? new LogPrinter(
+      data.logToDriver,
+      (text, stream) => report({ kind: "printed", text, stream }),
+    )
+    : new LogPrinter(data.logToDriver);
   const command = childCommand(data);
   const children = new Children(command, printer);
   children.prestart(prestartCount);

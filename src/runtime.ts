@@ -4,6 +4,12 @@
  * @module
  */
 import { MantaError } from "./base/errors.ts";
+import {
+  type DisplayData,
+  displayLine,
+  displaySymbol,
+  escaped,
+} from "./base/notebook.ts";
 import { checkInitOptions, type InitOptions } from "./client/init_options.ts";
 import {
   endingLocal,
@@ -135,8 +141,9 @@ function runtimeOf(session: Session): Runtime {
     }
     return total;
   };
-  return {
-    address: localRuntime()?.address ?? "local",
+  const address = localRuntime()?.address ?? "local";
+  const runtime: Runtime = {
+    address,
     nodes,
     clusterResources: () => sum("resources"),
     availableResources: () => sum("available"),
@@ -161,4 +168,34 @@ function runtimeOf(session: Session): Runtime {
       if (currentSession() === session) await shutdown();
     },
   };
+  const display = async () => {
+    const isUp = currentSession() === session && isInitialized();
+    return isUp
+      ? displayNodes(address, await nodes())
+      : displayLine("Runtime", `${address}, shut down`);
+  };
+  return Object.defineProperty(runtime, displaySymbol, { value: display });
+}
+
+/** A runtime as a notebook shows it: its nodes, and what of each is free. */
+function displayNodes(address: string, nodes: NodeInfo[]): DisplayData {
+  const amountsOf = ({ resources, available }: NodeInfo) =>
+    Object.entries(resources).map(([name, amount]) => {
+      const [free, all] = [available[name] ?? 0, amount]
+        .map((count) => name === "memory" ? inGiB(count) : `${count}`);
+      return `${name} ${free} of ${all} free`;
+    }).join(", ");
+  const lines = nodes.map((node) =>
+    `${node.nodeId.slice(0, 8)} ${node.alive ? amountsOf(node) : "gone"}`
+  );
+  const title = displayLine("Runtime", address);
+  const items = lines.map((line) => `<li>${escaped(line)}</li>`).join("");
+  return {
+    "text/plain": [title["text/plain"], ...lines].join("\n  node "),
+    "text/html": `${title["text/html"]}<ul>${items}</ul>`,
+  };
+}
+
+function inGiB(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

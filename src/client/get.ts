@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { GetTimeoutError } from "../base/errors.ts";
+import { GetTimeoutError, TaskError } from "../base/errors.ts";
+import { userFrames } from "../base/frames.ts";
+import { isNotebook } from "../base/notebook.ts";
 import { log } from "../base/log.ts";
 import { limits } from "../base/limits.ts";
 import { currentContext, waiting } from "../owner/context.ts";
@@ -79,8 +81,7 @@ export async function get(
     own.references.assertKnown(refs);
     const entry = entryOfRef(refs);
     if (!entry.isSettled) await settled(own, [entry], options ?? {});
-    // Awaited, so that the error's stack leads here.
-    if (hasFailed(entry)) await own.objects.read(entry);
+    if (hasFailed(entry)) return await readFailed(own, entry);
     return own.objects.read(entry);
   }
   const [keys, list] = listOf(refs);
@@ -106,8 +107,30 @@ async function readAll(
 ): Promise<unknown[]> {
   for (const entry of entries) entry.isAsked = true;
   const failed = entries.find((entry) => hasFailed(entry));
-  if (failed !== undefined) await own.objects.read(failed);
+  if (failed !== undefined) await readFailed(own, failed);
   return await Promise.all(entries.map((entry) => own.objects.read(entry)));
+}
+
+/** Rejects with why there is no value. */
+async function readFailed(own: Owner, entry: ObjectEntry): Promise<unknown> {
+  try {
+    // Awaited, so that the error's stack leads here.
+    return await own.objects.read(entry);
+  } catch (error) {
+    if (isNotebook()) addRemoteFrames(error);
+    throw error;
+  }
+}
+
+/** A notebook shows an error's stack and not its cause: the task's own lines come first in it. */
+function addRemoteFrames(error: unknown): void {
+  if (!(error instanceof TaskError) || !(error.cause instanceof Error)) return;
+  const frames = userFrames(error.cause.stack ?? "").join("\n");
+  const stack = error.stack ?? "";
+  if (frames === "" || stack.includes(frames)) return;
+  const first = stack.search(/\n\s+at /);
+  const at = first < 0 ? stack.length : first;
+  error.stack = `${stack.slice(0, at)}\n${frames}${stack.slice(at)}`;
 }
 
 function hasFailed(entry: ObjectEntry): boolean {

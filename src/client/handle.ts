@@ -3,6 +3,11 @@
  *
  * @module
  */
+import {
+  type DisplayData,
+  displayLine,
+  displaySymbol,
+} from "../base/notebook.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { ObjectRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
@@ -70,6 +75,17 @@ export class Handle {
     );
   }
 
+  /** How a handle looks in a notebook. */
+  [displaySymbol](): DisplayData {
+    const { className, actorId, name, methods } = this.fields;
+    const called = name === undefined ? "" : ` "${name}"`;
+    const has = Object.keys(methods).join(", ") || "no methods";
+    return displayLine(
+      "ActorHandle",
+      `${className}${called}, ${actorId}: ${has}`,
+    );
+  }
+
   /** How a handle looks in a log: a proxy is shown as what is behind it. */
   [Symbol.for("Deno.customInspect")](): string {
     return `ActorHandle(${this.fields.className}, ${this.fields.actorId})`;
@@ -134,6 +150,7 @@ const handles = new WeakMap<object, Handle>();
 
 const handleProxy: ProxyHandler<Handle> = {
   get(handle, name) {
+    if (name === displaySymbol) return () => handle[displaySymbol]();
     if (typeof name === "symbol") return undefined;
     const { className, methods } = handle.fields;
     if (!Object.hasOwn(methods, name)) {
@@ -157,7 +174,8 @@ const handleProxy: ProxyHandler<Handle> = {
       }": a handle of ${handle.fields.className} has only methods`,
     );
   },
-  has: (handle, name) => Object.hasOwn(handle.fields.methods, name),
+  has: (handle, name) =>
+    name === displaySymbol || Object.hasOwn(handle.fields.methods, name),
   ownKeys: () => [],
 };
 

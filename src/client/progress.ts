@@ -6,11 +6,11 @@
 import { afterMs, monotonicMs, type Timer } from "../base/clock.ts";
 import { randomHex } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import { progressTold, setProgressDrawer } from "../owner/extensions.ts";
+import { progressTold } from "../owner/extensions.ts";
 import type { BarWord } from "../wire/facts.ts";
 import { checkOptions, show, text } from "./check.ts";
 import type { Items } from "./flow.ts";
-import { Bars } from "./progress_bars.ts";
+import { drawBars } from "./progress_drawer.ts";
 import { owner } from "./session.ts";
 
 /** How a bar is shown. */
@@ -95,8 +95,8 @@ export function progress<T>(
 ): AsyncIterable<T>;
 /**
  * Shows how far something is, one bar for each call, drawn by the driver on
- * stderr whichever process reports. Where that is no terminal, a few plain
- * lines are printed instead.
+ * stderr whichever process reports. Where that is no terminal, and in CI, a
+ * few plain lines are printed instead; a notebook shows it below the cell.
  *
  * @param what Items to go through, or how many steps there are.
  * @param options What is shown before the bar.
@@ -161,26 +161,4 @@ async function* asyncly<T>(
   }
 }
 
-/** The driver's side: draws what it is told. */
-const bars = new Bars();
-let drawTimer: Timer | undefined;
-const encoder = new TextEncoder();
-
-function draw(): void {
-  clearTimeout(drawTimer);
-  drawTimer = undefined;
-  const isTerminal = Deno.stderr.isTerminal() && !Deno.noColor;
-  const width = isTerminal ? Deno.consoleSize().columns - 1 : 100;
-  const text = isTerminal ? bars.drawn(width) : bars.plain(width);
-  if (text !== "") Deno.stderr.writeSync(encoder.encode(text));
-}
-
-/** A bar has moved, in whichever process. */
-function drawProgress(word: BarWord): void {
-  const { total, ...rest } = word;
-  bars.moved({ ...rest, total });
-  if (word.isDone) return draw();
-  drawTimer ??= afterMs(limits.progressDrawMs, draw);
-}
-
-setProgressDrawer(drawProgress);
+drawBars();

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { type DisplayData, escaped } from "../base/notebook.ts";
+
 /** How far one bar is. */
 export interface BarState {
   readonly barId: string;
@@ -18,25 +20,49 @@ export interface BarState {
 }
 
 /** One line for a bar, `width` columns at most. */
-export function barLine(
-  { label, count, total, isDone, elapsedMs }: BarState,
-  width: number,
-): string {
-  const perSecond = elapsedMs > 0 ? count / elapsedMs * 1000 : 0;
-  const rate = perSecond >= 10 ? perSecond.toFixed(0) : perSecond.toFixed(1);
-  const end = isDone ? ` in ${(elapsedMs / 1000).toFixed(1)} s` : "";
-  if (total === undefined) {
-    return `${label}: ${count} (${rate}/s)${end}`.slice(0, width);
+export function barLine(bar: BarState, width: number): string {
+  const label = bar.label.replace(/\s+/g, " ");
+  const share = shareOf(bar);
+  if (share === undefined) {
+    return `${label}: ${factsOf(bar)}`.slice(0, width);
   }
-  const share = total === 0 ? 1 : Math.min(1, count / total);
   const percent = `${Math.floor(share * 100)}`.padStart(3);
-  const facts = ` ${percent} % ${count}/${total} (${rate}/s)${end}`;
+  const facts = ` ${percent} % ${factsOf(bar)}`;
   const room = width - label.length - facts.length - 3;
   if (room < 5) return `${label}:${facts}`.slice(0, width);
   const barWidth = Math.min(room, 30);
   const filled = Math.round(share * barWidth);
-  const bar = "#".repeat(filled) + "-".repeat(barWidth - filled);
-  return `${label} [${bar}]${facts}`.slice(0, width);
+  const drawn = "#".repeat(filled) + "-".repeat(barWidth - filled);
+  return `${label} [${drawn}]${facts}`.slice(0, width);
+}
+
+/** A bar as a notebook shows it. */
+export function barDisplay(bar: BarState): DisplayData {
+  const share = shareOf(bar);
+  const value = share === undefined
+    ? bar.isDone ? ' value="1"' : ""
+    : ` value="${share}"`;
+  const label = escaped(bar.label);
+  return {
+    "text/plain": barLine(bar, 100),
+    "text/html": `<div>${label} <progress${value}></progress> ${
+      factsOf(bar)
+    }</div>`,
+  };
+}
+
+/** How much of it is done, from 0 to 1, where anybody knows. */
+function shareOf({ count, total }: BarState): number | undefined {
+  if (total === undefined) return undefined;
+  return total === 0 ? 1 : Math.max(0, Math.min(1, count / total));
+}
+
+function factsOf({ count, total, isDone, elapsedMs }: BarState): string {
+  const perSecond = elapsedMs > 0 ? count / elapsedMs * 1000 : 0;
+  const rate = perSecond >= 10 ? perSecond.toFixed(0) : perSecond.toFixed(1);
+  const end = isDone ? ` in ${(elapsedMs / 1000).toFixed(1)} s` : "";
+  const of = total === undefined ? "" : `/${total}`;
+  return `${count}${of} (${rate}/s)${end}`;
 }
 
 /** Lines of all bars, and when which is printed. */

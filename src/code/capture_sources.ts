@@ -7,6 +7,7 @@
  */
 import type { AnyFunction } from "../base/functions.ts";
 import { SerializationError } from "../base/errors.ts";
+import { cellUrl } from "../base/notebook.ts";
 import { exportIn } from "./builtins.ts";
 import type { Imported } from "./imported.ts";
 import { type Described, Inspector, type Script } from "./inspector.ts";
@@ -108,6 +109,13 @@ export class CaptureSources {
       this.#imports.set(script.id, imports);
     }
     return imports;
+  }
+
+  /** A script's address; a cell of a notebook, which has none, is told by its first line. */
+  async urlOf(script: Script): Promise<string> {
+    if (script.url !== "") return script.url;
+    const source = await this.inspector.source(script.id);
+    return cellUrl(source, this.main) ?? this.main;
   }
 
   /** Names the text of a script, so that its lines can be told from those of other versions. */

@@ -52,7 +52,7 @@ export class CodeNodes {
       kind: "code",
       name: nameOf(fn),
       module: this.#bundle.moduleOf(
-        script.url || this.#bundle.sources.main,
+        await this.#bundle.sources.urlOf(script),
         textHash,
       ),
       line,

@@ -16,6 +16,7 @@
  */
 import type { SourceMap } from "node:module";
 import process from "node:process";
+import { cellName } from "../base/notebook.ts";
 import type { ModuleMeta } from "./meta.ts";
 
 const mark = /#v8-([0-9a-f]{8})$/;
@@ -83,8 +84,10 @@ export function mapStack(original: string): string {
   return result + stack.slice(position);
 }
 
-/** An address as Deno shows it in traces. */
+/** An address as Deno shows it in traces; a notebook's cell by its first line. */
 function shown(url: string): string {
+  const cell = cellName(url);
+  if (cell !== undefined) return cell;
   try {
     return decodeURI(url);
   } catch {

@@ -21,13 +21,18 @@ export interface LineSink {
   ): void;
 }
 
+/** Prints one line, its end included. */
+export type WriteLine = (text: string, stream: "stdout" | "stderr") => void;
+
 /** Prints lines of children; or drops them, where the program wants none. */
 export class LogPrinter implements LineSink {
   readonly #isOn: boolean;
+  readonly #writeLine: WriteLine;
   readonly #names = new Map<number, string>();
 
-  constructor(isOn: boolean) {
+  constructor(isOn: boolean, writeLine: WriteLine = toProcess) {
     this.#isOn = isOn;
+    this.#writeLine = writeLine;
   }
 
   /** What a process is called in the prefix of its lines. */
@@ -56,16 +61,20 @@ export class LogPrinter implements LineSink {
   ): void {
     if (!this.#isOn) return;
     const where = nodeId === undefined ? "" : ` node=${nodeId.slice(0, 8)}`;
-    const text = `(${name} pid=${pid}${where}) ${line}\n`;
-    const bytes = encoder.encode(text);
-    const target = stream === "stdout" ? Deno.stdout : Deno.stderr;
-    try {
-      for (let at = 0; at < bytes.length;) {
-        at += target.writeSync(bytes.subarray(at));
-      }
-    } catch (error) {
-      // Whoever read the program's output has left; the program goes on.
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    this.#writeLine(`(${name} pid=${pid}${where}) ${line}\n`, stream);
+  }
+}
+
+/** To this process's own streams. */
+function toProcess(text: string, stream: "stdout" | "stderr"): void {
+  const bytes = encoder.encode(text);
+  const target = stream === "stdout" ? Deno.stdout : Deno.stderr;
+  try {
+    for (let at = 0; at < bytes.length;) {
+      at += target.writeSync(bytes.subarray(at));
     }
+  } catch (error) {
+    // Whoever read the program's output has left; the program goes on.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import { objectIdOf, type ProcessId } from "../base/ids.ts";
+import { displayLine } from "../base/notebook.ts";
 import type { HeldValue } from "../base/stored.ts";
 import type { Referable } from "../state/references.ts";
 
@@ -183,8 +184,17 @@ export class ObjectRef<T> implements Disposable {
 
   /** How it looks in a log. */
   [Symbol.for("Deno.customInspect")](): string {
+    return `ObjectRef(${this.#facts()})`;
+  }
+
+  /** How it looks in a notebook. */
+  [Symbol.for("Jupyter.display")](): Record<string, string> {
+    return displayLine("ObjectRef", this.#facts());
+  }
+
+  #facts(): string {
     const states = ["pending", "ready", "failed", "freed"];
-    return `ObjectRef(${this.id}, ${states[this.#entry.status]})`;
+    return `${this.id}, ${states[this.#entry.status]}`;
   }
 }
 
