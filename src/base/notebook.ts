@@ -64,16 +64,16 @@ export function cellUrl(text: string, main: string): string | undefined {
   const short = line.length > firstLineMax
     ? `${line.slice(0, firstLineMax - 1)}…`
     : line;
-  // Without what stands between the parts of a frame.
-  return `${main}#cell=${encodeURIComponent(short.toWellFormed())}`;
+  // Bytes, because brackets and slashes have a meaning in a stack's frame.
+  const bytes = new TextEncoder().encode(short);
+  return `${main}#cell=${bytes.toHex()}`;
 }
 
 const firstLineMax = 40;
 
 /** How a cell is called in a trace; undefined where the address is not a cell's. */
 export function cellName(url: string): string | undefined {
-  const encoded = /#cell=(.*)$/.exec(url)?.[1];
-  return encoded === undefined
-    ? undefined
-    : `cell "${decodeURIComponent(encoded)}"`;
+  const bytes = /#cell=((?:[0-9a-f]{2})*)$/.exec(url)?.[1];
+  if (bytes === undefined) return undefined;
+  return `cell "${new TextDecoder().decode(Uint8Array.fromHex(bytes))}"`;
 }
