@@ -21,6 +21,7 @@ export function showUserLines(): void {
 /** A frame of a stack, as V8 gives it. */
 interface Frame {
   getFileName(): string | null;
+  getScriptNameOrSourceURL(): string | null;
   toString(): string;
 }
 
@@ -30,13 +31,18 @@ function stackOf(error: unknown, frames: readonly Frame[]): string {
   return stack.includes("#v8-") ? withoutOwnFrames(mapStack(stack)) : stack;
 }
 
-/** V8 gives the files that Deno loaded as paths, where traces have addresses. */
+/**
+ * V8 gives the files that Deno loaded, and scripts that go by such a name, as
+ * paths, where traces have addresses; what an address has after its path tells
+ * which text of the file it is.
+ */
 function lineOf(frame: Frame): string {
   const line = frame.toString();
   const path = frame.getFileName();
-  return path?.startsWith("/") && !line.includes(`file://${path}`)
-    ? line.replace(path, () => `file://${path}`)
-    : line;
+  if (!path?.startsWith("/") || line.includes(`file://${path}`)) return line;
+  const address = frame.getScriptNameOrSourceURL();
+  const whole = address?.includes("#v8-") ? address : `file://${path}`;
+  return line.replace(path, () => whole);
 }
 
 function headOf(error: unknown): string {
