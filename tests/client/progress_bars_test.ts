@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { barLine, Bars } from "../../src/client/progress_bars.ts";
+import { barDisplay, barLine, Bars } from "../../src/client/progress_bars.ts";
 
 const bar = (count: number, more = {}) => ({
   barId: "a",
@@ -45,4 +45,22 @@ Deno.test("Bars prints a few plain lines in a pipe, the last one always", () => 
   assertEquals(text.includes("\x1b"), false);
   assert(text.trim().split("\n").length <= 5);
   assert(text.includes("10/10"));
+});
+
+Deno.test("barLine() is one line, whatever the label", () => {
+  assertEquals(barLine(bar(1, { label: "a\nb" }), 80).split("\n").length, 1);
+});
+
+Deno.test("barDisplay() escapes labels, and moves without a total until the end", () => {
+  const label = "<b>&";
+  const html = (more: object) => barDisplay(bar(5, more))["text/html"];
+  assertEquals(
+    html({ label }),
+    '<div>&#60;b&#62;&#38; <progress value="0.5"></progress> 5/10 (5.0/s)</div>',
+  );
+  assert(
+    html({ total: undefined }).includes("<progress></progress> 5 (5.0/s)"),
+  );
+  const done = html({ total: undefined, isDone: true });
+  assert(done.includes('value="1"'), done);
 });
