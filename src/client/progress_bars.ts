@@ -70,25 +70,34 @@ export class Bars {
   readonly #bars = new Map<string, BarState>();
   /** Where there is no terminal: the share of each bar that was last printed. */
   readonly #printed = new Map<string, number>();
-  #drawnCount = 0;
+  #openCount = 0;
 
   /** A bar has moved. */
   moved(state: BarState): void {
     this.#bars.set(state.barId, state);
   }
 
-  /** For a terminal: the text that draws all bars anew over the last ones. */
+  /**
+   * For a terminal: the text that draws all bars anew. The cursor then stands
+   * above them, on an empty line: what the program prints meanwhile goes there,
+   * and no line of it is lost to the next drawing.
+   */
   drawn(width: number): string {
-    const up = this.#drawnCount > 0 ? `\x1b[${this.#drawnCount}A` : "";
     const done = [...this.#bars.values()].filter(({ isDone }) => isDone);
     const open = [...this.#bars.values()].filter(({ isDone }) => !isDone);
-    // Finished ones stay above, where they are not drawn again.
-    const lines = [...done, ...open].map((bar) =>
-      `\r\x1b[2K${barLine(bar, width)}\n`
-    );
+    const lines = (bars: BarState[]) =>
+      bars.map((bar) => `${barLine(bar, width)}\n`).join("");
     for (const { barId } of done) this.#bars.delete(barId);
-    this.#drawnCount = open.length;
-    return `${up}${lines.join("")}`;
+    this.#openCount = open.length;
+    const below = open.length === 0
+      ? ""
+      : `\n${lines(open)}\x1b[${open.length + 1}A`;
+    return `\r\x1b[J${lines(done)}${below}`;
+  }
+
+  /** For a terminal, at the program's end: goes below what is drawn. */
+  left(): string {
+    return "\n".repeat(this.#openCount === 0 ? 0 : this.#openCount + 1);
   }
 
   /** For a pipe: plain lines, of each bar a few from its begin to its end. */

@@ -23,6 +23,7 @@ const encoder = new TextEncoder();
 /** From now on this process draws the bars it is told of. */
 export function drawBars(): void {
   setProgressDrawer(moved);
+  globalThis.addEventListener("unload", () => write(bars.left()));
 }
 
 /** A bar has moved, in whichever process. */
@@ -45,6 +46,10 @@ function draw(): void {
   const text = columns === undefined
     ? bars.plain(plainColumns)
     : bars.drawn(columns - 1);
+  write(text);
+}
+
+function write(text: string): void {
   if (text !== "") Deno.stderr.writeSync(encoder.encode(text));
 }
 

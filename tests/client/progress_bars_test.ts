@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { barDisplay, barLine, Bars } from "../../src/client/progress_bars.ts";
 
 const bar = (count: number, more = {}) => ({
@@ -24,15 +24,19 @@ Deno.test("barLine() shows share, count and rate, within its width", () => {
   assert(barLine(bar(10, { isDone: true }), 80).endsWith("in 1.0 s"));
 });
 
-Deno.test("Bars draws over its own lines on a terminal, and leaves finished ones above", () => {
+Deno.test("Bars draws below an empty line for what the program prints, finished ones above it", () => {
   const bars = new Bars();
+  const drawn = () => bars.drawn(60).replaceAll("\x1b", "<esc>");
+  assertEquals(bars.left(), "");
   bars.moved(bar(1));
-  bars.moved(bar(2, { barId: "b" }));
-  assertEquals(bars.drawn(60).split("\n").length, 3);
+  bars.moved(bar(2, { barId: "b", label: "b" }));
+  assertMatch(drawn(), /^\r<esc>\[J\nfiles .*\nb .*\n<esc>\[3A$/);
+  assertEquals(bars.left(), "\n\n\n");
   bars.moved(bar(10, { isDone: true }));
-  assert(bars.drawn(60).startsWith("\x1b[2A"));
-  bars.moved(bar(3, { barId: "b" }));
-  assert(bars.drawn(60).startsWith("\x1b[1A"));
+  assertMatch(drawn(), /^\r<esc>\[Jfiles .*\n\nb .*\n<esc>\[2A$/);
+  bars.moved(bar(10, { barId: "b", label: "b", isDone: true }));
+  assertMatch(drawn(), /^\r<esc>\[Jb .*\n$/);
+  assertEquals(bars.left(), "");
 });
 
 Deno.test("Bars prints a few plain lines in a pipe, the last one always", () => {
