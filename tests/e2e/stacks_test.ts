@@ -148,3 +148,20 @@ fails();
   assertMatch(stderr, /main\.ts:7:9/);
   assert(!stderr.includes("#v8-"), stderr);
 });
+
+Deno.test("The stack of a function with import() in it names the user's lines", async () => {
+  await using program = new Program();
+  const { stdout, stderr } = await program.run(
+    `import { get, remote } from "@manta/manta";
+type Dropped = {
+  a: number;
+};
+const late = remote(async (x: number): Promise<number> => {
+  await import("node:path");
+  throw new RangeError("line seven");
+});
+await get(late.remote(1)).catch((error) => console.log(error.cause.stack));
+`,
+  );
+  assertMatch(stdout, /RangeError: line seven\n +at .*main\.ts:7:9/, stderr);
+});
