@@ -182,7 +182,8 @@ export class LeaseHolder {
     const worker = isSurplus ? undefined : await this.#link(grant);
     if (worker === undefined) {
       queue.refused();
-      this.#giveBack(leaseId);
+      // A worker that lives and can't be reached is of no use: another is started.
+      this.#giveBack(leaseId, !isSurplus);
       this.#events.changed(schedulingClass);
       return;
     }
@@ -224,7 +225,7 @@ export class LeaseHolder {
     this.#giveBack(oldId);
   }
 
-  /** The connection to a worker; undefined if it ended meanwhile. */
+  /** The connection to a worker; undefined if it ended meanwhile, or can't be reached. */
   async #link({ processId, pid }: Grant): Promise<WorkerLink | undefined> {
     const known = this.#workers.get(processId);
     if (known !== undefined) return known;
@@ -247,8 +248,9 @@ export class LeaseHolder {
         this.#events.workerEnded(worker);
       });
       return worker;
-    } catch {
-      // It ended between grant and greeting: the node hears of it by itself.
+    } catch (error) {
+      // Most often it ended between grant and greeting: the node hears of that by itself.
+      log.debug(`no way to worker ${pid}: ${error}`);
       return undefined;
     }
   }

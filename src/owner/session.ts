@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import {
   type ActorId,
   newProcessId,
@@ -103,6 +104,11 @@ function openNetwork(
     pid: Deno.pid,
     role,
   };
+  if (!existsSync(folder)) {
+    throw new PeerEndedError(
+      `Cannot join: the session's folder "${folder}" is gone`,
+    );
+  }
   const network = new Network(folder, self, handlers);
   network.listen();
   return { handlers, network };

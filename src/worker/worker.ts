@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { setCurrentSession } from "../owner/current.ts";
@@ -27,7 +28,7 @@ export async function runWorker(argument: string): Promise<void> {
   Deno.addSignalListener("SIGINT", () => {});
   let executor: Executor | undefined;
   const joining = JSON.parse(argument) as JoinArguments;
-  await nodeListens(socketPath(joining.folder, joining.nodeProcessId));
+  await nodeListens(joining);
   const session: Session = joinSession({
     ...joining,
     role: "worker",
@@ -53,7 +54,10 @@ export async function runWorker(argument: string): Promise<void> {
 }
 
 /** Workers are started before their node, and may be ready first. */
-async function nodeListens(path: string): Promise<void> {
+async function nodeListens(
+  { folder, nodeProcessId }: JoinArguments,
+): Promise<void> {
+  const path = socketPath(folder, nodeProcessId);
   const deadlineMs = monotonicMs() + limits.startDeadlineMs;
   while (monotonicMs() < deadlineMs) {
     try {
@@ -62,6 +66,8 @@ async function nodeListens(path: string): Promise<void> {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
+    // Without it nobody ever will: joining says so.
+    if (!existsSync(folder)) return;
     await new Promise((resolve) => setTimeout(resolve, nodePollMs));
   }
 }

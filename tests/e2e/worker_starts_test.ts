@@ -43,6 +43,33 @@ Deno.test("Each task asked for while no worker can be started fails, and runs on
   await program.gone();
 });
 
+Deno.test("A session whose folder was removed goes on with the workers it has, and fails what needs others", async () => {
+  await using program = new Program();
+  const { code, stdout, stderr } = await program.run(`
+    import { get, init, remote } from "@manta/manta";
+    await init({ numCpus: 2, logToDriver: false });
+    const pid = remote(() => Deno.pid);
+    const first = await get(pid.remote());
+    const folder = [...Deno.readDirSync(Deno.env.get("TMPDIR")!)]
+      .find(({ name }) => name.startsWith("manta-" + Deno.pid))!.name;
+    Deno.removeSync(Deno.env.get("TMPDIR") + "/" + folder, { recursive: true });
+    console.log(await get(pid.remote()) === first);
+    Deno.kill(first, "SIGKILL");
+    // The other worker lives, but nobody can find it any more.
+    for (let round = 0; round < 2; round++) {
+      const error = await get(pid.remote()).catch((error) => error);
+      console.log(error.name, error.message.includes(folder + '" is gone'));
+    }
+  `);
+  assertEquals(code, 0, stderr);
+  assertEquals(
+    stdout,
+    "true\n" + "TaskUnschedulableError true\n".repeat(2),
+    stderr,
+  );
+  await program.gone();
+});
+
 Deno.test("A program that asks for any number of CPUs gets no more processes than the machine can use", async () => {
   await using program = new Program();
   const { code, stdout, stderr } = await program.run(`
