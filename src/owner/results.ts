@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { afterMs } from "../base/clock.ts";
 import { log } from "../base/log.ts";
 import { limits } from "../base/limits.ts";
 import {
@@ -36,11 +37,12 @@ export class Results {
   readonly #finding: Batches<string, HeldValue[] | undefined>;
   #isFailureSaid = false;
 
-  constructor(home: Asker, values: Values) {
+  /** `openCount`: of tasks without an outcome, those included whose results are being kept. */
+  constructor(home: Asker, values: Values, openCount: () => number) {
     this.#home = home;
     this.#values = values;
-    this.#keeping = new Batches((waiting) => this.#keepAll(waiting));
-    this.#finding = new Batches((waiting) => this.#findAll(waiting));
+    this.#keeping = new Batches((waiting) => this.#keepAll(waiting), openCount);
+    this.#finding = new Batches((waiting) => this.#findAll(waiting), openCount);
   }
 
   /** Calls `done` once a result is in the file; at once where it can't be there. */
@@ -110,15 +112,23 @@ export class Results {
 /** What waits is sent together; while it is under way, the next ones gather. */
 class Batches<T, Answer> {
   readonly #send: (waiting: Waiting<T, Answer>[]) => Promise<void>;
+  /** Of those that may still be added, and those that were. */
+  readonly #openCount: () => number;
   #waiting: Waiting<T, Answer>[] = [];
   #isSending = false;
+  #endGathering: (() => void) | undefined;
 
-  constructor(send: (waiting: Waiting<T, Answer>[]) => Promise<void>) {
+  constructor(
+    send: (waiting: Waiting<T, Answer>[]) => Promise<void>,
+    openCount: () => number,
+  ) {
     this.#send = send;
+    this.#openCount = openCount;
   }
 
   add(one: Waiting<T, Answer>): void {
     this.#waiting.push(one);
+    if (this.#waiting.length >= this.#openCount()) this.#endGathering?.();
     if (this.#isSending) return;
     this.#isSending = true;
     // What comes in one turn goes together.
@@ -135,12 +145,21 @@ class Batches<T, Answer> {
         for (const { failed } of waiting) failed(error);
       }
       // One by one nobody waits for others; many are cheaper together.
-      if (waiting.length > 1) {
-        await new Promise((resolve) =>
-          setTimeout(resolve, limits.keepGatherMs)
-        );
-      }
+      if (waiting.length > 1) await this.#gather();
     }
     this.#isSending = false;
+  }
+
+  /** Resolves after a while, or once no other can come. */
+  #gather(): Promise<void> {
+    if (this.#waiting.length >= this.#openCount()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = afterMs(limits.keepGatherMs, () => this.#endGathering!());
+      this.#endGathering = () => {
+        clearTimeout(timer);
+        this.#endGathering = undefined;
+        resolve();
+      };
+    });
   }
 }
