@@ -11,6 +11,7 @@
 import { assert } from "../base/errors.ts";
 import type {
   CountRow,
+  FreedRow,
   LineageBatch,
   LineageRow,
   ObjectRow,
@@ -35,7 +36,7 @@ export interface ErrorEntry {
 }
 
 /** The rows that travel as they are. */
-export type PlainRow = Exclude<LineageRow, TaskRow | ObjectRow>;
+export type PlainRow = Exclude<LineageRow, TaskRow | ObjectRow | FreedRow>;
 
 /** A process that submits tasks and owns objects. */
 export interface Owner {
@@ -67,8 +68,15 @@ export interface ObjectEntry {
   freedAtMs: number | null;
 }
 
+/** An object that was let go. */
+export interface FreedEntry {
+  objectId: string;
+  atMs: number;
+}
+
 interface Rest {
   attemptCount: number;
+  objectCount: number;
   owners: Owner[];
   lanes: Lane[];
   errors: ErrorEntry[];
@@ -92,7 +100,14 @@ const origins: readonly ObjectRow["origin"][] = ["task", "put"];
 const separator = "\0";
 
 function newRest(): Rest {
-  return { attemptCount: 0, owners: [], lanes: [], errors: [], rows: [] };
+  return {
+    attemptCount: 0,
+    objectCount: 0,
+    owners: [],
+    lanes: [],
+    errors: [],
+    rows: [],
+  };
 }
 
 /** Numbers that follow one another, in memory that grows. */
@@ -120,42 +135,51 @@ class Numbers {
 export class LineageBatcher {
   readonly #attempts = new Numbers();
   readonly #objects = new Numbers();
+  readonly #freed = new Numbers();
   #attemptTexts: string[] = [];
   #objectIds: string[] = [];
+  #freedIds: string[] = [];
   #rest = newRest();
   #lanesByName = new Map<string, number[]>();
   #countsByName = new Map<string, CountRow[]>();
 
   /** Rows gathered so far. */
   get rowCount(): number {
-    const { attemptCount, rows } = this.#rest;
-    return attemptCount + this.#objectIds.length + rows.length;
+    const { attemptCount, objectCount, rows } = this.#rest;
+    return attemptCount + objectCount + this.#freedIds.length + rows.length;
   }
 
   /** Adds a row. Counts of the same function become one. */
   add(row: LineageRow): void {
     if (row.kind === "task") this.#addAttempt(row);
     else if (row.kind === "object") this.#addObject(row);
+    else if (row.kind === "freed") this.#addFreed(row);
     else if (row.kind === "count") this.#addCount(row);
     else this.#rest.rows.push(row);
   }
 
   /** Gives what was gathered, and begins anew. */
   take(): LineageBatch {
-    const attempts = this.#attempts.used;
-    const numbers = new Float64Array(attempts.length + this.#objects.length);
-    numbers.set(attempts);
-    numbers.set(this.#objects.used, attempts.length);
+    const parts = [this.#attempts, this.#objects, this.#freed];
+    const numbers = new Float64Array(
+      parts.reduce((sum, { length }) => sum + length, 0),
+    );
+    let at = 0;
+    for (const part of parts) {
+      numbers.set(part.used, at);
+      at += part.length;
+      part.length = 0;
+    }
     const batch: LineageBatch = {
       rowCount: this.rowCount,
       numbers: new Uint8Array(numbers.buffer),
-      texts: [...this.#attemptTexts, ...this.#objectIds].join(separator),
+      texts: this.#attemptTexts.concat(this.#objectIds, this.#freedIds)
+        .join(separator),
       rest: JSON.stringify(this.#rest),
     };
-    this.#attempts.length = 0;
-    this.#objects.length = 0;
     this.#attemptTexts = [];
     this.#objectIds = [];
+    this.#freedIds = [];
     this.#rest = newRest();
     this.#lanesByName.clear();
     this.#countsByName.clear();
@@ -194,6 +218,12 @@ export class LineageBatcher {
     numbers[at++] = row.freedAtMs ?? NaN;
     this.#objects.length = at;
     this.#objectIds.push(row.objectId);
+    this.#rest.objectCount++;
+  }
+
+  #addFreed(row: FreedRow): void {
+    this.#freed.reserve(1)[this.#freed.length++] = row.atMs;
+    this.#freedIds.push(row.objectId);
   }
 
   /** Which owner an id begins with: nearly always the only one there is. */
@@ -240,21 +270,25 @@ export class LineageBatcher {
 }
 
 /** A batch, unpacked. */
-export interface OpenBatch extends Omit<Rest, "attemptCount"> {
+export interface OpenBatch extends Omit<Rest, "attemptCount" | "objectCount"> {
   attempts: AttemptEntry[];
   objects: ObjectEntry[];
+  freed: FreedEntry[];
 }
 
 /** Unpacks a batch. One that was cut or mixed up is a bug, and throws. */
 export function openBatch(batch: LineageBatch): OpenBatch {
   // Aligned anew: what came out of a frame may lie at any offset.
   const numbers = new Float64Array(batch.numbers.slice().buffer);
-  const { attemptCount, ...rest } = JSON.parse(batch.rest) as Rest;
+  const { attemptCount, objectCount, ...rest } = JSON.parse(batch.rest) as Rest;
   const objectsStart = attemptCount * attemptNumbers;
-  const objectCount = (numbers.length - objectsStart) / objectNumbers;
+  const freedStart = objectsStart + objectCount * objectNumbers;
+  const objectIdsStart = attemptCount * attemptTexts;
+  const freedIdsStart = objectIdsStart + objectCount;
+  const freedCount = numbers.length - freedStart;
   const texts = batch.texts === "" ? [] : batch.texts.split(separator);
   assert(
-    texts.length === attemptCount * attemptTexts + objectCount,
+    texts.length === freedIdsStart + freedCount,
     "Lineage batch is cut",
   );
   const attempts: AttemptEntry[] = [];
@@ -275,7 +309,7 @@ export function openBatch(batch: LineageBatch): OpenBatch {
   for (let index = 0; index < objectCount; index++) {
     const at = objectsStart + index * objectNumbers;
     objects.push({
-      objectId: texts[attemptCount * attemptTexts + index]!,
+      objectId: texts[objectIdsStart + index]!,
       owner: numbers[at]!,
       origin: origins[numbers[at + 1]!]!,
       sizeBytes: numbers[at + 2]!,
@@ -283,7 +317,14 @@ export function openBatch(batch: LineageBatch): OpenBatch {
       freedAtMs: nullIfNaN(numbers[at + 4]!),
     });
   }
-  return { attempts, objects, ...rest };
+  const freed: FreedEntry[] = [];
+  for (let index = 0; index < freedCount; index++) {
+    freed.push({
+      objectId: texts[freedIdsStart + index]!,
+      atMs: numbers[freedStart + index]!,
+    });
+  }
+  return { attempts, objects, freed, ...rest };
 }
 
 /** The start of the minute that `atMs` lies in. */

@@ -24,7 +24,7 @@ import type {
   DurableAsk,
   DurableRules,
 } from "../base/durable.ts";
-import { type Bound, BulkInsert } from "./bulk_insert.ts";
+import { type Bound, BulkStatement } from "./bulk_statement.ts";
 import { type DatabaseKind, openDatabase } from "./database.ts";
 import {
   type Lane,
@@ -87,7 +87,6 @@ const upserts = {
       finished_at_ms = coalesce(excluded.finished_at_ms, finished_at_ms),
       outcome = coalesce(excluded.outcome, outcome)`,
   owner: `INSERT OR IGNORE INTO owners VALUES (?, ?)`,
-  freed: `UPDATE objects SET freed_at_ms = ? WHERE object_id = ?`,
   dependency: `INSERT OR REPLACE INTO dependencies VALUES (?, ?, ?)`,
   actor:
     `INSERT OR REPLACE INTO actors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -113,8 +112,9 @@ export interface LineageLogOptions {
 /** Writes batches of rows to one lineage file. */
 export class LineageLog implements Disposable {
   readonly #database: DatabaseSync;
-  readonly #attempts: BulkInsert;
-  readonly #objects: BulkInsert;
+  readonly #attempts: BulkStatement;
+  readonly #objects: BulkStatement;
+  readonly #freed: BulkStatement;
   readonly #pruner: LineagePruner | undefined;
   readonly #results: ResultTable;
   readonly #durable: DurableLog;
@@ -144,15 +144,22 @@ export class LineageLog implements Disposable {
       const pageCount = Math.floor(fileBytesMax / pageBytes);
       this.#database.exec(`PRAGMA max_page_count = ${pageCount}`);
     }
-    this.#attempts = new BulkInsert(this.#database, {
-      table: "attempts",
-      columnCount: 8,
-      onConflict: keepStart,
-    });
-    this.#objects = new BulkInsert(this.#database, {
-      table: "objects",
-      columnCount: 7,
-    });
+    const bulk = (columnCount: number, sqlOf: (rows: string) => string) =>
+      new BulkStatement(this.#database, columnCount, sqlOf);
+    this.#attempts = bulk(
+      8,
+      (rows) => `INSERT INTO attempts VALUES ${rows} ${keepStart}`,
+    );
+    this.#objects = bulk(
+      7,
+      (rows) => `INSERT OR REPLACE INTO objects VALUES ${rows}`,
+    );
+    this.#freed = bulk(
+      2,
+      (rows) =>
+        `UPDATE objects SET freed_at_ms = column2 FROM (VALUES ${rows})
+          WHERE object_id = column1`,
+    );
     const { splitResults = () => [] } = options;
     this.#results = new ResultTable(this.#database, splitResults);
     this.#pruner = isTemporary
@@ -245,6 +252,7 @@ export class LineageLog implements Disposable {
       this.#owners.clear();
       this.#attempts.clear();
       this.#objects.clear();
+      this.#freed.clear();
       // SQLite has rolled back by itself where the disk was full.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
@@ -252,7 +260,7 @@ export class LineageLog implements Disposable {
   }
 
   #writeBatch(batch: LineageBatch): void {
-    const { attempts, objects, ...rest } = openBatch(batch);
+    const { attempts, objects, freed, ...rest } = openBatch(batch);
     for (const owner of rest.owners) this.#writeOwner(owner);
     const lanes = rest.lanes.map((lane) => this.#number(lane));
     for (const entry of attempts) {
@@ -281,6 +289,8 @@ export class LineageLog implements Disposable {
       ]);
     }
     this.#objects.flush();
+    for (const { objectId, atMs } of freed) this.#freed.add([objectId, atMs]);
+    this.#freed.flush();
     for (const { taskId, attempt, name, message } of rest.errors) {
       this.#run("error", [taskId, attempt, name, message]);
     }
@@ -315,8 +325,6 @@ export class LineageLog implements Disposable {
       case "job":
         this.#ownJobs.add(row.jobId);
         return this.#run(row.kind, jobValues(row));
-      case "freed":
-        return this.#run(row.kind, [row.atMs, row.objectId]);
       case "dependency":
         return this.#run(row.kind, dependencyValues(row));
       case "actor":

@@ -1,6 +1,5 @@
 /**
- * Rows for one table, inserted many to a statement, which halves their cost. A
- * row of the same key replaces the one before, but for columns that are kept.
+ * A statement carried out for many rows at a time, which halves their cost.
  *
  * @module
  */
@@ -12,34 +11,26 @@ export type Bound = string | number | null;
 /** Rows a statement: more are no faster, fewer are slower. */
 const rowsEach = 50;
 
-/** Inserts rows into one table. */
-export class BulkInsert {
+/** Carries out one statement for each row that is added. */
+export class BulkStatement {
   readonly #many: StatementSync;
   readonly #one: StatementSync;
   readonly #columnCount: number;
   #bound: Bound[] = [];
 
+  /** `sqlOf` makes the statement around its rows: `(?, ?), (?, ?)` for two of two columns. */
   constructor(
     database: DatabaseSync,
-    { table, columnCount, onConflict = "" }: {
-      table: string;
-      columnCount: number;
-      /** What becomes of a row of the same key, in SQL; it is replaced unless told otherwise. */
-      onConflict?: string;
-    },
+    columnCount: number,
+    sqlOf: (rows: string) => string,
   ) {
-    const values = `(${Array(columnCount).fill("?").join(", ")})`;
-    const replace = onConflict === "" ? "OR REPLACE " : "";
-    const insert = (lists: string) =>
-      database.prepare(
-        `INSERT ${replace}INTO ${table} VALUES ${lists} ${onConflict}`,
-      );
-    this.#one = insert(values);
-    this.#many = insert(Array(rowsEach).fill(values).join(", "));
+    const row = `(${Array(columnCount).fill("?").join(", ")})`;
+    this.#one = database.prepare(sqlOf(row));
+    this.#many = database.prepare(sqlOf(Array(rowsEach).fill(row).join(", ")));
     this.#columnCount = columnCount;
   }
 
-  /** Adds a row; it is in the table after {@linkcode flush} at the latest. */
+  /** Adds a row; it is dealt with after {@linkcode flush} at the latest. */
   add(row: Bound[]): void {
     for (const value of row) this.#bound.push(value);
     if (this.#bound.length < rowsEach * this.#columnCount) return;
@@ -47,7 +38,7 @@ export class BulkInsert {
     this.#bound.length = 0;
   }
 
-  /** Inserts what is left. */
+  /** Deals with what is left. */
   flush(): void {
     for (let at = 0; at < this.#bound.length; at += this.#columnCount) {
       this.#one.run(...this.#bound.slice(at, at + this.#columnCount));
