@@ -27,9 +27,11 @@ import { Jobs } from "./node/jobs.ts";
 import { LeaseRouter } from "./node/lease_router.ts";
 import { Machine } from "./node/machine.ts";
 import { Member } from "./node/member.ts";
+import type { RecentLines } from "./node/recent_lines.ts";
 import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
+import type { NodeAbout } from "./wire/command_messages.ts";
 import type { JobDescription, LogLine } from "./wire/facts.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
@@ -54,6 +56,8 @@ export interface ClusterNodeOptions {
   capacityBytes: number;
   memoryLimitBytes: number | undefined;
   workerCount: number;
+  about: NodeAbout;
+  recent: RecentLines;
   /** Makes a link to where a node listens; without an address, to the head. */
   dial(address?: string): Promise<Link>;
   /** What a job's processes are started by, ready on this machine. */
@@ -116,7 +120,7 @@ export class ClusterNode {
       for (const part of this.jobs.all()) part.resourcesGiven();
       this.member.loaded();
     });
-    this.#relay = new Relay(folder, dialFar);
+    this.#relay = new Relay(folder, { self: tag, dialFar });
     this.far = new FarNodes({
       self: tag,
       dial: options.dial,
@@ -262,6 +266,7 @@ export class ClusterNode {
       requests,
       {
         ...objects.requests(),
+        ...this.machine.facts.requests(),
         ...this.#segments.requests(),
         ...this.#router.requests(),
         ...this.#processes.requests(this.machine.processes),

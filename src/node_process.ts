@@ -17,6 +17,7 @@ import { identityOf } from "./joined_node.ts";
 import type { Members } from "./head/members.ts";
 import { LineagePort } from "./node/lineage_port.ts";
 import { Reaper } from "./node/reaper.ts";
+import { RecentLines } from "./node/recent_lines.ts";
 import {
   folderPath,
   makeFolder,
@@ -97,6 +98,10 @@ export async function startNode(
     capacityBytes: options.capacityBytes,
     memoryLimitBytes: options.memoryLimitBytes,
     workerCount: Math.max(1, Math.floor(options.resources["CPU"] ?? 0)),
+    about: headAddress === undefined
+      ? { kind: "head", lineagePath: `${state.path}/lineage.db` }
+      : { kind: "node", clusterAddress: headAddress },
+    recent: new RecentLines(),
     dial: (address) =>
       dialLink({
         address: address ?? headAddress ?? listener.address,

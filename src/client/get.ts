@@ -7,6 +7,7 @@ import { GetTimeoutError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { limits } from "../base/limits.ts";
 import { currentContext, waiting } from "../owner/context.ts";
+import { describeWait } from "../owner/explain.ts";
 import {
   entryOfRef,
   isObjectRef,
@@ -18,7 +19,6 @@ import type { Owner } from "../owner/owner.ts";
 import { abortSignal, checkOptions, delayMs, show } from "./check.ts";
 import { ownerOfRefs } from "./session.ts";
 import { beginWait, endWait } from "./long_waits.ts";
-import { describeWait } from "./why.ts";
 
 /** How long to wait for values. */
 export interface GetOptions {

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ProcessId } from "../base/ids.ts";
+import { type NodeTag, nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type { SocketConn } from "../wire/socket.ts";
 import { fill, writeAll } from "../wire/streams.ts";
@@ -31,15 +31,20 @@ interface Splice {
 /** Passes streams on, both ways. */
 export class Relay {
   readonly #folder: string;
+  readonly #self: NodeTag;
   readonly #dialFar: (processId: ProcessId) => Promise<SocketConn>;
   #listener: UnixListener | undefined;
   readonly #open = new Set<Splice>();
 
   constructor(
     folder: string,
-    dialFar: (processId: ProcessId) => Promise<SocketConn>,
+    { self, dialFar }: {
+      self: NodeTag;
+      dialFar: (processId: ProcessId) => Promise<SocketConn>;
+    },
   ) {
     this.#folder = folder;
+    this.#self = self;
     this.#dialFar = dialFar;
   }
 
@@ -51,11 +56,14 @@ export class Relay {
     );
   }
 
-  /** A stream came in for a process of this machine. */
+  /** A stream came in for a process of this machine; a command's may be for one of another. */
   async deliver(processId: ProcessId, channel: SocketConn): Promise<void> {
     try {
-      const path = socketPath(this.#folder, processId);
-      this.#splice(channel, await dialSocket(path));
+      const isHere = nodeTagOf(processId) === this.#self;
+      const conn = isHere
+        ? await dialSocket(socketPath(this.#folder, processId))
+        : await this.#dialFar(processId);
+      this.#splice(channel, conn);
     } catch (error) {
       log.debug(`process ${processId} is not here: ${error}`);
       channel.close();

@@ -25,6 +25,7 @@ import { headId, Network } from "../wire/network.ts";
 import { type Peer, PeerEndedError, type PeerHandlers } from "../wire/peer.ts";
 import { StandingPeer } from "../wire/standing_peer.ts";
 import { dialSocket, socketPath } from "../wire/unix_sockets.ts";
+import { Census } from "./census.ts";
 import { Owner } from "./owner.ts";
 
 /** What a process needs to find its session, and what it is there. */
@@ -165,7 +166,12 @@ function assemble(
     onOwedChanged: options.onOwedChanged ?? (() => {}),
   });
   const own = extra(owner);
-  Object.assign(handlers.requests, owner.requests(), own.requests);
+  Object.assign(
+    handlers.requests,
+    owner.requests(),
+    new Census(owner).requests(),
+    own.requests,
+  );
   Object.assign(handlers.notices, owner.notices(), own.notices);
   handlers.frame = (kind, body, peer) => {
     if (!owner.onFrame(kind, body, peer)) own.frame?.(kind, body, peer);

@@ -22,9 +22,17 @@ import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { CodeBundle, StoredValue } from "../base/stored.ts";
 import type { BarWord, CallKey, LeaseAnswer, NodeRow } from "./facts.ts";
 import type { ClusterNotices, ClusterRequests } from "./cluster_messages.ts";
+import type { CommandRequests } from "./command_messages.ts";
 
 /** What a process is. */
-export type Role = "driver" | "worker" | "host" | "actor" | "node";
+export type Role =
+  | "driver"
+  | "worker"
+  | "host"
+  | "actor"
+  | "node"
+  /** A command line: it asks, and owns nothing. */
+  | "command";
 
 /** Why a process was ended before memory ran out. */
 export interface OutOfMemory {
@@ -116,7 +124,7 @@ export interface SpillFile {
 }
 
 /** Requests by kind. */
-export interface Requests extends ClusterRequests {
+export interface Requests extends ClusterRequests, CommandRequests {
   // To a node.
   "node.rows": { ask: Record<never, never>; answer: { nodes: NodeRow[] } };
   "lease.request": {
