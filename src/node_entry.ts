@@ -15,12 +15,11 @@ import { LogPrinter } from "./node/log_printer.ts";
 import { KeptLog, RecentLines } from "./node/recent_lines.ts";
 
 /** What the thread is started with. */
-export interface NodeThreadData
-  extends
-    Omit<
-      LocalNodeOptions,
-      "children" | "printer" | "recent" | "prestartCount"
-    > {
+export interface NodeThreadData extends
+  Omit<
+    LocalNodeOptions,
+    "children" | "printer" | "recent" | "prestartCount"
+  > {
   logToDriver: boolean;
   /** The driver's command line, for its flags. */
   argv: string[];

@@ -13,6 +13,7 @@ import { newNodeTag, type NodeTag } from "./base/ids.ts";
 import { log } from "./base/log.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { Directory } from "./head/directory.ts";
+import { SubmittedJobs } from "./head/submitted_jobs.ts";
 import { identityOf } from "./joined_node.ts";
 import type { Members } from "./head/members.ts";
 import { LineagePort } from "./node/lineage_port.ts";
@@ -116,16 +117,23 @@ export async function startNode(
   node.listen();
   let members: Members | undefined;
   let directory: Directory | undefined;
+  let submitted: SubmittedJobs | undefined;
   let lineage: Promise<LineagePort> | undefined;
   if (headAddress === undefined) {
     lineage = LineagePort.open(`${state.path}/lineage.db`);
     await lineage;
     directory = new Directory(`${state.path}/head.db`);
+    submitted = new SubmittedJobs({
+      folder: `${state.path}/jobs`,
+      address: listener.address,
+      token,
+    });
     members = leadCluster({
       clusterId,
       node,
       lineage,
       directory,
+      submitted,
       stopped: stopped.resolve,
     });
   } else await node.member.join(true);
@@ -137,6 +145,7 @@ export async function startNode(
     fenced: fenced.promise,
     stopped: stopped.promise,
     close: async (reason) => {
+      await submitted?.close();
       await listener.close();
       await node.close(reason);
       members?.close();

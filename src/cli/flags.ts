@@ -67,6 +67,22 @@ export function readFlags(
   };
 }
 
+/** A command's own options, and from its first word on what is a script's. */
+export function splitAtScript(
+  args: string[],
+  texts: readonly string[],
+): { own: string[]; rest: string[] } {
+  const at = args.findIndex((arg, at) => {
+    const before = args[at - 1];
+    const isValue = before !== undefined && before.startsWith("--") &&
+      texts.includes(before.slice(2));
+    return !arg.startsWith("-") && !isValue;
+  });
+  return at < 0
+    ? { own: args, rest: [] }
+    : { own: args.slice(0, at), rest: args.slice(at) };
+}
+
 /** Amounts by name, from `--resources '{"red": 2}'`. */
 export function readAmounts(text: string | undefined): Record<string, number> {
   if (text === undefined) return {};

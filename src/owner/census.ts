@@ -82,11 +82,17 @@ export class Census {
       openCount,
       tasks,
       functions: [...functions.values()],
-      objects: firstOf(this.#owner.references.shareds(), rowsMax)
-        .map(describeObject),
+      objects: firstOf(this.#objects(), rowsMax).map(describeObject),
       segments: firstOf(this.#owner.lineage.inSegments(), rowsMax),
     };
     return JSON.stringify(facts);
+  }
+
+  *#objects(): Iterable<ObjectEntry> {
+    for (const entry of this.#owner.references.shareds()) {
+      // What stands for an actor or a stream is no object to anybody.
+      if (!entry.isOutcomeNeedless) yield entry;
+    }
   }
 
   #stateOf(record: TaskRecord): OpenTask["state"] {
