@@ -78,21 +78,17 @@ export async function sweepFolders(own: string): Promise<void> {
   }
 }
 
-/** Folders of sessions on this machine that this user may enter, living or not. */
+/** Folders of sessions beside which this program's own would be, living or not. */
 export function sessionFolders(): string[] {
-  const found: string[] = [];
-  for (const root of new Set([folderRoot(), "/tmp"])) {
-    try {
-      for (const { name, isDirectory } of Deno.readDirSync(root)) {
-        if (isDirectory && namePattern.test(name)) {
-          found.push(`${root}/${name}`);
-        }
-      }
-    } catch (error) {
-      log.debug(`folders in ${root} can't be listed: ${error}`);
-    }
+  const root = folderRoot();
+  try {
+    return [...Deno.readDirSync(root)].filter(({ name, isDirectory }) =>
+      isDirectory && namePattern.test(name)
+    ).map(({ name }) => `${root}/${name}`);
+  } catch (error) {
+    log.debug(`folders in ${root} can't be listed: ${error}`);
+    return [];
   }
-  return found;
 }
 
 /** The node of a session, by its socket; undefined where there is none, or it is another user's. */
