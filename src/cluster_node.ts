@@ -186,6 +186,7 @@ export class ClusterNode {
       open: (tag, to) => this.far.openAt(tag, to),
       watch: (id) => this.#processes.watch(id),
     });
+    this.machine.facts.origins = () => this.#segments.origins();
     this.#assemble();
   }
 

@@ -33,6 +33,7 @@ export interface BenchRow {
 
 const roundsDefault = 5;
 const roundMs = 250;
+const warmUpMs = 50;
 const batch = 1000;
 const megabytes = 8;
 
@@ -133,19 +134,21 @@ async function measured(
   act: () => Promise<number>,
 ): Promise<BenchRow> {
   const rates: number[] = [];
-  // One round more: the first one warms up, and is not counted.
+  // A short one before: it warms up, and is not counted.
   for (let round = 0; round <= rounds; round++) {
+    const lengthMs = round === 0 ? warmUpMs : roundMs;
     const startMs = performance.now();
     let count = 0;
     let tookMs = 0;
     do {
       count += await act();
       tookMs = performance.now() - startMs;
-    } while (tookMs < roundMs);
+    } while (tookMs < lengthMs);
     if (round > 0) rates.push(count / tookMs * 1000);
   }
   rates.sort((a, b) => a - b);
-  const median = rates[Math.floor(rates.length / 2)]!;
+  const middle = [(rates.length - 1) >> 1, rates.length >> 1];
+  const median = (rates[middle[0]!]! + rates[middle[1]!]!) / 2;
   return { name, unit, median, least: rates[0]!, most: rates.at(-1)! };
 }
 

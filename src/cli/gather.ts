@@ -73,9 +73,11 @@ export class Gathered {
   processName(processId: ProcessId | undefined): string | undefined {
     if (processId === undefined) return undefined;
     const process = this.#processes.get(processId);
-    return process === undefined
-      ? `gone (${processId})`
-      : `${process.role} ${process.pid}`;
+    if (process !== undefined) return `${process.role} ${process.pid}`;
+    const tag = nodeTagOf(processId);
+    const isNode = processId === nodeProcessIdOf(tag);
+    const node = isNode ? this.#byTag.get(tag) : undefined;
+    return node === undefined ? `gone (${processId})` : `node ${node.row.pid}`;
   }
 
   /** The node of whatever has that id, as people know it. */

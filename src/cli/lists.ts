@@ -66,6 +66,8 @@ export interface ObjectRow extends Record<string, unknown> {
   where: "owner" | "shared memory" | "disk";
   ownerId: ProcessId;
   node: string | undefined;
+  /** Further nodes that have a copy. */
+  copiedTo: string[];
   owner: string | undefined;
   handleCount: number | undefined;
   heldBy: string[];
@@ -92,16 +94,28 @@ export function objectRows(gathered: Gathered): ObjectRow[] {
         ownerId: processId,
         node: gathered.nodeName(processId),
         owner: gathered.processName(processId),
+        copiedTo: [],
         handleCount: object.handleCount,
         heldBy: object.holders.map((id) => gathered.processName(id)!),
       });
     }
   }
-  for (const { node, segment } of gathered.segments()) {
+  const originals = gathered.segments().sort((a, b) =>
+    Number(a.segment.copyOf !== undefined) -
+    Number(b.segment.copyOf !== undefined)
+  );
+  for (const { node, segment } of originals) {
     if (segment.state === "recyclable") continue;
-    const objectId = bySegment.get(segment.segmentId);
-    const key = objectId ?? `segment ${segment.segmentId}`;
+    const { copyOf, segmentId } = segment;
+    const objectId = bySegment.get(copyOf ?? segmentId);
+    const key = objectId ?? `segment ${copyOf ?? segmentId}`;
     const known = rows.get(key);
+    const readers = segment.readers.map((id) => gathered.processName(id)!);
+    if (copyOf !== undefined && known !== undefined) {
+      known.copiedTo.push(node.row.nodeId);
+      known.heldBy = [...new Set([...known.heldBy, ...readers])];
+      continue;
+    }
     rows.set(key, {
       objectId,
       state: segment.state === "live" ? known?.state ?? "ready" : segment.state,
@@ -110,14 +124,10 @@ export function objectRows(gathered: Gathered): ObjectRow[] {
       where: segment.isResident ? "shared memory" : "disk",
       ownerId: segment.ownerId,
       node: node.row.nodeId,
+      copiedTo: [],
       owner: gathered.processName(segment.ownerId),
       handleCount: known?.handleCount,
-      heldBy: [
-        ...new Set([
-          ...known?.heldBy ?? [],
-          ...segment.readers.map((id) => gathered.processName(id)!),
-        ]),
-      ],
+      heldBy: [...new Set([...known?.heldBy ?? [], ...readers])],
     });
   }
   return [...rows.values()].sort((a, b) => b.bytes - a.bytes);
@@ -311,7 +321,7 @@ export function objectCells(row: ObjectRow): Cells {
       ...(handles > 0 ? [`${handles} refs in its owner`] : []),
       ...row.heldBy,
     ].join(", "),
-    node: row.node,
+    node: [row.node, ...row.copiedTo].join(", "),
   };
 }
 

@@ -67,10 +67,9 @@ export function table(rows: readonly Cells[], style: TableStyle): string {
   const print = (texts: string[], colour: (text: string) => string) =>
     texts.map((text, at) => {
       const cut = cutTo(text, widths[at]!);
-      const padded = isNumeric[at]
-        ? cut.padStart(widths[at]!)
-        : cut.padEnd(widths[at]!);
-      return colour(text) === text ? padded : colour(padded);
+      const padding = " ".repeat(widths[at]! - cut.length);
+      const shown = text === cut ? colour(text) : cut;
+      return isNumeric[at] ? padding + shown : shown + padding;
     }).join(gap).trimEnd();
   const head = print(names, (text) => style.hasColours ? paint(text, 1) : text);
   return [

@@ -8,7 +8,7 @@
  * @module
  */
 import { afterMs } from "../base/clock.ts";
-import type { NodeTag, ProcessId } from "../base/ids.ts";
+import type { NodeTag, ProcessId, SegmentId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { privateBytesOf } from "../store/memory.ts";
@@ -38,6 +38,8 @@ export interface NodeFactsRooms {
 /** Tells what one node knows. */
 export class NodeFacts {
   readonly #rooms: NodeFactsRooms;
+  /** Set where there are other machines: of each copy of a segment, which one it is of. */
+  origins: () => ReadonlyMap<SegmentId, SegmentId> = () => new Map();
   readonly #asked = new Map<ProcessId, Promise<string | undefined>>();
 
   constructor(rooms: NodeFactsRooms) {
@@ -123,10 +125,13 @@ export class NodeFacts {
     rowsMax: number,
   ): { segments: SegmentFacts[]; segmentCount: number } {
     const all: SegmentFacts[] = [];
+    const origins = this.origins();
     for (const [segmentId, segment] of this.#rooms.objects.all()) {
       const { owner, byteLength, state, isResident, hasFile } = segment;
+      const origin = origins.get(segmentId);
       all.push({
         segmentId,
+        ...(origin === undefined ? {} : { copyOf: origin }),
         ownerId: owner,
         bytes: byteLength,
         state,

@@ -92,6 +92,8 @@ export interface OwnedObject {
 /** A segment of a machine's shared memory. */
 export interface SegmentFacts {
   segmentId: string;
+  /** It is a copy of one of another machine. */
+  copyOf?: string;
   ownerId: ProcessId;
   bytes: number;
   state: "waiting" | "live" | "freed" | "recyclable" | "lost";
