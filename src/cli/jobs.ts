@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { MantaError } from "../base/errors.ts";
 import { randomHex } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
-import type { SubmittedJob } from "../wire/command_messages.ts";
+import type { SubmittedJob } from "../base/jobs.ts";
 import { readFlags, splitAtScript, UsageError } from "./flags.ts";
 import { type Reach, within } from "./reach.ts";
 import { note, show, showRows, write } from "./show.ts";

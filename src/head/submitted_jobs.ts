@@ -15,7 +15,7 @@ import { log } from "../base/log.ts";
 import { JobFiles, type JobStart } from "../store/job_files.ts";
 import { markOf } from "../store/process_mark.ts";
 import { writePrivate } from "../store/tokens.ts";
-import type { SubmittedJob } from "../wire/command_messages.ts";
+import type { SubmittedJob } from "../base/jobs.ts";
 import type { Requests } from "../wire/messages.ts";
 import type { RequestHandlers } from "../wire/peer.ts";
 

@@ -19,8 +19,7 @@ import {
   isSharedMemoryAvailable,
 } from "../store/segment.ts";
 import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
-import type { Role } from "../wire/messages.ts";
-import type { JobInfo } from "../wire/facts.ts";
+import type { JobInfo, Role } from "../wire/facts.ts";
 import { headId, Network } from "../wire/network.ts";
 import { type Peer, PeerEndedError, type PeerHandlers } from "../wire/peer.ts";
 import { StandingPeer } from "../wire/standing_peer.ts";

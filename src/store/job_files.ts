@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { SubmittedJob } from "../wire/command_messages.ts";
+import type { SubmittedJob } from "../base/jobs.ts";
 import { isGone } from "./process_mark.ts";
 import { writePrivate } from "./tokens.ts";
 

@@ -8,8 +8,8 @@
  * @module
  */
 import type { ActorId, JobId, NodeTag, ProcessId } from "../base/ids.ts";
-import type { LogLine, NodeRow } from "./facts.ts";
-import type { Role } from "./messages.ts";
+import type { SubmittedJob } from "../base/jobs.ts";
+import type { LogLine, NodeRow, Role } from "./facts.ts";
 
 /** What a node is part of. */
 export interface NodeAbout {
@@ -138,19 +138,6 @@ export interface KeptLine extends LogLine {
   seq: number;
   atMs: number;
   jobId: JobId;
-}
-
-/** A program that was given to the cluster to run. */
-export interface SubmittedJob {
-  id: string;
-  script: string;
-  args: string[];
-  /** `lost`: its end was not seen, because this machine or its watcher was ended. */
-  state: "running" | "finished" | "failed" | "stopped" | "lost";
-  exitCode?: number;
-  pid?: number;
-  submittedAtMs: number;
-  endedAtMs?: number;
 }
 
 /** Requests by kind. */

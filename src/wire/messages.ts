@@ -20,19 +20,9 @@ import type { LineageBatch } from "../base/lineage.ts";
 import type { DurableAnswer, DurableCommit } from "../base/durable.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { CodeBundle, StoredValue } from "../base/stored.ts";
-import type { BarWord, CallKey, LeaseAnswer, NodeRow } from "./facts.ts";
+import type { BarWord, CallKey, LeaseAnswer, NodeRow, Role } from "./facts.ts";
 import type { ClusterNotices, ClusterRequests } from "./cluster_messages.ts";
 import type { CommandRequests } from "./command_messages.ts";
-
-/** What a process is. */
-export type Role =
-  | "driver"
-  | "worker"
-  | "host"
-  | "actor"
-  | "node"
-  /** A command line: it asks, and owns nothing. */
-  | "command";
 
 /** Why a process was ended before memory ran out. */
 export interface OutOfMemory {
