@@ -185,7 +185,7 @@ export const limits = {
   /** How soon it is said that the lineage thread has ended without a word: a process that ends ends it first. */
   lineageEndSayMs: 500,
   /** How long a node waits for what its processes tell a command line: one that computes can't answer. */
-  factsWaitMs: 700,
+  factsWaitMs: 1000,
   /** How long a command line waits for a node. */
   factsNodeWaitMs: 3000,
   /** Open tasks that a process looks at before it goes on with its work for a moment. */

@@ -16,7 +16,7 @@ import { actorsOf, gather } from "./gather.ts";
 import { followJob, isJobId } from "./jobs.ts";
 import { type Reach, within } from "./reach.ts";
 import { write } from "./show.ts";
-import { askingFlags, reachAny } from "./where.ts";
+import { askingFlags, reachAny, reachHead } from "./where.ts";
 
 const membersEveryMs = 1000;
 
@@ -31,11 +31,12 @@ export async function logs(args: string[]): Promise<number> {
   });
   const [id, ...others] = given.words;
   if (others.length > 0) throw new UsageError("logs of one ID at a time");
-  await using reach = await reachAny(given);
   const isFollowing = given.has("follow");
   if (id !== undefined && isJobId(id)) {
-    return await followJob(reach, { id, isFollowing });
+    await using head = await reachHead(given);
+    return await followJob(head, { id, isFollowing });
   }
+  await using reach = await reachAny(given);
   const isWanted = id === undefined ? () => true : await matching(reach, id);
   const print = (lines: Line[]) =>
     lines.every((line) =>
@@ -109,7 +110,7 @@ async function read(
     }
     if (isFirst) first.push(...told.lines);
     else if (!print(told.lines)) return over.resolve();
-    if (isFollowing) followed(told, { print, over });
+    if (isFollowing) followed(told, { print, over }).catch(over.reject);
   };
   const look = async (isFirst: boolean) => {
     const { tags } = await within(reach.head.request("cluster.tags", {}));

@@ -160,7 +160,9 @@ export async function memory(args: string[]): Promise<number> {
 }
 
 function holderRows(gathered: Gathered, objects: readonly ObjectRow[]) {
-  return gathered.processes().map((process) => {
+  // An actor's host is the same process, and owns nothing.
+  const all = gathered.processes().filter(({ role }) => role !== "host");
+  return all.map((process) => {
     const { processId, pid, role, jobId, privateBytes } = process;
     const owned = objects.filter(({ ownerId }) => ownerId === processId);
     return {

@@ -135,7 +135,8 @@ function namedAddress(given: Given): string | undefined {
   const address = given.text("address");
   if (address !== undefined) return address;
   if (dir !== undefined) return addressOf(dir);
-  return Deno.env.get("MANTA_ADDRESS") || undefined;
+  const variable = Deno.env.get("MANTA_ADDRESS");
+  return variable === "local" || variable === "" ? undefined : variable;
 }
 
 function certificate(path: string): string {

@@ -33,5 +33,8 @@ export async function why(ref: ObjectRef<unknown>): Promise<string> {
     const error = await openFailure(entry.error, own.values);
     return `failed: ${error instanceof Error ? error.message : show(error)}`;
   }
-  return describeWait(own, entry);
+  const line = entry.ownerId === own.self
+    ? undefined
+    : await own.objects.explained(entry);
+  return line || describeWait(own, entry);
 }

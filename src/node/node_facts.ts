@@ -8,7 +8,7 @@
  * @module
  */
 import { afterMs } from "../base/clock.ts";
-import type { NodeTag, ProcessId, SegmentId } from "../base/ids.ts";
+import type { NodeTag, SegmentId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { privateBytesOf } from "../store/memory.ts";
@@ -40,7 +40,7 @@ export class NodeFacts {
   readonly #rooms: NodeFactsRooms;
   /** Set where there are other machines: of each copy of a segment, which one it is of. */
   origins: () => ReadonlyMap<SegmentId, SegmentId> = () => new Map();
-  readonly #asked = new Map<ProcessId, Promise<string | undefined>>();
+  readonly #asked = new Map<string, Promise<string | undefined>>();
 
   constructor(rooms: NodeFactsRooms) {
     this.#rooms = rooms;
@@ -101,7 +101,8 @@ export class NodeFacts {
     { processId, peer }: Joined,
     rowsMax: number,
   ): Promise<string | undefined> {
-    let asked = this.#asked.get(processId);
+    const key = `${processId} ${rowsMax}`;
+    let asked = this.#asked.get(key);
     if (asked === undefined) {
       asked = peer.request("owner.facts", { rowsMax }).then(
         ({ facts }) => facts,
@@ -109,8 +110,8 @@ export class NodeFacts {
           log.debug(`process ${processId} told nothing: ${error}`);
           return undefined;
         },
-      ).finally(() => this.#asked.delete(processId));
-      this.#asked.set(processId, asked);
+      ).finally(() => this.#asked.delete(key));
+      this.#asked.set(key, asked);
     }
     const late = Promise.withResolvers<undefined>();
     const timer = afterMs(

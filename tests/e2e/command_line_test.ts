@@ -95,7 +95,12 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
   const taskOf = (ref: { id: string }) => ref.id.slice(0, 28);
 
   await t.step("list tasks: where each is, and why", async () => {
-    let rows = await desk.json("list", "tasks");
+    let rows: Row[] = [];
+    await until(async () => {
+      rows = await desk.json("list", "tasks");
+      const running = rows.filter(({ state }) => state === "running");
+      return running.length === 4;
+    }, "four tasks that are seen to run");
     const of = (ref: { id: string }) =>
       rows.find(({ taskId }) => taskId === taskOf(ref))!;
     for (const ref of running) {
