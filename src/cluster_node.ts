@@ -127,7 +127,7 @@ export class ClusterNode {
       find: (tag) => this.view.get(tag),
       headTag: () => this.member.headTag,
       askFor: (to) => this.#headPeer.notify("link.ask", { from: tag, to }),
-      arrived: (to, channel) => this.#arrived(to as ProcessId, channel),
+      arrived: (to, ...how) => this.#arrived(to as ProcessId, ...how),
       lost: (tag, reason) => this.#lost(tag, reason),
     });
     this.#headPeer = new StandingPeer(this.network, headId);
@@ -337,12 +337,13 @@ export class ClusterNode {
     return await dialSocket(socketPath(this.#options.folder, own));
   }
 
-  #arrived(to: ProcessId, channel: Channel): void {
+  #arrived(to: ProcessId, channel: Channel, isCommand: boolean): void {
     if (this.#segments.arrived(to, channel)) return;
     const isOwn = to === this.network.self.processId ||
       (to === headId && this.#head !== undefined);
     if (isOwn) return this.network.accept(channel);
-    this.#relay.deliver(to, channel);
+    if (isCommand) this.#relay.forward(to, channel);
+    else this.#relay.deliver(to, channel);
   }
 
   #viewChanged(): void {

@@ -192,8 +192,9 @@ export const limits = {
   factsStepCount: 2000,
   /** Rows of one list that a process tells, whatever is asked. */
   factsRowsMax: 10_000,
-  /** Bytes of what processes printed that a machine keeps for `logs`, and how many lines. */
+  /** What processes printed that a machine keeps for `logs`, in characters. */
   keptLogBytesMax: 4 << 20,
+  /** The same, in lines. */
   keptLogLinesMax: 20_000,
   /** Longest time that a question for news is left open. */
   newsWaitMsMax: 10_000,

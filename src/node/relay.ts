@@ -56,24 +56,37 @@ export class Relay {
     );
   }
 
-  /** A stream came in for a process of this machine; a command's may be for one of another. */
+  /** A stream came in for a process of this machine. */
   async deliver(processId: ProcessId, channel: SocketConn): Promise<void> {
-    try {
-      const isHere = nodeTagOf(processId) === this.#self;
-      const conn = isHere
-        ? await dialSocket(socketPath(this.#folder, processId))
-        : await this.#dialFar(processId);
-      this.#splice(channel, conn);
-    } catch (error) {
-      log.debug(`process ${processId} is not here: ${error}`);
-      channel.close();
+    const path = socketPath(this.#folder, processId);
+    await this.#join(processId, channel, () => dialSocket(path));
+  }
+
+  /** A command line's stream came in: it is linked to this node only, and may mean a process of another. */
+  async forward(processId: ProcessId, channel: SocketConn): Promise<void> {
+    if (nodeTagOf(processId) === this.#self) {
+      return await this.deliver(processId, channel);
     }
+    await this.#join(processId, channel, () => this.#dialFar(processId));
   }
 
   /** Takes no more, and ends what there is. */
   close(): void {
     this.#listener?.close();
     for (const splice of [...this.#open]) this.#end(splice);
+  }
+
+  async #join(
+    processId: ProcessId,
+    channel: SocketConn,
+    dial: () => Promise<SocketConn>,
+  ): Promise<void> {
+    try {
+      this.#splice(channel, await dial());
+    } catch (error) {
+      log.debug(`process ${processId} is not reached: ${error}`);
+      channel.close();
+    }
   }
 
   #end(splice: Splice): void {
