@@ -59,11 +59,12 @@ export async function bench(
   args: string[],
   runtime: BenchRuntime,
 ): Promise<number> {
-  const given = readFlags(args, { texts: ["rounds"], booleans: ["full"] });
+  const given = readFlags(args, {
+    texts: ["rounds"],
+    booleans: ["full"],
+    wordsMax: 0,
+  });
   const rounds = given.whole("rounds", 1) ?? roundsDefault;
-  if (given.words.length > 0) {
-    throw new UsageError(`bench takes no "${given.words[0]}"`);
-  }
   if (given.has("full")) return await full();
   const rows: BenchRow[] = [];
   {

@@ -11,7 +11,7 @@ import { show } from "./show.ts";
 import { outputStyle, table, type TableStyle } from "./table.ts";
 import { clusterPlaces, reachHead } from "./where.ts";
 
-const flags = { texts: clusterPlaces };
+const flags = { texts: clusterPlaces, wordsMax: 0 };
 
 /** Runs `cluster status`. */
 export async function clusterStatus(args: string[]): Promise<number> {
@@ -31,7 +31,7 @@ export async function clusterStop(args: string[]): Promise<number> {
 
 /** Runs `cluster drain`. */
 export async function clusterDrain(args: string[]): Promise<number> {
-  const given = readFlags(args, flags);
+  const given = readFlags(args, { ...flags, wordsMax: 1 });
   const [nodeId] = given.words;
   if (nodeId === undefined) {
     throw new UsageError("drain which node? cluster drain NODE");

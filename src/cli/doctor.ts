@@ -8,7 +8,7 @@ import { limits } from "../base/limits.ts";
 import { localResources, storeBytes } from "../client/init_options.ts";
 import { folderRoot } from "../store/folder.ts";
 import { isSharedMemoryAvailable } from "../store/segment.ts";
-import { readFlags, UsageError } from "./flags.ts";
+import { readFlags } from "./flags.ts";
 import { show } from "./show.ts";
 import { bytesText, outputStyle, table } from "./table.ts";
 
@@ -41,10 +41,7 @@ const versionLeast = [2, 9] as const;
 
 /** Runs `doctor`: exit status 1 where something is missing. */
 export function doctor(args: string[]): number {
-  const given = readFlags(args, {});
-  if (given.words.length > 0) {
-    throw new UsageError(`doctor takes no "${given.words[0]}"`);
-  }
+  const given = readFlags(args, { wordsMax: 0 });
   const findings = examine();
   show(given, findings, () =>
     table(

@@ -12,6 +12,8 @@ export class UsageError extends Error {}
 export interface FlagKinds {
   readonly texts?: readonly string[];
   readonly booleans?: readonly string[];
+  /** Words beside options; default: any number. */
+  readonly wordsMax?: number;
 }
 
 /** Options and what else stands there, in order. */
@@ -28,7 +30,7 @@ export interface Given {
 /** Reads a command's arguments; throws for what it does not take. */
 export function readFlags(
   args: string[],
-  { texts = [], booleans = [] }: FlagKinds,
+  { texts = [], booleans = [], wordsMax = Infinity }: FlagKinds,
 ): Given {
   const parsed = parseArgs(args, {
     string: ["_", ...texts],
@@ -39,6 +41,10 @@ export function readFlags(
       }
     },
   }) as Record<string, unknown> & { _: (string | number)[] };
+  const surplus = parsed._[wordsMax];
+  if (surplus !== undefined) {
+    throw new UsageError(`"${surplus}" is more than this command takes`);
+  }
   const text = (name: string) => {
     const value = parsed[name];
     if (value === undefined) return undefined;

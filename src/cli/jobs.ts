@@ -97,6 +97,7 @@ async function jobLogs(args: string[]): Promise<number> {
   const given = readFlags(args, {
     texts: clusterPlaces,
     booleans: ["follow"],
+    wordsMax: 1,
   });
   const [id] = given.words;
   if (id === undefined) {
@@ -107,7 +108,7 @@ async function jobLogs(args: string[]): Promise<number> {
 }
 
 async function jobStop(args: string[]): Promise<number> {
-  const given = readFlags(args, { texts: clusterPlaces });
+  const given = readFlags(args, { texts: clusterPlaces, wordsMax: 1 });
   const [id] = given.words;
   if (id === undefined) throw new UsageError("stop which job? jobs stop ID");
   await using reach = await reachHead(given);

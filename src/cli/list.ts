@@ -17,11 +17,11 @@ const limitDefault = 100;
 export async function list(args: string[]): Promise<number> {
   const given = readFlags(args, {
     texts: [...askingFlags.texts!, "lineage", "limit", "state"],
+    wordsMax: 1,
   });
-  const [kind, ...others] = given.words;
+  const [kind] = given.words;
   const limit = given.whole("limit", 1) ?? limitDefault;
   const lineage = given.text("lineage");
-  if (others.length > 0) throw new UsageError(`list one kind at a time`);
   if (lineage !== undefined) {
     showRows(given, fileRows(lineage, { kind, limit, given }));
     return 0;

@@ -11,7 +11,7 @@ import { log } from "../base/log.ts";
 import { MantaError } from "../base/errors.ts";
 import type { KeptLine } from "../wire/command_messages.ts";
 import type { Peer } from "../wire/peer.ts";
-import { readFlags, UsageError } from "./flags.ts";
+import { readFlags } from "./flags.ts";
 import { actorsOf, gather } from "./gather.ts";
 import { followJob, isJobId } from "./jobs.ts";
 import { type Reach, within } from "./reach.ts";
@@ -28,9 +28,9 @@ export async function logs(args: string[]): Promise<number> {
   const given = readFlags(args, {
     texts: askingFlags.texts!,
     booleans: ["json", "follow"],
+    wordsMax: 1,
   });
-  const [id, ...others] = given.words;
-  if (others.length > 0) throw new UsageError("logs of one ID at a time");
+  const [id] = given.words;
   const isFollowing = given.has("follow");
   if (id !== undefined && isJobId(id)) {
     await using head = await reachHead(given);

@@ -34,7 +34,7 @@ interface FunctionRow {
 
 /** Runs `summary`. */
 export async function summary(args: string[]): Promise<number> {
-  const given = readFlags(args, askingFlags);
+  const given = readFlags(args, { ...askingFlags, wordsMax: 0 });
   await using reach = await reachAny(given);
   const [gathered, { actors, count }] = await Promise.all([
     gather(reach, { rowsMax: 1 }),
@@ -108,6 +108,7 @@ export async function summary(args: string[]): Promise<number> {
 export async function memory(args: string[]): Promise<number> {
   const given = readFlags(args, {
     texts: [...askingFlags.texts!, "limit"],
+    wordsMax: 0,
   });
   const limit = given.whole("limit", 1) ?? limitDefault;
   await using reach = await reachAny(given);

@@ -17,9 +17,10 @@ import { askingFlags, reachAny } from "./where.ts";
 export async function timeline(args: string[]): Promise<number> {
   const given = readFlags(args, {
     texts: [...askingFlags.texts!, "lineage", "job"],
+    wordsMax: 1,
   });
-  const [out, ...others] = given.words;
-  if (out === undefined || others.length > 0) {
+  const [out] = given.words;
+  if (out === undefined) {
     throw new UsageError("write it where? timeline OUT.json");
   }
   const lineage = given.text("lineage");

@@ -30,9 +30,9 @@ const objectIdLength = 32;
 
 /** Runs `why`. */
 export async function why(args: string[]): Promise<number> {
-  const given = readFlags(args, askingFlags);
-  const [id, ...others] = given.words;
-  if (id === undefined || others.length > 0) {
+  const given = readFlags(args, { ...askingFlags, wordsMax: 1 });
+  const [id] = given.words;
+  if (id === undefined) {
     throw new UsageError(
       "why what? why ID, of a task, object, actor, process or node",
     );

@@ -215,6 +215,7 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
     await desk.refused(2, "--limit", "list", "tasks", "--limit", "none");
     await desk.refused(2, "OUT.json", "timeline");
     await desk.refused(2, "--shiny", "summary", "--shiny");
+    await desk.refused(2, '"surplus"', "memory", "surplus");
   });
   await t.step(
     "a process that computes is told of, and waited for no longer",
