@@ -57,7 +57,9 @@ export async function why(args: string[]): Promise<number> {
       }`,
     );
   }
-  show(given, answer, () => `${answer.kind} ${answer.id} ${answer.line}`);
+  // An error's message may have several lines.
+  const line = answer.line.replace(/\s*\n\s*/g, " ");
+  show(given, answer, () => `${answer.kind} ${answer.id} ${line}`);
   for (const line of notes) note(line);
   return 0;
 }
@@ -71,7 +73,7 @@ async function explain(
     failed(line: string): void;
   },
 ): Promise<Answer | undefined> {
-  const found: Answer[] = [];
+  const found: (Answer | { id: string; kind: "object" })[] = [];
   const isMeant = (of: string) =>
     of === id || id.length >= idLengthMin && of.startsWith(id);
   for (const actor of actors) {
@@ -102,16 +104,19 @@ async function explain(
       found.push({ id: taskId, kind: "task", line });
     }
     for (const { objectId } of facts.objects) {
-      if (objectId === id || !isMeant(objectId)) continue;
-      const line = await askOwner(reach, objectId);
-      if (line) found.push({ id: objectId, kind: "object", line });
+      if (isMeant(objectId)) found.push({ id: objectId, kind: "object" });
     }
   }
-  const isExact = found.filter((one) => one.id === id);
-  if (isExact.length > 0) return isExact[0];
-  const whole = await explainWhole(reach, { id, gathered, failed });
-  if (whole !== undefined) return whole;
-  if (found.length < 2) return found[0];
+  const exact = found.find((one) => one.id === id);
+  if (exact !== undefined && "line" in exact) return exact;
+  const only = found.length === 1 ? found[0] : undefined;
+  if (only !== undefined && "line" in only) return only;
+  const whole = await explainWhole(reach, {
+    id: only?.id ?? id,
+    gathered,
+    failed,
+  });
+  if (whole !== undefined || found.length < 2) return whole;
   throw new UsageError(
     `"${id}" begins the ids of ${found.length} things: ${
       found.slice(0, 5).map((one) => `${one.kind} ${one.id}`).join(", ")
@@ -153,12 +158,12 @@ async function explainWhole(
     })`;
     return { id, kind, line };
   }
-  const objectId = readLineages(gathered.lineages(), {
-    read: (lineage) => lineage.objects().find((row) => row.objectId === id),
+  const stored = readLineages(gathered.lineages(), {
+    read: (lineage) => lineage.object(id),
     failed,
   }).find((row) => row !== undefined);
-  if (objectId !== undefined) {
-    const { sizeBytes, freedAtMs } = objectId;
+  if (stored !== undefined) {
+    const { sizeBytes, freedAtMs } = stored;
     const line = freedAtMs === undefined
       ? `is ready: ${sizeBytes} bytes`
       : "was let go";

@@ -63,6 +63,8 @@ export interface LineageReader extends Disposable {
   jobs(): JobRow[];
   /** The objects. */
   objects(): ObjectRow[];
+  /** One of them. */
+  object(objectId: string): ObjectRow | undefined;
   /** What a task takes. */
   dependencies(taskId: string): DependencyRow[];
   /** The actors. */
@@ -148,6 +150,11 @@ class Reader implements LineageReader {
 
   objects(): ObjectRow[] {
     return this.#rows("object", "SELECT * FROM objects ORDER BY object_id");
+  }
+
+  object(objectId: string): ObjectRow | undefined {
+    const sql = "SELECT * FROM objects WHERE object_id = ?";
+    return this.#rows<ObjectRow>("object", sql, [objectId])[0];
   }
 
   dependencies(taskId: string): DependencyRow[] {

@@ -185,6 +185,7 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
     assert((await why(`${Deno.pid}`)).includes("driver"));
     const { kind } = await desk.json<Row>("why", cluster.head.ready.nodeId);
     assertEquals(kind, "node");
+    assert((await why(array.id)).includes("is ready"));
     await desk.refused(2, "give more of it", "why", late.id.slice(0, 8));
     await desk.refused(1, "zzzz", "why", "zzzz");
   });
