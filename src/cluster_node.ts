@@ -251,6 +251,7 @@ export class ClusterNode {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.member.close();
+    this.#router.close();
     const objects = this.machine.objects.close();
     await this.jobs.close(reason);
     this.#headPeer.close();
