@@ -1,159 +1,79 @@
 /**
- * The command line: clusters, programs that run on them, and what they did.
+ * The command line: clusters, programs that run on them, and what they do.
  *
  * @module
  */
 import { MantaError } from "./src/base/errors.ts";
-import { askHead } from "./src/cli/ask.ts";
-import { clusterFlags, runCluster } from "./src/cli/cluster.ts";
-import { examine } from "./src/cli/doctor.ts";
-import { type Given, readFlags, UsageError } from "./src/cli/flags.ts";
+import { UsageError } from "./src/cli/flags.ts";
 import { helpOf } from "./src/cli/help.ts";
-import { listable, listRows, table } from "./src/cli/list.ts";
-import { runScript } from "./src/cli/run.ts";
-import { clusterAddress } from "./src/cli/where.ts";
-import { timelineOf } from "./src/store/timeline.ts";
-import { statusText } from "./src/cli/status.ts";
+import { note, write } from "./src/cli/show.ts";
 
-/** Which cluster, and how it is reached. */
-const reaching = ["address", "dir", "token-file", "tls-ca"];
+/** Each command loads what it takes, and no more. */
+const commands: Record<
+  string,
+  (args: string[]) => Promise<number | Promise<number>>
+> = {
+  cluster: async (args) => {
+    const [verb, ...rest] = args;
+    const { runCluster } = await import("./src/cli/cluster.ts");
+    const seen = await import("./src/cli/cluster_status.ts");
+    switch (verb) {
+      case "join":
+        return await runCluster("join", rest);
+      case "status":
+        return await seen.clusterStatus(rest);
+      case "stop":
+        return await seen.clusterStop(rest);
+      case "drain":
+        return await seen.clusterDrain(rest);
+      default:
+        return await runCluster("head", args);
+    }
+  },
+  run: async (args) => (await import("./src/cli/run.ts")).runScript(args),
+  submit: async (args) => (await import("./src/cli/jobs.ts")).submit(args),
+  jobs: async (args) => (await import("./src/cli/jobs.ts")).jobs(args),
+  list: async (args) => (await import("./src/cli/list.ts")).list(args),
+  summary: async (args) => (await import("./src/cli/summary.ts")).summary(args),
+  memory: async (args) => (await import("./src/cli/summary.ts")).memory(args),
+  logs: async (args) => (await import("./src/cli/logs.ts")).logs(args),
+  why: async (args) => (await import("./src/cli/why.ts")).why(args),
+  timeline: async (args) =>
+    (await import("./src/cli/timeline.ts")).timeline(args),
+  doctor: async (args) => (await import("./src/cli/doctor.ts")).doctor(args),
+  bench: async (args) => {
+    const { bench } = await import("./src/cli/bench.ts");
+    const { init } = await import("./src/runtime.ts");
+    return await bench(args, { start: () => init({ address: "local" }) });
+  },
+  dashboard: () => {
+    throw new UsageError(
+      "there is no dashboard yet: `summary`, `list` and `memory` show what runs",
+    );
+  },
+};
+
+/** Those whose words from the script on are the script's own. */
+const runsScripts = ["run", "submit"];
 
 async function run(args: string[]): Promise<number> {
   const [command, ...rest] = args;
-  if (command === undefined || command === "--help" || command === "help") {
-    console.log(helpOf(rest[0]));
+  if (command === undefined || command === "--help" || command === "-h") {
+    write(`${helpOf(undefined)}\n`);
     return command === undefined ? 2 : 0;
   }
-  if (rest.includes("--help") && command !== "run") {
-    console.log(helpOf(command));
+  const act = Object.hasOwn(commands, command) ? commands[command] : undefined;
+  const asked = command === "help" ? rest[0] : command;
+  const isHelpAsked = command === "help" ||
+    (runsScripts.includes(command) ? rest[0] === "--help" : rest
+      .includes("--help"));
+  const help = isHelpAsked ? helpOf(asked) : undefined;
+  if (help !== undefined) {
+    write(`${help}\n`);
     return 0;
   }
-  switch (command) {
-    case "cluster":
-      return await cluster(rest);
-    case "run": {
-      const at = rest.findIndex((arg, at) =>
-        !arg.startsWith("-") && !/^--(address|dir|token-file|tls-ca)$/.test(
-          rest[at - 1] ?? "",
-        )
-      );
-      const own = at < 0 ? rest : rest.slice(0, at);
-      const given = readFlags(own, { texts: reaching });
-      const address = clusterAddress(given);
-      return await runScript(address, at < 0 ? [] : rest.slice(at));
-    }
-    case "doctor":
-      return doctor(readFlags(rest, {}).has("json"));
-    case "list":
-      return list(readFlags(rest, { texts: ["lineage"] }));
-    case "timeline": {
-      const given = readFlags(rest, { texts: ["lineage", "job"] });
-      const [out] = given.words;
-      const lineage = given.text("lineage");
-      if (out === undefined || lineage === undefined) {
-        throw new UsageError("timeline OUT.json --lineage FILE");
-      }
-      const timeline = timelineOf(lineage, given.text("job"));
-      Deno.writeTextFileSync(out, JSON.stringify(timeline));
-      console.log(`${timeline.traceEvents.length} events in ${out}`);
-      return 0;
-    }
-    default:
-      throw new UsageError(`no such command "${command}"`);
-  }
-}
-
-async function cluster(args: string[]): Promise<number> {
-  const [verb] = args;
-  switch (verb) {
-    case "join": {
-      const given = readFlags(args.slice(1), clusterFlags);
-      const [address, ...others] = given.words;
-      if (address === undefined || others.length > 0) {
-        throw new UsageError("join which cluster? cluster join HOST:PORT");
-      }
-      return await runCluster(address, given);
-    }
-    case "status": {
-      const given = readFlags(args.slice(1), { texts: reaching });
-      const status = await askHead(
-        { address: clusterAddress(given) },
-        (head) => head.request("cluster.status", {}),
-      );
-      console.log(
-        given.has("json")
-          ? JSON.stringify(status, undefined, 2)
-          : statusText(status, widthOf()),
-      );
-      return 0;
-    }
-    case "stop": {
-      const given = readFlags(args.slice(1), { texts: reaching });
-      await askHead(
-        { address: clusterAddress(given) },
-        (head) => head.request("cluster.stop", {}),
-      );
-      return 0;
-    }
-    case "drain": {
-      const given = readFlags(args.slice(1), { texts: reaching });
-      const [nodeId] = given.words;
-      if (nodeId === undefined) {
-        throw new UsageError("drain which node? cluster drain NODE");
-      }
-      const { failure } = await askHead(
-        { address: clusterAddress(given) },
-        (head) => head.request("node.drain", { nodeId }),
-      );
-      if (failure !== undefined) {
-        throw new MantaError(`Cannot drain: ${failure}`);
-      }
-      return 0;
-    }
-    default: {
-      const given = readFlags(args, clusterFlags);
-      if (given.words.length > 0) {
-        throw new UsageError(`no such command "cluster ${given.words[0]}"`);
-      }
-      return await runCluster(undefined, given);
-    }
-  }
-}
-
-function doctor(isJson: boolean): number {
-  const findings = examine();
-  if (isJson) console.log(JSON.stringify(findings, undefined, 2));
-  else {
-    for (const { name, ok, note } of findings) {
-      console.log(`${ok ? "ok  " : "MISS"}  ${name.padEnd(14)} ${note}`);
-    }
-  }
-  return findings.every(({ ok }) => ok) ? 0 : 1;
-}
-
-function list(given: Given): number {
-  const [kind] = given.words;
-  const known = listable.find((name) => name === kind);
-  if (known === undefined) {
-    throw new UsageError(`list what? one of ${listable.join(", ")}`);
-  }
-  const lineage = given.text("lineage");
-  if (lineage === undefined) {
-    throw new UsageError(
-      "list needs --lineage FILE, the file of init({ lineage })",
-    );
-  }
-  const rows = listRows(lineage, known);
-  console.log(
-    given.has("json")
-      ? JSON.stringify(rows, undefined, 2)
-      : table(rows, widthOf()),
-  );
-  return 0;
-}
-
-function widthOf(): number {
-  return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : Infinity;
+  if (act === undefined) throw new UsageError(`no such command "${asked}"`);
+  return await act(rest);
 }
 
 if (import.meta.main) {
@@ -161,13 +81,14 @@ if (import.meta.main) {
     Deno.exit(await run(Deno.args));
   } catch (error) {
     if (error instanceof UsageError) {
-      console.error(`manta: ${error.message}; see --help`);
+      note(`${error.message}; see --help`);
       Deno.exit(2);
     }
     const isToldPlainly = error instanceof MantaError ||
-      error instanceof TypeError || error instanceof Deno.errors.NotFound;
+      error instanceof TypeError || error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotCapable;
     if (!isToldPlainly) throw error;
-    console.error(`manta: ${(error as Error).message}`);
+    note((error as Error).message);
     Deno.exit(1);
   }
 }

@@ -18,6 +18,7 @@ import type { Directory } from "./head/directory.ts";
 import { Groups } from "./head/groups.ts";
 import { Head } from "./head/head.ts";
 import { Members } from "./head/members.ts";
+import type { SubmittedJobs } from "./head/submitted_jobs.ts";
 import { DurableStates } from "./node/durable_states.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import type { LineagePort } from "./node/lineage_port.ts";
@@ -29,6 +30,8 @@ export interface ClusterHeadOptions {
   lineage: Promise<LineagePort>;
   /** What an earlier head of this cluster knew. */
   directory: Directory;
+  /** Programs that it runs itself. */
+  submitted: SubmittedJobs;
   /** The whole cluster is to end. */
   stopped(reason: string): void;
 }
@@ -47,7 +50,8 @@ function tallied(all: ResourceAmounts[]): ClusterStatus["waiting"] {
 
 /** Makes a node the head of its cluster. */
 export function leadCluster(
-  { clusterId, node, lineage, directory, stopped }: ClusterHeadOptions,
+  { clusterId, node, lineage, directory, submitted, stopped }:
+    ClusterHeadOptions,
 ): Members {
   const actorRows = new ActorRows({
     nodeIdOf: (actorId) => {
@@ -111,6 +115,10 @@ export function leadCluster(
       ...members.requests(),
       ...groups.requests(),
       ...durable.requests(),
+      ...submitted.requests(),
+      "cluster.tags": () => ({
+        tags: [...node.view.all()].map(({ tag }) => tag),
+      }),
       "job.kept": ({ jobId }) => {
         const description = directory.job(jobId);
         return description === undefined ? {} : { description };

@@ -27,9 +27,11 @@ import { Jobs } from "./node/jobs.ts";
 import { LeaseRouter } from "./node/lease_router.ts";
 import { Machine } from "./node/machine.ts";
 import { Member } from "./node/member.ts";
+import type { RecentLines } from "./node/recent_lines.ts";
 import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
+import type { NodeAbout } from "./wire/command_messages.ts";
 import type { JobDescription, LogLine } from "./wire/facts.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
@@ -54,6 +56,8 @@ export interface ClusterNodeOptions {
   capacityBytes: number;
   memoryLimitBytes: number | undefined;
   workerCount: number;
+  about: NodeAbout;
+  recent: RecentLines;
   /** Makes a link to where a node listens; without an address, to the head. */
   dial(address?: string): Promise<Link>;
   /** What a job's processes are started by, ready on this machine. */
@@ -116,14 +120,14 @@ export class ClusterNode {
       for (const part of this.jobs.all()) part.resourcesGiven();
       this.member.loaded();
     });
-    this.#relay = new Relay(folder, dialFar);
+    this.#relay = new Relay(folder, { self: tag, dialFar });
     this.far = new FarNodes({
       self: tag,
       dial: options.dial,
       find: (tag) => this.view.get(tag),
       headTag: () => this.member.headTag,
       askFor: (to) => this.#headPeer.notify("link.ask", { from: tag, to }),
-      arrived: (to, channel) => this.#arrived(to as ProcessId, channel),
+      arrived: (to, ...how) => this.#arrived(to as ProcessId, ...how),
       lost: (tag, reason) => this.#lost(tag, reason),
     });
     this.#headPeer = new StandingPeer(this.network, headId);
@@ -182,6 +186,7 @@ export class ClusterNode {
       open: (tag, to) => this.far.openAt(tag, to),
       watch: (id) => this.#processes.watch(id),
     });
+    this.machine.facts.origins = () => this.#segments.origins();
     this.#assemble();
   }
 
@@ -246,6 +251,7 @@ export class ClusterNode {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.member.close();
+    this.#router.close();
     const objects = this.machine.objects.close();
     await this.jobs.close(reason);
     this.#headPeer.close();
@@ -262,6 +268,7 @@ export class ClusterNode {
       requests,
       {
         ...objects.requests(),
+        ...this.machine.facts.requests(),
         ...this.#segments.requests(),
         ...this.#router.requests(),
         ...this.#processes.requests(this.machine.processes),
@@ -331,12 +338,13 @@ export class ClusterNode {
     return await dialSocket(socketPath(this.#options.folder, own));
   }
 
-  #arrived(to: ProcessId, channel: Channel): void {
+  #arrived(to: ProcessId, channel: Channel, isCommand: boolean): void {
     if (this.#segments.arrived(to, channel)) return;
     const isOwn = to === this.network.self.processId ||
       (to === headId && this.#head !== undefined);
     if (isOwn) return this.network.accept(channel);
-    this.#relay.deliver(to, channel);
+    if (isCommand) this.#relay.forward(to, channel);
+    else this.#relay.deliver(to, channel);
   }
 
   #viewChanged(): void {

@@ -12,8 +12,9 @@ import type { ResourceAmounts } from "./base/spec.ts";
 import type { ChildCommand, Children } from "./node/children.ts";
 import { JobPart } from "./node/job_part.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
-import { openLineage } from "./local_node.ts";
+import { aboutOf, openLineage } from "./local_node.ts";
 import type { LogPrinter } from "./node/log_printer.ts";
+import type { RecentLines } from "./node/recent_lines.ts";
 import { sweepFolders } from "./store/folder.ts";
 import type { LinkIdentity } from "./wire/link.ts";
 import { dialLink, type TlsClient } from "./wire/link_dial.ts";
@@ -40,6 +41,8 @@ export interface JoinedNodeOptions {
   children: Children;
   command: ChildCommand;
   printer: LogPrinter;
+  /** What processes of this machine printed lately. */
+  recent: RecentLines;
 }
 
 /** Runs until it is asked to end, and all of it is gone. */
@@ -63,6 +66,8 @@ export async function runJoinedNode(
     capacityBytes: options.capacityBytes,
     memoryLimitBytes: undefined,
     workerCount: 0,
+    about: { ...aboutOf("driver", options), clusterAddress: join.address },
+    recent: options.recent,
     dial: (address) =>
       dialLink({
         address: address ?? join.address,

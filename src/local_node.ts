@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { MessagePort } from "node:worker_threads";
 import { nodeTagOf, type ProcessId } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
@@ -17,11 +18,13 @@ import { Bundles } from "./node/bundles.ts";
 import type { Children } from "./node/children.ts";
 import { DurableStates } from "./node/durable_states.ts";
 import { LineagePort } from "./node/lineage_port.ts";
-import type { LogPrinter } from "./node/log_printer.ts";
+import type { LineSink } from "./node/log_printer.ts";
 import { JobPart } from "./node/job_part.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import { Machine } from "./node/machine.ts";
+import type { RecentLines } from "./node/recent_lines.ts";
 import { sweepFolders } from "./store/folder.ts";
+import type { NodeAbout } from "./wire/command_messages.ts";
 import type { JobInfo } from "./wire/facts.ts";
 import { Network } from "./wire/network.ts";
 import type { PeerHandlers } from "./wire/peer.ts";
@@ -41,7 +44,9 @@ export interface LocalNodeOptions {
   /** To the thread that writes that file. */
   lineageLine: MessagePort;
   children: Children;
-  printer: LogPrinter;
+  printer: LineSink;
+  /** What its processes printed lately. */
+  recent: RecentLines;
 }
 
 /** When a local node begins and ends. */
@@ -61,10 +66,13 @@ export async function runLocalNode(
 ): Promise<void> {
   const { folder, job, nodeProcessId } = options;
   const lineage = openLineage(options);
+  const tag = nodeTagOf(nodeProcessId);
   const machine = new Machine({
     ...options,
     nodeId: job.nodeId,
+    tag,
     address: "local",
+    about: aboutOf("local", options),
   });
   const part = new JobPart({ ...options, machine }, {
     actorEnded: (actorId, how) => head.actorEnded(actorId, how),
@@ -93,7 +101,7 @@ export async function runLocalNode(
     queueMicrotask(() => groups.changed());
   });
   const groups: Groups = new Groups({
-    nodes: () => [{ tag: nodeTagOf(nodeProcessId), ...machine.row() }],
+    nodes: () => [{ tag, ...machine.row() }],
     reserve: (_, bundle) => Promise.resolve(bundles.reserve(bundle)),
     release: (_, bundle) => bundles.release(bundle),
     isAlone: true,
@@ -106,7 +114,9 @@ export async function runLocalNode(
       ...head.requests(),
       ...groups.requests(),
       ...durable.requests(),
+      ...machine.facts.requests(),
       "node.rows": () => ({ nodes: [machine.row()] }),
+      "cluster.tags": () => ({ tags: [tag] }),
     },
     notices: {
       ...machine.objects.notices(),
@@ -165,4 +175,17 @@ export async function openLineage(
   const { jobId, mainModule: script, isResuming } = job;
   if (job.isLineageNamed) await port.begin({ jobId, script, isResuming });
   return port;
+}
+
+/** What a program's node says of itself. */
+export function aboutOf(
+  kind: "local" | "driver",
+  { job, lineagePath }: Pick<LocalNodeOptions, "job" | "lineagePath">,
+): NodeAbout {
+  return {
+    kind,
+    script: job.mainModule,
+    jobId: job.jobId,
+    lineagePath: resolve(lineagePath),
+  };
 }

@@ -12,10 +12,14 @@ import type { LocalNodeOptions } from "./local_node.ts";
 import { type ChildCommand, Children } from "./node/children.ts";
 import { workerFlags } from "./node/flags.ts";
 import { LogPrinter } from "./node/log_printer.ts";
+import { KeptLog, RecentLines } from "./node/recent_lines.ts";
 
 /** What the thread is started with. */
-export interface NodeThreadData
-  extends Omit<LocalNodeOptions, "children" | "printer" | "prestartCount"> {
+export interface NodeThreadData extends
+  Omit<
+    LocalNodeOptions,
+    "children" | "printer" | "recent" | "prestartCount"
+  > {
   logToDriver: boolean;
   /** The driver is a notebook's kernel, and prints what workers print. */
   isNotebook: boolean;
@@ -56,8 +60,11 @@ async function run(given: NodeThreadData): Promise<void> {
       (text, stream) => report({ kind: "printed", text, stream }),
     )
     : new LogPrinter(data.logToDriver);
+  const recent = new RecentLines();
+  const { jobId } = data.job;
+  const kept = new KeptLog(recent, { jobId, next: printer });
   const command = childCommand(data);
-  const children = new Children(command, printer);
+  const children = new Children(command, kept);
   children.prestart(prestartCount);
   const events = {
     ready: () => report({ kind: "ready" }),
@@ -67,10 +74,11 @@ async function run(given: NodeThreadData): Promise<void> {
   const { join } = data;
   if (join === undefined) {
     const { runLocalNode } = await import("./local_node.ts");
-    await runLocalNode({ ...data, prestartCount, children, printer }, events);
+    const options = { ...data, prestartCount, children, printer: kept, recent };
+    await runLocalNode(options, events);
   } else {
     const { runJoinedNode } = await import("./joined_node.ts");
-    const options = { ...data, join, command, children, printer };
+    const options = { ...data, join, command, children, printer, recent };
     await runJoinedNode(options, events);
   }
   report({ kind: "ended" });

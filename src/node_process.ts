@@ -13,10 +13,12 @@ import { newNodeTag, type NodeTag } from "./base/ids.ts";
 import { log } from "./base/log.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { Directory } from "./head/directory.ts";
+import { SubmittedJobs } from "./head/submitted_jobs.ts";
 import { identityOf } from "./joined_node.ts";
 import type { Members } from "./head/members.ts";
 import { LineagePort } from "./node/lineage_port.ts";
 import { Reaper } from "./node/reaper.ts";
+import { RecentLines } from "./node/recent_lines.ts";
 import {
   folderPath,
   makeFolder,
@@ -97,6 +99,10 @@ export async function startNode(
     capacityBytes: options.capacityBytes,
     memoryLimitBytes: options.memoryLimitBytes,
     workerCount: Math.max(1, Math.floor(options.resources["CPU"] ?? 0)),
+    about: headAddress === undefined
+      ? { kind: "head", lineagePath: `${state.path}/lineage.db` }
+      : { kind: "node", clusterAddress: headAddress },
+    recent: new RecentLines(),
     dial: (address) =>
       dialLink({
         address: address ?? headAddress ?? listener.address,
@@ -111,16 +117,23 @@ export async function startNode(
   node.listen();
   let members: Members | undefined;
   let directory: Directory | undefined;
+  let submitted: SubmittedJobs | undefined;
   let lineage: Promise<LineagePort> | undefined;
   if (headAddress === undefined) {
     lineage = LineagePort.open(`${state.path}/lineage.db`);
     await lineage;
     directory = new Directory(`${state.path}/head.db`);
+    submitted = new SubmittedJobs({
+      folder: `${state.path}/jobs`,
+      address: listener.address,
+      token,
+    });
     members = leadCluster({
       clusterId,
       node,
       lineage,
       directory,
+      submitted,
       stopped: stopped.resolve,
     });
   } else await node.member.join(true);
@@ -132,6 +145,7 @@ export async function startNode(
     fenced: fenced.promise,
     stopped: stopped.promise,
     close: async (reason) => {
+      await submitted?.close();
       await listener.close();
       await node.close(reason);
       members?.close();

@@ -184,6 +184,28 @@ export const limits = {
   durableBytesMax: 999_000_000,
   /** How soon it is said that the lineage thread has ended without a word: a process that ends ends it first. */
   lineageEndSayMs: 500,
+  /** How long a node waits for what its processes tell a command line: one that computes can't answer. */
+  factsWaitMs: 1000,
+  /** How long a command line waits for a node. */
+  factsNodeWaitMs: 3000,
+  /** Open tasks that a process looks at before it goes on with its work for a moment. */
+  factsStepCount: 2000,
+  /** Rows of one list that a process tells, whatever is asked. */
+  factsRowsMax: 10_000,
+  /** What processes printed that a machine keeps for `logs`, in characters. */
+  keptLogBytesMax: 4 << 20,
+  /** The same, in lines. */
+  keptLogLinesMax: 20_000,
+  /** Longest time that a question for news is left open. */
+  newsWaitMsMax: 10_000,
+  /** How often the output of a submitted job is looked at for who waits for more. */
+  jobLookMs: 50,
+  /** Output of a submitted job in one answer. */
+  jobReadBytesMax: 1 << 20,
+  /** How long a submitted job that is stopped may take to leave. */
+  jobStopGraceMs: 3000,
+  /** Submitted jobs that are kept once they are over. */
+  jobsKeptMax: 200,
   /** How long the lineage thread of a node that failed may take to write what it has. */
   lineageLeaveMs: 2000,
 } as const;

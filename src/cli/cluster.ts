@@ -20,12 +20,13 @@ import {
   type FlagKinds,
   type Given,
   readAmounts,
+  readFlags,
   readLabels,
   UsageError,
 } from "./flags.ts";
 
 /** What both commands take. */
-export const clusterFlags: FlagKinds = {
+const clusterFlags: FlagKinds = {
   texts: [
     "host",
     "port",
@@ -48,12 +49,22 @@ export const clusterFlags: FlagKinds = {
 const defaultPort = 6379;
 const loopback = /^(127\.\d+\.\d+\.\d+|localhost|::1|\[::1\])$/;
 
-/** Runs a node until it is told to end; without an address, it is the head of a cluster of its own. */
+/** Runs a node until it is told to end: the head of a cluster of its own, or one that joins. */
 export async function runCluster(
-  headAddress: string | undefined,
-  given: Given,
+  verb: "head" | "join",
+  args: string[],
 ): Promise<number> {
-  if (headAddress !== undefined) checkHead(headAddress);
+  const given = readFlags(args, clusterFlags);
+  const headAddress = verb === "join" ? headOf(given) : undefined;
+  const [word] = given.words;
+  if (verb === "head" && word !== undefined) {
+    throw new UsageError(`no such command "cluster ${word}"`);
+  }
+  if (given.text("dashboard-port") !== undefined) {
+    throw new UsageError(
+      "--dashboard-port: there is no dashboard yet; `summary`, `list` and `memory` show what runs",
+    );
+  }
   const ended = interrupted();
   const state = StateFolder.open(
     given.text("dir") ?? defaultFolder(headAddress, given),
@@ -81,12 +92,16 @@ export async function runCluster(
   }
 }
 
-function checkHead(address: string): void {
+function headOf({ words: [address, ...others] }: Given): string {
+  if (address === undefined || others.length > 0) {
+    throw new UsageError("join which cluster? cluster join HOST:PORT");
+  }
   try {
     checkAddress(address);
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
+  return address;
 }
 
 /** The same command finds the same folder again. */

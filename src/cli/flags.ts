@@ -12,6 +12,8 @@ export class UsageError extends Error {}
 export interface FlagKinds {
   readonly texts?: readonly string[];
   readonly booleans?: readonly string[];
+  /** Words beside options; default: any number. */
+  readonly wordsMax?: number;
 }
 
 /** Options and what else stands there, in order. */
@@ -28,7 +30,7 @@ export interface Given {
 /** Reads a command's arguments; throws for what it does not take. */
 export function readFlags(
   args: string[],
-  { texts = [], booleans = [] }: FlagKinds,
+  { texts = [], booleans = [], wordsMax = Infinity }: FlagKinds,
 ): Given {
   const parsed = parseArgs(args, {
     string: ["_", ...texts],
@@ -39,6 +41,10 @@ export function readFlags(
       }
     },
   }) as Record<string, unknown> & { _: (string | number)[] };
+  const surplus = parsed._[wordsMax];
+  if (surplus !== undefined) {
+    throw new UsageError(`"${surplus}" is more than this command takes`);
+  }
   const text = (name: string) => {
     const value = parsed[name];
     if (value === undefined) return undefined;
@@ -65,6 +71,22 @@ export function readFlags(
     amount: (name) =>
       number(name, (value) => Number.isFinite(value) && value >= 0),
   };
+}
+
+/** A command's own options, and from its first word on what is a script's. */
+export function splitAtScript(
+  args: string[],
+  texts: readonly string[],
+): { own: string[]; rest: string[] } {
+  const at = args.findIndex((arg, at) => {
+    const before = args[at - 1];
+    const isValue = before !== undefined && before.startsWith("--") &&
+      texts.includes(before.slice(2));
+    return !arg.startsWith("-") && !isValue;
+  });
+  return at < 0
+    ? { own: args, rest: [] }
+    : { own: args.slice(0, at), rest: args.slice(at) };
 }
 
 /** Amounts by name, from `--resources '{"red": 2}'`. */

@@ -1,48 +1,72 @@
 /**
- * `list`: the rows of a lineage file, for people and programs.
+ * `list`: the nodes, workers, tasks, actors or objects of a running program or
+ * cluster, or the rows of a lineage file.
  *
  * @module
  */
 import { openLineage } from "../store/lineage_reader.ts";
+import { type Given, readFlags, UsageError } from "./flags.ts";
+import { listableLive, listLive } from "./lists.ts";
+import { showRows } from "./show.ts";
+import { askingFlags, reachAny } from "./where.ts";
 
-/** What can be listed. */
-export const listable = ["jobs", "tasks", "actors", "objects"] as const;
+const listableFile = ["jobs", "tasks", "actors", "objects"] as const;
+const limitDefault = 100;
 
-/** The rows of one kind, plain data each. */
-export function listRows(
-  path: string,
-  kind: typeof listable[number],
-): Record<string, unknown>[] {
-  using lineage = openLineage(path);
-  const rows: readonly object[] = lineage[kind]();
-  return rows.map((row) => ({ ...row }));
-}
-
-/** Rows as a table whose columns are as wide as their texts, `widthMax` at most in all. */
-export function table(
-  rows: Record<string, unknown>[],
-  widthMax: number,
-): string {
-  const first = rows[0];
-  if (first === undefined) return "none";
-  const names = Object.keys(first);
-  const texts = [
-    names,
-    ...rows.map((row) => names.map((name) => cell(row[name]))),
-  ];
-  const widths = names.map((_, at) =>
-    Math.max(...texts.map((line) => line[at]!.length))
-  );
-  return texts.map((line) =>
-    line.map((text, at) => text.padEnd(widths[at]!)).join("  ").trimEnd()
-      .slice(0, widthMax)
-  ).join("\n");
-}
-
-function cell(value: unknown): string {
-  if (value === undefined || value === null) return "-";
-  if (typeof value === "number" && !Number.isInteger(value)) {
-    return value.toFixed(3);
+/** Runs `list`. */
+export async function list(args: string[]): Promise<number> {
+  const given = readFlags(args, {
+    texts: [...askingFlags.texts!, "lineage", "limit", "state"],
+    wordsMax: 1,
+  });
+  const [kind] = given.words;
+  const limit = given.whole("limit", 1) ?? limitDefault;
+  const lineage = given.text("lineage");
+  if (lineage !== undefined) {
+    showRows(given, fileRows(lineage, { kind, limit, given }));
+    return 0;
   }
-  return String(value);
+  const known = oneOf(listableLive, kind);
+  await using reach = await reachAny(given);
+  const state = given.text("state");
+  showRows(given, await listLive(reach, known, { limit, state }));
+  return 0;
+}
+
+function fileRows(
+  path: string,
+  { kind, limit, given }: {
+    kind: string | undefined;
+    limit: number;
+    given: Given;
+  },
+) {
+  const known = oneOf(listableFile, kind);
+  using lineage = openLineage(path);
+  const state = given.text("state");
+  const rows: readonly object[] = lineage[known]();
+  const all = rows.map((row): Record<string, unknown> => ({ ...row }))
+    .filter((row) => state === undefined || row["state"] === state);
+  const first = given.text("limit") === undefined && given.has("json")
+    ? all
+    : all.slice(0, limit);
+  return {
+    rows: first,
+    cells: first.map(({ kind: _, ...cells }) => cells),
+    notes: all.length > first.length
+      ? [
+        `${all.length - first.length} more are not shown; --limit N shows more`,
+      ]
+      : [],
+  };
+}
+
+function oneOf<T extends string>(
+  kinds: readonly T[],
+  kind: string | undefined,
+): T {
+  const known = kinds.find((name) => name === kind);
+  if (known !== undefined) return known;
+  const got = kind === undefined ? "" : `, not "${kind}"`;
+  throw new UsageError(`list what? one of ${kinds.join(", ")}${got}`);
 }

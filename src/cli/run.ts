@@ -3,17 +3,17 @@
  *
  * @module
  */
-import { UsageError } from "./flags.ts";
+import { readFlags, splitAtScript, UsageError } from "./flags.ts";
+import { clusterAddress, clusterPlaces } from "./where.ts";
 
-/** Runs a script as `deno run -A` does; its exit status is the command's. */
-export async function runScript(
-  address: string,
-  words: readonly string[],
-): Promise<number> {
-  const [script, ...args] = words;
+/** Runs `run`: as `deno run -A` does; the program's exit status is the command's. */
+export async function runScript(args: string[]): Promise<number> {
+  const { own, rest } = splitAtScript(args, clusterPlaces);
+  const address = clusterAddress(readFlags(own, { texts: clusterPlaces }));
+  const [script, ...scriptArgs] = rest;
   if (script === undefined) throw new UsageError("run what? name a script");
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script, ...args],
+    args: ["run", "-A", script, ...scriptArgs],
     env: { MANTA_ADDRESS: address },
     stdin: "inherit",
     stdout: "inherit",

@@ -9,6 +9,7 @@ import { isNotebook } from "../base/notebook.ts";
 import { log } from "../base/log.ts";
 import { limits } from "../base/limits.ts";
 import { currentContext, waiting } from "../owner/context.ts";
+import { describeWait } from "../owner/explain.ts";
 import {
   entryOfRef,
   isObjectRef,
@@ -20,7 +21,6 @@ import type { Owner } from "../owner/owner.ts";
 import { abortSignal, checkOptions, delayMs, show } from "./check.ts";
 import { ownerOfRefs } from "./session.ts";
 import { beginWait, endWait } from "./long_waits.ts";
-import { describeWait } from "./why.ts";
 
 /** How long to wait for values. */
 export interface GetOptions {

@@ -4,15 +4,13 @@
  * @module
  */
 import { openFailure } from "../owner/failures.ts";
+import { describeWait } from "../owner/explain.ts";
 import {
   entryOfRef,
   isObjectRef,
-  type ObjectEntry,
   type ObjectRef,
   Status,
 } from "../owner/object_ref.ts";
-import type { Owner } from "../owner/owner.ts";
-import { TaskRecord } from "../owner/task_record.ts";
 import { show } from "./check.ts";
 import { ownerOfRefs } from "./session.ts";
 
@@ -35,33 +33,8 @@ export async function why(ref: ObjectRef<unknown>): Promise<string> {
     const error = await openFailure(entry.error, own.values);
     return `failed: ${error instanceof Error ? error.message : show(error)}`;
   }
-  return describeWait(own, entry);
-}
-
-/** What a pending object waits for. */
-export function describeWait(own: Owner, entry: ObjectEntry): string {
-  if (entry.ownerId !== own.self) {
-    return "belongs to another process, which has not answered yet";
-  }
-  const record = entry.producer;
-  if (!(record instanceof TaskRecord)) {
-    return "waits for room in the object store";
-  }
-  const { name, resources } = record.template.settings;
-  const task = `(task "${name}")`;
-  const call = own.actors.describe(record);
-  if (record.phase === "preparing") {
-    const open = record.dependencies.filter(({ ref }) =>
-      !entryOfRef(ref).isSettled
-    );
-    return open.length > 0
-      ? `waits for ${open.length} arguments that are refs ${task}`
-      : `waits for its code or arguments to be stored ${task}`;
-  }
-  if (call !== undefined) return `${call} (call "${name}")`;
-  const worker = own.submitter.workerOf(record);
-  if (worker !== undefined) {
-    return `runs on, or was sent to, worker ${worker.pid} ${task}, attempt ${record.attempt}`;
-  }
-  return `waits for a worker with ${JSON.stringify(resources)} ${task}`;
+  const line = entry.ownerId === own.self
+    ? undefined
+    : await own.objects.explained(entry);
+  return line || describeWait(own, entry);
 }

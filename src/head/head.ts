@@ -19,6 +19,7 @@ import {
 } from "../state/actors.ts";
 import type { ActorHandleFields, ActorState } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
+import { listActors } from "./actor_list.ts";
 
 /** Where actors run. */
 export interface ActorPlaces {
@@ -84,6 +85,8 @@ export class Head {
         const kept = await this.#places.durable?.find(namespace, name);
         return kept === undefined ? {} : { kept };
       },
+      "actor.list": ({ rowsMax }) =>
+        listActors(this.#table.views(), { rowsMax, pids: this.#pids }),
       "actor.watch": ({ actorId }, peer) => {
         const state = this.#state(this.#real(actorId));
         if (state.phase !== "dead") this.#watch(state.actorId, peer);

@@ -29,8 +29,8 @@ export interface FarRooms {
   headTag(): NodeTag | undefined;
   /** Has a node that takes no connections make a link to this one. */
   askFor(tag: NodeTag): void;
-  /** A stream comes in, for what `to` names here. */
-  arrived(to: string, channel: Channel): void;
+  /** A stream comes in, for what `to` names here; a command's may be for elsewhere. */
+  arrived(to: string, channel: Channel, isCommand: boolean): void;
   /** The last link to a node has ended. */
   lost(tag: NodeTag, reason: string): void;
 }
@@ -72,7 +72,9 @@ export class FarNodes {
     let links = this.#links.get(tag);
     if (links === undefined) this.#links.set(tag, links = new Set());
     links.add(link);
-    link.onChannel = (to, channel) => this.#rooms.arrived(to, channel);
+    const isCommand = link.remote.role === "client";
+    link.onChannel = (to, channel) =>
+      this.#rooms.arrived(to, channel, isCommand);
     this.#awaited.get(tag)?.resolve(link);
     this.#awaited.delete(tag);
     link.closed.then(({ reason }) => {

@@ -73,6 +73,15 @@ export class FarSegments {
     });
   }
 
+  /** Of each copy here, which segment it is of. */
+  origins(): Map<SegmentId, SegmentId> {
+    const origins = new Map<SegmentId, SegmentId>();
+    for (const [origin, { copyId }] of this.#copies) {
+      origins.set(copyId, origin);
+    }
+    return origins;
+  }
+
   /** What it answers: to readers of this machine, and to other nodes. */
   requests(): RequestHandlers {
     const { objects, watch } = this.#rooms;

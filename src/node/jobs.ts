@@ -17,6 +17,7 @@ import { Children } from "./children.ts";
 import { JobPart } from "./job_part.ts";
 import { LogForwarder } from "./log_forwarder.ts";
 import type { Machine } from "./machine.ts";
+import { KeptLog } from "./recent_lines.ts";
 import type { EnvNodes } from "./env_nodes.ts";
 
 /** What keeping jobs takes. */
@@ -145,9 +146,10 @@ export class Jobs {
       nodeProcessId,
       job: { ...job, nodeId, storeBytes },
     };
-    const printer = new LogForwarder((lines) =>
+    const forwarder = new LogForwarder((lines) =>
       this.#rooms.printed(home, lines)
     );
+    const printer = new KeptLog(machine.recent, { jobId, next: forwarder });
     const children = new Children({ session, flags, entries }, printer);
     const { workerCount, memoryLimitBytes } = this.#rooms;
     const part: JobPart = new JobPart({

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { afterMs } from "../base/clock.ts";
 import { unreachable } from "../base/errors.ts";
 import {
   type JobId,
@@ -17,6 +18,7 @@ import {
   nodeTagOf,
   type ProcessId,
 } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { LeaseNeeds, ResourceAmounts } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
@@ -67,6 +69,7 @@ export class LeaseRouter {
   readonly #asked = new Map<LeaseId, Asked>();
   /** Granted or asked for here, by processes of other nodes. */
   readonly #foreign = new Map<LeaseId, JobId>();
+  #isClosed = false;
 
   constructor(rooms: RouterRooms) {
     this.#rooms = rooms;
@@ -163,6 +166,11 @@ export class LeaseRouter {
     }
   }
 
+  /** This node leaves: what waits is asked for nowhere else. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
   #returned(leaseId: LeaseId, isSpent = false): void {
     const asked = this.#asked.get(leaseId);
     if (asked === undefined) {
@@ -245,9 +253,12 @@ export class LeaseRouter {
           unreachable(answer);
       }
     } catch (error) {
-      // It is going, and its end is told; or it has just gone.
+      // It is going, and its end is told; or it has just gone. Not at once:
+      // where nobody can be reached, each would send it on to the next.
       log.debug(`node ${tag} did not answer for a lease: ${error}`);
-      this.#carryOut(this.#routes.refused(leaseId, tag));
+      afterMs(limits.redialMs, () => {
+        if (!this.#isClosed) this.#carryOut(this.#routes.refused(leaseId, tag));
+      });
     }
   }
 

@@ -4,18 +4,26 @@
  *
  * @module
  */
-import type { NodeId } from "../base/ids.ts";
+import type { NodeId, NodeTag } from "../base/ids.ts";
 import type { ResourceAmounts, SchedulingStrategy } from "../base/spec.ts";
 import { ResourcePool } from "../state/resources.ts";
+import type { NodeAbout } from "../wire/command_messages.ts";
 import type { Registration } from "../wire/messages.ts";
 import type { BarWord, NodeRow } from "../wire/facts.ts";
 import type { Peer } from "../wire/peer.ts";
+import { NodeFacts } from "./node_facts.ts";
 import { ObjectManager } from "./object_manager.ts";
 import { type Joined, Processes } from "./processes.ts";
+import type { RecentLines } from "./recent_lines.ts";
 
 /** What a machine has. */
 export interface MachineOptions {
   nodeId: NodeId;
+  tag: NodeTag;
+  /** What its node is part of. */
+  about: NodeAbout;
+  /** What its processes printed lately. */
+  recent: RecentLines;
   /** Where it takes connections; "local" where nobody comes from elsewhere. */
   address: string;
   resources: ResourceAmounts;
@@ -31,6 +39,8 @@ export class Machine {
   readonly pool: ResourcePool;
   readonly objects: ObjectManager;
   readonly processes = new Processes();
+  readonly recent: RecentLines;
+  readonly facts: NodeFacts;
   readonly #options: MachineOptions;
 
   constructor(options: MachineOptions) {
@@ -40,6 +50,17 @@ export class Machine {
       capacityBytes: options.capacityBytes,
       spillFolder: `${options.folder}/spill`,
       describe: (processId) => this.processes.describe(processId),
+    });
+    const { objects, processes } = this;
+    const { tag, about, recent } = options;
+    this.recent = recent;
+    this.facts = new NodeFacts({
+      tag,
+      about,
+      recent,
+      processes,
+      objects,
+      row: () => this.row(),
     });
   }
 

@@ -94,6 +94,16 @@ export class ObjectManager {
     return this.#table.usedBytes;
   }
 
+  /** All segments, in no order. */
+  all(): ReturnType<SegmentTable["all"]> {
+    return this.#table.all();
+  }
+
+  /** What may be in use. */
+  get capacityBytes(): number {
+    return this.#capacityBytes;
+  }
+
   /** A segment that can be opened here: what it takes, and whose object it is. */
   find(
     segmentId: SegmentId,

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ProcessId } from "../base/ids.ts";
+import { type NodeTag, nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type { SocketConn } from "../wire/socket.ts";
 import { fill, writeAll } from "../wire/streams.ts";
@@ -31,15 +31,20 @@ interface Splice {
 /** Passes streams on, both ways. */
 export class Relay {
   readonly #folder: string;
+  readonly #self: NodeTag;
   readonly #dialFar: (processId: ProcessId) => Promise<SocketConn>;
   #listener: UnixListener | undefined;
   readonly #open = new Set<Splice>();
 
   constructor(
     folder: string,
-    dialFar: (processId: ProcessId) => Promise<SocketConn>,
+    { self, dialFar }: {
+      self: NodeTag;
+      dialFar: (processId: ProcessId) => Promise<SocketConn>;
+    },
   ) {
     this.#folder = folder;
+    this.#self = self;
     this.#dialFar = dialFar;
   }
 
@@ -53,19 +58,35 @@ export class Relay {
 
   /** A stream came in for a process of this machine. */
   async deliver(processId: ProcessId, channel: SocketConn): Promise<void> {
-    try {
-      const path = socketPath(this.#folder, processId);
-      this.#splice(channel, await dialSocket(path));
-    } catch (error) {
-      log.debug(`process ${processId} is not here: ${error}`);
-      channel.close();
+    const path = socketPath(this.#folder, processId);
+    await this.#join(processId, channel, () => dialSocket(path));
+  }
+
+  /** A command line's stream came in: it is linked to this node only, and may mean a process of another. */
+  async forward(processId: ProcessId, channel: SocketConn): Promise<void> {
+    if (nodeTagOf(processId) === this.#self) {
+      return await this.deliver(processId, channel);
     }
+    await this.#join(processId, channel, () => this.#dialFar(processId));
   }
 
   /** Takes no more, and ends what there is. */
   close(): void {
     this.#listener?.close();
     for (const splice of [...this.#open]) this.#end(splice);
+  }
+
+  async #join(
+    processId: ProcessId,
+    channel: SocketConn,
+    dial: () => Promise<SocketConn>,
+  ): Promise<void> {
+    try {
+      this.#splice(channel, await dial());
+    } catch (error) {
+      log.debug(`process ${processId} is not reached: ${error}`);
+      channel.close();
+    }
   }
 
   #end(splice: Splice): void {

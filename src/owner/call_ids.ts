@@ -8,7 +8,7 @@
  * @module
  */
 import { CallCounter } from "../state/durable.ts";
-import type { Role } from "../wire/messages.ts";
+import type { Role } from "../wire/facts.ts";
 import type { ActorInfo } from "./callee.ts";
 import { currentContext, type TaskContext } from "./context.ts";
 import type { OwnerPort } from "./owner_port.ts";

@@ -43,6 +43,11 @@ export class Intake implements IntakePort {
     return [...this.#open];
   }
 
+  /** The same one after the other, as they are when each is looked at. */
+  walk(): Iterable<TaskRecord> {
+    return this.#open.values();
+  }
+
   /** How many records have no outcome. */
   get openCount(): number {
     return this.#open.size;

@@ -141,6 +141,11 @@ export class LineageFeed {
     this.#objects.segmentFreed(segmentId);
   }
 
+  /** The objects of this process in shared memory, by segment. */
+  inSegments(): Iterable<[SegmentId, string]> {
+    return this.#objects.inSegments();
+  }
+
   /** Sends what has gathered. */
   flush(): void {
     clearTimeout(this.#timer);

@@ -87,6 +87,11 @@ export class LineageObjects {
     this.#addFreed(objectId);
   }
 
+  /** The objects in shared memory, by segment. */
+  inSegments(): Iterable<[SegmentId, ObjectRow["objectId"]]> {
+    return this.#bySegment.entries();
+  }
+
   /** A task takes these as arguments. */
   linked(taskId: TaskId, dependencies: readonly ArgumentRef[]): void {
     for (const { position, ref } of dependencies) {

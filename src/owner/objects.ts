@@ -6,8 +6,11 @@
  *
  * @module
  */
+import { deadline } from "@std/async";
 import { ObjectFreedError, ObjectLostError } from "../base/errors.ts";
 import type { ProcessId, SegmentId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
 import type { HeldValue } from "../base/stored.ts";
 import { waiting } from "./context.ts";
 import type { FetchedValue, ObjectKey } from "../wire/messages.ts";
@@ -122,6 +125,21 @@ export class Objects {
     if (this.#fetching.has(entry)) return;
     this.#fetching.add(entry);
     this.#fetch(entry);
+  }
+
+  /** What the owner of another process's object says of it; undefined if it does not in time. */
+  async explained(entry: ObjectEntry): Promise<string | undefined> {
+    this.#port.owe();
+    try {
+      const peer = await this.#network.peer(entry.ownerId);
+      const answer = peer.request("object.why", keyOf(entry));
+      return (await deadline(answer, limits.factsWaitMs)).line;
+    } catch (error) {
+      log.debug(`owner ${entry.ownerId} did not explain: ${error}`);
+      return undefined;
+    } finally {
+      this.#port.settle();
+    }
   }
 
   /** Gives the memory of objects back now. */

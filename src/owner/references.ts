@@ -184,6 +184,11 @@ export class References {
     return this.#table.sharedCount;
   }
 
+  /** The same one by one. */
+  shareds(): Iterable<ObjectEntry> {
+    return this.#table.shareds();
+  }
+
   /** Whether others may come for what this process owns: it must not be ended for idleness. */
   get isNeeded(): boolean {
     return this.#table.isNeeded;

@@ -20,12 +20,12 @@ import {
   isSharedMemoryAvailable,
 } from "../store/segment.ts";
 import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
-import type { Role } from "../wire/messages.ts";
-import type { JobInfo } from "../wire/facts.ts";
+import type { JobInfo, Role } from "../wire/facts.ts";
 import { headId, Network } from "../wire/network.ts";
 import { type Peer, PeerEndedError, type PeerHandlers } from "../wire/peer.ts";
 import { StandingPeer } from "../wire/standing_peer.ts";
 import { dialSocket, socketPath } from "../wire/unix_sockets.ts";
+import { Census } from "./census.ts";
 import { Owner } from "./owner.ts";
 
 /** What a process needs to find its session, and what it is there. */
@@ -171,7 +171,12 @@ function assemble(
     onOwedChanged: options.onOwedChanged ?? (() => {}),
   });
   const own = extra(owner);
-  Object.assign(handlers.requests, owner.requests(), own.requests);
+  Object.assign(
+    handlers.requests,
+    owner.requests(),
+    new Census(owner).requests(),
+    own.requests,
+  );
   Object.assign(handlers.notices, owner.notices(), own.notices);
   handlers.frame = (kind, body, peer) => {
     if (!owner.onFrame(kind, body, peer)) own.frame?.(kind, body, peer);

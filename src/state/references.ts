@@ -202,6 +202,11 @@ export class ReferenceTable<
     return this.#shared.size;
   }
 
+  /** The same one by one. */
+  shareds(): Iterable<Entry> {
+    return this.#shared.values();
+  }
+
   /** Objects of others that this process holds. */
   get borrowedCount(): number {
     return this.#borrows.count;

@@ -18,6 +18,7 @@ import {
   keyOf,
   type Read,
   Remembered,
+  type Segment,
   type SegmentCommand,
   type SegmentCopy,
   type SegmentLimits,
@@ -56,6 +57,11 @@ export class SegmentTable {
   ): { byteLength: number; owner: ProcessId } | undefined {
     const segment = this.#records.segments.get(segmentId);
     return segment?.state === "live" ? segment : undefined;
+  }
+
+  /** All that there are, in no order. */
+  all(): Iterable<[SegmentId, Readonly<Segment>]> {
+    return this.#records.segments.entries();
   }
 
   /** A process of this machine connected; before that it neither writes nor reads. */

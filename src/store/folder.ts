@@ -6,7 +6,7 @@
  * @module
  */
 import { MantaError } from "../base/errors.ts";
-import { randomHex } from "../base/ids.ts";
+import { type NodeTag, randomHex } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 
 /** A unix socket's path has 108 bytes; a process id and its ending take 22. */
@@ -14,6 +14,7 @@ const folderBytesMax = 80;
 /** A folder without sockets that is younger may be one whose sockets are still to come. */
 const staleAfterMs = 5000;
 const namePattern = /^manta-(\d+)-[0-9a-f]{8}$/;
+const nodeSocketPattern = /^([0-9a-f]{8})0{8}\.sock$/;
 
 /** A path for a fresh folder, short enough for sockets; nothing is made yet. */
 export function folderPath(): string {
@@ -75,6 +76,32 @@ export async function sweepFolders(own: string): Promise<void> {
     // Another sweep was quicker, or the folder is another user's: no harm.
     log.debug(`folders in ${root} were not all swept: ${error}`);
   }
+}
+
+/** Folders of sessions beside which this program's own would be, living or not. */
+export function sessionFolders(): string[] {
+  const root = folderRoot();
+  try {
+    return [...Deno.readDirSync(root)].filter(({ name, isDirectory }) =>
+      isDirectory && namePattern.test(name)
+    ).map(({ name }) => `${root}/${name}`);
+  } catch (error) {
+    log.debug(`folders in ${root} can't be listed: ${error}`);
+    return [];
+  }
+}
+
+/** The node of a session, by its socket; undefined where there is none, or it is another user's. */
+export function nodeTagIn(folder: string): NodeTag | undefined {
+  try {
+    for (const { name } of Deno.readDirSync(folder)) {
+      const tag = nodeSocketPattern.exec(name)?.[1];
+      if (tag !== undefined) return tag as NodeTag;
+    }
+  } catch (error) {
+    log.debug(`${folder} can't be entered: ${error}`);
+  }
+  return undefined;
 }
 
 async function isAlive(pid: number): Promise<boolean> {

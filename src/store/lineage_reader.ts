@@ -38,6 +38,17 @@ export interface Pruned {
   reason: "age" | "size";
 }
 
+/** What became of the tasks of one function. */
+export interface FunctionSums {
+  name: string;
+  finished: number;
+  failed: number;
+  cancelled: number;
+  crashed: number;
+  /** Times of the finished ones together. */
+  runMs: number;
+}
+
 /** A lineage file, open for reading. */
 export interface LineageReader extends Disposable {
   /** Each task by its last attempt. */
@@ -46,10 +57,14 @@ export interface LineageReader extends Disposable {
   attempts(taskId: string): TaskRow[];
   /** Short tasks that got no row each, by function and minute. */
   counts(): CountRow[];
+  /** Tasks that are over, by function, of one job or of all. */
+  functions(jobId?: string): FunctionSums[];
   /** The programs that ran, the first one first. */
   jobs(): JobRow[];
   /** The objects. */
   objects(): ObjectRow[];
+  /** One of them. */
+  object(objectId: string): ObjectRow | undefined;
   /** What a task takes. */
   dependencies(taskId: string): DependencyRow[];
   /** The actors. */
@@ -105,12 +120,41 @@ class Reader implements LineageReader {
     return this.#rows("count", sql);
   }
 
+  functions(jobId?: string): FunctionSums[] {
+    const sql = `SELECT name, sum(finished) AS finished, sum(failed) AS failed,
+        sum(cancelled) AS cancelled, sum(crashed) AS crashed,
+        sum(run_ms) AS run_ms
+      FROM (
+        SELECT name, state = 'finished' AS finished, state = 'failed' AS failed,
+          state = 'cancelled' AS cancelled, state = 'crashed' AS crashed,
+          iif(state = 'finished', finished_at_ms - started_at_ms, 0) AS run_ms
+        FROM tasks WHERE (?1 IS NULL OR job_id = ?1)
+          AND state NOT IN ('waiting', 'running')
+        UNION ALL
+        SELECT name, count - failed_count, failed_count, 0, 0, run_ms
+        FROM task_counts WHERE (?1 IS NULL OR job_id = ?1)
+      ) GROUP BY name ORDER BY name`;
+    return this.#database.prepare(sql).all(jobId ?? null).map((row) => ({
+      name: String(row.name),
+      finished: Number(row.finished),
+      failed: Number(row.failed),
+      cancelled: Number(row.cancelled),
+      crashed: Number(row.crashed),
+      runMs: Number(row.run_ms),
+    }));
+  }
+
   jobs(): JobRow[] {
     return this.#rows("job", "SELECT * FROM jobs ORDER BY started_at_ms");
   }
 
   objects(): ObjectRow[] {
     return this.#rows("object", "SELECT * FROM objects ORDER BY object_id");
+  }
+
+  object(objectId: string): ObjectRow | undefined {
+    const sql = "SELECT * FROM objects WHERE object_id = ?";
+    return this.#rows<ObjectRow>("object", sql, [objectId])[0];
   }
 
   dependencies(taskId: string): DependencyRow[] {

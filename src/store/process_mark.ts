@@ -19,11 +19,25 @@ interface Mark {
 
 /** The mark of this process; undefined where there is none. */
 export function ownMark(): string | undefined {
+  return markOf(Deno.pid);
+}
+
+/** The mark of a process of this machine; undefined where there is none. */
+export function markOf(pid: number): string | undefined {
   const place = readPlace();
-  const startTicks = place && startTicksOf(Deno.pid);
+  const startTicks = place && startTicksOf(pid);
   if (place === undefined || startTicks === undefined) return undefined;
-  const mark: Mark = { ...place, pid: Deno.pid, startTicks };
+  const mark: Mark = { ...place, pid, startTicks };
   return JSON.stringify(mark);
+}
+
+/** Whether a process is of this machine, this boot and this container; false where that can't be told. */
+export function isNear(mark: string): boolean {
+  const place = readPlace();
+  if (place === undefined) return false;
+  const { machine, boot, namespace } = JSON.parse(mark) as Mark;
+  return machine === place.machine && boot === place.boot &&
+    namespace === place.namespace;
 }
 
 /** Whether a process has ended; undefined if that can't be told from here. */

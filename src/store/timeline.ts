@@ -45,16 +45,35 @@ const tasksMax = 1_000_000;
 
 /** Makes the trace of one job of a lineage file, or of all. */
 export function timelineOf(path: string, jobId?: string): Timeline {
-  using lineage = openLineage(path);
+  return timelineOfAll([jobId === undefined ? { path } : { path, jobId }]);
+}
+
+/** The same of several files. */
+export function timelineOfAll(
+  sources: readonly { path: string; jobId?: string }[],
+): Timeline {
   const nodes = new Map<string, number>();
   const workers = new Map<string, { pid: number; tid: number }>();
-  const query = jobId === undefined ? {} : { jobId };
+  const shortTasks = new Map<string, { count: number; runMs: number }>();
   const traceEvents: TraceEvent[] = [];
-  for (const last of lineage.tasks({ ...query, limit: tasksMax })) {
-    const attempts = last.attempt > 0 ? lineage.attempts(last.taskId) : [last];
-    for (const attempt of attempts) {
-      if (attempt.startedAtMs === undefined) continue;
-      traceEvents.push(sliceOf(attempt, { nodes, workers }));
+  for (const { path, jobId } of sources) {
+    using lineage = openLineage(path);
+    const query = jobId === undefined ? {} : { jobId };
+    for (const last of lineage.tasks({ ...query, limit: tasksMax })) {
+      const attempts = last.attempt > 0
+        ? lineage.attempts(last.taskId)
+        : [last];
+      for (const attempt of attempts) {
+        if (attempt.startedAtMs === undefined) continue;
+        traceEvents.push(sliceOf(attempt, { nodes, workers }));
+      }
+    }
+    for (const row of lineage.counts()) {
+      if (jobId !== undefined && row.jobId !== jobId) continue;
+      const sum = shortTasks.get(row.name) ?? { count: 0, runMs: 0 };
+      sum.count += row.count;
+      sum.runMs += row.runMs;
+      shortTasks.set(row.name, sum);
     }
   }
   for (const [nodeId, pid] of nodes) {
@@ -62,14 +81,6 @@ export function timelineOf(path: string, jobId?: string): Timeline {
   }
   for (const place of workers.values()) {
     traceEvents.push(named("thread_name", place, `worker ${place.tid}`));
-  }
-  const shortTasks = new Map<string, { count: number; runMs: number }>();
-  for (const row of lineage.counts()) {
-    if (jobId !== undefined && row.jobId !== jobId) continue;
-    const sum = shortTasks.get(row.name) ?? { count: 0, runMs: 0 };
-    sum.count += row.count;
-    sum.runMs += row.runMs;
-    shortTasks.set(row.name, sum);
   }
   return {
     traceEvents,

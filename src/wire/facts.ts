@@ -5,6 +5,16 @@
  */
 import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
 
+/** What a process is. */
+export type Role =
+  | "driver"
+  | "worker"
+  | "host"
+  | "actor"
+  | "node"
+  /** A command line: it asks, and owns nothing. */
+  | "command";
+
 /** A node as `runtime.nodes()` shows it. */
 export interface NodeRow {
   nodeId: NodeId;

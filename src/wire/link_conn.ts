@@ -110,8 +110,8 @@ export class FrameConn {
   }
 
   #start(): void {
-    if (this.#out.length === 0) return;
-    this.#flushing ??= this.#flush().finally(() => this.#flushing = undefined);
+    if (this.#out.length === 0 || this.#isClosed) return;
+    this.#flushing ??= this.#flush();
   }
 
   /** Ends the connection at once. */
@@ -131,6 +131,9 @@ export class FrameConn {
       }
     } catch (error) {
       this.#break(error);
+    } finally {
+      // At once: what is sent from now on must start anew, and not lie there.
+      this.#flushing = undefined;
     }
   }
 

@@ -20,11 +20,9 @@ import type { LineageBatch } from "../base/lineage.ts";
 import type { DurableAnswer, DurableCommit } from "../base/durable.ts";
 import type { ActorSpec, LeaseNeeds } from "../base/spec.ts";
 import type { CodeBundle, StoredValue } from "../base/stored.ts";
-import type { BarWord, CallKey, LeaseAnswer, NodeRow } from "./facts.ts";
+import type { BarWord, CallKey, LeaseAnswer, NodeRow, Role } from "./facts.ts";
 import type { ClusterNotices, ClusterRequests } from "./cluster_messages.ts";
-
-/** What a process is. */
-export type Role = "driver" | "worker" | "host" | "actor" | "node";
+import type { CommandRequests } from "./command_messages.ts";
 
 /** Why a process was ended before memory ran out. */
 export interface OutOfMemory {
@@ -116,7 +114,7 @@ export interface SpillFile {
 }
 
 /** Requests by kind. */
-export interface Requests extends ClusterRequests {
+export interface Requests extends ClusterRequests, CommandRequests {
   // To a node.
   "node.rows": { ask: Record<never, never>; answer: { nodes: NodeRow[] } };
   "lease.request": {

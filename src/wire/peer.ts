@@ -14,7 +14,8 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { ByteReader, type ByteWriter } from "./bytes.ts";
 import { FrameAssembler, FrameKind } from "./frame.ts";
-import type { Notices, Requests, Role } from "./messages.ts";
+import type { Role } from "./facts.ts";
+import type { Notices, Requests } from "./messages.ts";
 import type { Transport } from "./transport.ts";
 
 /** Who speaks, as the first frame each way says. */

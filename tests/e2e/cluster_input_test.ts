@@ -128,5 +128,9 @@ Deno.test("A cluster that speaks TLS is joined with its authority's certificate,
     assertEquals(await get(one.remote()), 1);
     assertEquals((await runtime.nodes()).length, 2);
   }
+  const asked = await cluster.run("list", "nodes", "--tls-ca", cert);
+  assertEquals(asked.code, 0, asked.stderr);
+  const plain = await cluster.run("list", "nodes");
+  assertEquals([plain.code, plain.stderr.trim().split("\n").length], [1, 1]);
   await Deno.remove(folder, { recursive: true });
 });

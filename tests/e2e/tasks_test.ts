@@ -497,6 +497,20 @@ Deno.test("Objects are what their refs promise", async (t) => {
     await rejection(get(bad));
     assertStringIncludes(await why(bad), "for a reason");
   });
+  await t.step(
+    "why asks the owner of a ref that came from elsewhere",
+    async () => {
+      using late = running();
+      const explain = remote(async (refs: ObjectRef<unknown>[]) =>
+        await Promise.all(refs.map((ref) => why(ref)))
+      );
+      const [pending, ready] = await get(
+        explain.remote([late.ref, put("value")]),
+      );
+      assertStringIncludes(pending!, "runs on, or was sent to, worker");
+      assertStringIncludes(ready!, "is ready");
+    },
+  );
 });
 
 Deno.test("A turn's tasks are in flight before the first one ends", async () => {

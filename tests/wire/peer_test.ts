@@ -5,7 +5,7 @@ import { FrameKind } from "../../src/wire/frame.ts";
 import { Network } from "../../src/wire/network.ts";
 import { socketPath } from "../../src/wire/unix_sockets.ts";
 import { PeerEndedError, type PeerHandlers } from "../../src/wire/peer.ts";
-import type { Role } from "../../src/wire/messages.ts";
+import type { Role } from "../../src/wire/facts.ts";
 
 const id = (name: string) => `00000001${name}` as ProcessId;
 
