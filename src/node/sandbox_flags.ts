@@ -71,6 +71,8 @@ export function sandboxFlags(
     // What a task imports must not change the program's lock file.
     "--no-lock",
     "--cached-only",
+    // Kept in a file that the task's process would hold open.
+    "--no-code-cache",
     "--no-prompt",
     ...grants,
     ...denied,

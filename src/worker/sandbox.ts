@@ -16,23 +16,15 @@ import { SandboxFrame } from "../wire/sandbox_frames.ts";
 import { SandboxPipe } from "./sandbox_pipe.ts";
 
 // Descriptor 3 is the process's connection, 4 ends with the worker. Deno keeps
-// `localStorage` and caches in its own folder, whatever a program may: here in
-// one that goes with the process, with links to what all programs share.
+// `localStorage` and caches in its own folder, whatever a program may, and holds
+// them open: here in one that goes with the process, with links to what it
+// downloaded, which is looked up by name.
 const script = `
 trap '' INT
-dir=$1 cache=$2; shift 2
+dir=$1 modules=$2 packages=$3 texts=$4; shift 4
 /bin/mkdir -m 700 -- "$dir" || exit 71
-(
-  set --
-  for each in "$cache"/*; do
-    case \${each##*/} in
-      location_data | *-wal | *-shm | *-journal) ;;
-      *) [ -e "$each" ] && set -- "$@" "$each" ;;
-    esac
-  done
-  [ $# -eq 0 ] || exec /bin/ln -s -- "$@" "$dir"
-) 3<&- 4<&-
-"$@" 4<&- & process=$!
+/bin/ln -s -- "$modules" "$packages" "$texts" "$dir" 3<&- 4<&- || exit 71
+DENO_EXTRA_STDIO_FDS=3 "$@" 4<&- & process=$!
 exec 3<&- 2>/dev/null
 { read -r _ <&4; kill -9 $process; } & watch=$!
 exec 4<&-
@@ -50,8 +42,8 @@ export interface SandboxStart {
   env: Record<string, string>;
   /** A folder that is not there yet, for what it stores. */
   storage: string;
-  /** Deno's own folder. */
-  cache: string;
+  /** Where Deno keeps modules, packages and texts that it made of them. */
+  downloads: [modules: string, packages: string, texts: string];
 }
 
 /** An answer of the process. */
@@ -175,7 +167,7 @@ export class SandboxEndedError extends Error {
 }
 
 function startShell(
-  { flags, entry, env, storage, cache }: SandboxStart,
+  { flags, entry, env, storage, downloads }: SandboxStart,
 ): ChildProcess {
   try {
     return spawn("/bin/sh", [
@@ -183,7 +175,7 @@ function startShell(
       script,
       "manta-sandbox",
       storage,
-      cache,
+      ...downloads,
       Deno.execPath(),
       "run",
       ...flags,

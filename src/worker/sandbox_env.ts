@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { SandboxPermissions } from "../base/spec.ts";
 import type { Granted } from "../node/flags.ts";
 import { tokenFolder } from "../store/tokens.ts";
@@ -45,15 +46,24 @@ export function variablesFor(
   return found;
 }
 
-/** Where Deno keeps what it downloads. */
-export async function denoFolder(): Promise<string> {
+/** Where Deno keeps modules, packages and texts that it made of them. */
+export async function denoDownloads(): Promise<
+  [modules: string, packages: string, texts: string]
+> {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "--no-config"],
     stdin: "null",
     stderr: "inherit",
   }).output();
-  if (!success) throw new Error("deno info does not say where its folder is");
-  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
+  if (!success) {
+    throw new RuntimeEnvSetupError(
+      "Cannot start a sandbox: deno info does not say where modules are kept; what it wrote is in the log",
+    );
+  }
+  const { modulesCache, npmCache, typescriptCache } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  return [modulesCache, npmCache, typescriptCache];
 }
 
 function namesIn(flags: string[]): string[] {

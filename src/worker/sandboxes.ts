@@ -19,7 +19,7 @@ import { type OpeningRun, takeArguments } from "./arguments.ts";
 import type { Invoked } from "./invoked.ts";
 import { Sandbox } from "./sandbox.ts";
 import {
-  denoFolder,
+  denoDownloads,
   granted,
   hiddenFolders,
   variablesFor,
@@ -39,14 +39,15 @@ export interface SandboxesOptions extends SandboxSetting {
 export class Sandboxes {
   readonly #owner: Owner;
   readonly #options: SandboxesOptions;
-  readonly #cache: Promise<string>;
+  readonly #downloads: ReturnType<typeof denoDownloads>;
   #spare: Promise<Sandbox> | undefined;
   #count = 0;
 
   constructor(owner: Owner, options: SandboxesOptions) {
     this.#owner = owner;
     this.#options = options;
-    this.#cache = denoFolder();
+    this.#downloads = denoDownloads();
+    this.#downloads.catch(() => {}); // Whoever starts a process awaits it too.
     this.#prepare();
   }
 
@@ -123,7 +124,7 @@ export class Sandboxes {
 
   async #start(): Promise<Sandbox> {
     const { folder, childNo, entry, permissions, variables } = this.#options;
-    const cache = await this.#cache;
+    const downloads = await this.#downloads;
     const flags = sandboxFlags(this.#options, {
       granted,
       entry,
@@ -134,7 +135,7 @@ export class Sandboxes {
       entry,
       env: { ...variablesFor(permissions, flags), ...variables },
       storage: `${folder}/sandbox-${childNo}-${++this.#count}`,
-      cache,
+      downloads,
     });
     await sandbox.ready;
     return sandbox;
