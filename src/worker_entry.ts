@@ -7,4 +7,7 @@
 import "./client/values.ts";
 import { runWorker } from "./worker/worker.ts";
 
-await runWorker(Deno.args[0]!);
+await runWorker(
+  Deno.args[0]!,
+  new URL("./sandbox_entry.ts", import.meta.url),
+);

@@ -9,11 +9,33 @@ import type { CodeBundle, CodeRef, StoredValue } from "./stored.ts";
 /** Amounts by resource name: `CPU`, `GPU`, `memory` (bytes) and custom ones. */
 export type ResourceAmounts = Record<string, number>;
 
+/** Deno's permissions, and the field of a query that narrows each. */
+export const permissionFields = {
+  read: "path",
+  write: "path",
+  net: "host",
+  env: "variable",
+  sys: "kind",
+  run: "command",
+  ffi: "path",
+  import: "host",
+} as const;
+
+/** One of Deno's permissions. */
+export type PermissionName = keyof typeof permissionFields;
+
+/** What a sandboxed process may: everything, what the program may, or these; nothing of those not named. */
+export type SandboxPermissions = {
+  [name in PermissionName]?: "all" | "inherit" | string[];
+};
+
 /** What a worker or an actor's host is started with. */
 export interface WorkerEnv {
   /** Beside the program's own variables. */
   variables: Record<string, string>;
   workingDir?: string;
+  /** Its tasks run in processes that may no more than that. */
+  permissions?: SandboxPermissions;
 }
 
 /** Where a task or an actor is to run. */

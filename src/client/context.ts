@@ -4,7 +4,7 @@
  * @module
  */
 import { currentContext } from "../owner/context.ts";
-import { owner } from "./session.ts";
+import { placeHere } from "./session.ts";
 
 /** Where code runs; given by {@linkcode runtimeContext}. */
 export interface RuntimeContext {
@@ -37,7 +37,7 @@ export function setActorExit(leave: () => never): void {
 
 /** Where the calling code runs: job, node, worker, task, actor. */
 export function runtimeContext(): RuntimeContext {
-  const { job, self } = owner();
+  const { job, self } = placeHere();
   const context = currentContext();
   return {
     jobId: job.jobId,

@@ -160,6 +160,11 @@ export function checkActorOptions(options: unknown): void {
   checkOptions(options, { checks: actorChecks, what: "actor option" });
   const { getIfExists, name, durable, maxConcurrency = 1, concurrencyGroups } =
     (options ?? {}) as ActorOptions;
+  if ((options as ActorOptions)?.runtimeEnv?.permissions !== undefined) {
+    throw new TypeError(
+      'Cannot use actor option "runtimeEnv" with "permissions": an actor shares its process with its calls, and only tasks are sandboxed; make it a task',
+    );
+  }
   if (durable === true && concurrencyGroups !== undefined) {
     throw new TypeError(
       'Cannot use actor option "concurrencyGroups" with "durable": its calls run one at a time',

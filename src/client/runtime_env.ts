@@ -6,7 +6,8 @@
 import { isAbsolute } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { WorkerEnv } from "../base/spec.ts";
-import { checkOptions, notYet, text, texts } from "./check.ts";
+import { checkOptions, text, texts } from "./check.ts";
+import { permissions, permissionsOf } from "./permissions.ts";
 
 /** How the process is started that a task or an actor runs in. */
 export interface RuntimeEnv {
@@ -14,12 +15,25 @@ export interface RuntimeEnv {
   env?: Record<string, string>;
   /** The folder that it works in. Default: the program's. */
   workingDir?: string;
+  /**
+   * Runs each task in a process of its own that may no more than this: of each
+   * permission nothing, unless it is named. `"none"` is nothing at all, a list
+   * is these, `true` all, `"inherit"` what the program itself has. What the
+   * program does not have is a {@linkcode RuntimeEnvSetupError} at the call.
+   *
+   * ```ts ignore
+   * const count = remote((path: string) => Deno.readTextFileSync(path).length, {
+   *   runtimeEnv: { permissions: { read: ["/data"] } },
+   * });
+   * ```
+   */
+  permissions?: "none" | Deno.PermissionOptionsObject;
 }
 
 /** Throws for what is no environment. */
 export function runtimeEnv(value: unknown, name: string): void {
   checkOptions(value, {
-    checks: { env: variables, workingDir: text, permissions: notYet },
+    checks: { env: variables, workingDir: text, permissions },
     what: name,
   });
 }
@@ -28,13 +42,17 @@ export function runtimeEnv(value: unknown, name: string): void {
 export function envOf(
   { runtimeEnv }: { runtimeEnv?: RuntimeEnv },
 ): { env?: WorkerEnv } {
-  const { env = {}, workingDir } = runtimeEnv ?? {};
+  const { env = {}, workingDir, permissions } = runtimeEnv ?? {};
   const names = Object.keys(env).sort();
-  if (names.length === 0 && workingDir === undefined) return {};
+  const isPlain = names.length === 0 && workingDir === undefined;
+  if (isPlain && permissions === undefined) return {};
   return {
     env: {
       variables: Object.fromEntries(names.map((name) => [name, env[name]!])),
       ...(workingDir === undefined ? {} : { workingDir: folder(workingDir) }),
+      ...(permissions === undefined
+        ? {}
+        : { permissions: permissionsOf(permissions) }),
     },
   };
 }

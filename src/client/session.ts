@@ -5,7 +5,7 @@
  * @module
  */
 import { MantaError } from "../base/errors.ts";
-import { currentSession } from "../owner/current.ts";
+import { currentSession, type Place, sandboxPlace } from "../owner/current.ts";
 import type { Owner } from "../owner/owner.ts";
 import type { Session } from "../owner/session.ts";
 
@@ -16,8 +16,14 @@ export function setStarter(start: () => Session): void {
   starter = start;
 }
 
+/** Where this process is. */
+export function placeHere(): Place {
+  return sandboxPlace() ?? owner();
+}
+
 /** The owner that this process submits through. */
 export function owner(): Owner {
+  assertNoSandbox();
   const session = currentSession() ?? starter?.();
   if (session === undefined) {
     throw new TypeError(
@@ -35,6 +41,7 @@ export function owner(): Owner {
 
 /** The owner for refs at hand: one that is up, as none that starts now could know them. */
 export function ownerOfRefs(what: string): Owner {
+  assertNoSandbox();
   const own = ownerIfAny();
   if (own === undefined) {
     throw new TypeError(
@@ -47,4 +54,11 @@ export function ownerOfRefs(what: string): Owner {
 /** The owner, if a session is up. */
 export function ownerIfAny(): Owner | undefined {
   return currentSession()?.owner;
+}
+
+function assertNoSandbox(): void {
+  if (sandboxPlace() === undefined) return;
+  throw new MantaError(
+    "Cannot use the runtime in a sandbox: a task with runtimeEnv.permissions submits no tasks, makes no actors and neither puts nor gets objects; return what it found, and go on from there",
+  );
 }

@@ -13,6 +13,7 @@ import type { WorkerEnv } from "../base/spec.ts";
 import type { JobInfo } from "../wire/facts.ts";
 import { Child } from "./child.ts";
 import type { LineSink } from "./log_printer.ts";
+import type { SandboxSetting } from "./sandbox_flags.ts";
 
 /** How children are started. */
 export interface ChildCommand {
@@ -23,7 +24,7 @@ export interface ChildCommand {
   /** What they are started with beside what this process has. */
   env?: WorkerEnv;
   /** The session that they join. */
-  session: Omit<ChildArguments, "childNo">;
+  session: Omit<ChildArguments, "childNo" | "sandbox">;
 }
 
 /** What a subprocess is told by its one argument, as JSON. */
@@ -32,6 +33,8 @@ export interface ChildArguments {
   nodeProcessId: ProcessId;
   job: JobInfo;
   childNo: number;
+  /** What its tasks may, where that has limits. */
+  sandbox?: SandboxSetting;
 }
 
 /** A subprocess that was started. */
@@ -86,7 +89,14 @@ export class Children {
   #spawn(role: "worker" | "host"): Kept {
     const { flags, entries, session, env } = this.#command;
     const no = nextNo++;
-    const told: ChildArguments = { ...session, childNo: no };
+    const { permissions, variables } = env ?? {};
+    const told: ChildArguments = {
+      ...session,
+      childNo: no,
+      ...(permissions === undefined
+        ? {}
+        : { sandbox: { permissions, flags, variables: variables ?? {} } }),
+    };
     const child: Child = new Child({
       args: [
         "run",

@@ -10,6 +10,7 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { permissionFields, type PermissionName } from "../base/spec.ts";
 
 const kept =
   /^--(allow|deny|ignore|unstable|no-prompt|no-npm|no-remote|no-lock|no-config|lock|frozen|config|import-map|node-modules-dir|vendor|conditions|cert|cached-only|v8-flags|seed|min-dep-age|node-modules-linker|location|permission-set|unsafely-ignore-certificate-errors)(=|-|$)/;
@@ -31,19 +32,7 @@ const subcommands = new Set(
   "run test eval bench repl jupyter serve task compile x".split(" "),
 );
 
-/** Permissions, and the field of a query that narrows each. */
-const narrowedBy = {
-  read: "path",
-  write: "path",
-  net: "host",
-  env: "variable",
-  sys: "kind",
-  run: "command",
-  ffi: "path",
-  import: "host",
-} as const;
-type PermissionName = keyof typeof narrowedBy;
-const permissionNames = Object.keys(narrowedBy) as PermissionName[];
+const permissionNames = Object.keys(permissionFields) as PermissionName[];
 const shortNames: Record<string, PermissionName | "all"> = {
   A: "all",
   R: "read",
@@ -54,6 +43,11 @@ const shortNames: Record<string, PermissionName | "all"> = {
   I: "import",
 };
 
+/** What is granted of a permission, or of one value of it. */
+export type Granted = (
+  descriptor: Deno.PermissionDescriptor,
+) => "whole" | "partly" | "no";
+
 /** What the flags are made from. */
 export interface DriverCommand {
   /** The process's arguments, its own name first; empty where they can't be had. */
@@ -62,8 +56,7 @@ export interface DriverCommand {
   mainModule: string;
   /** The folder it was started in. */
   cwd: string;
-  /** What is granted of a permission, or of one value of it. */
-  granted(descriptor: Deno.PermissionDescriptor): "whole" | "partly" | "no";
+  granted: Granted;
   exists(path: string): boolean;
 }
 
@@ -141,7 +134,8 @@ function longFlag(flag: string, cwd: string): string {
   return `${long}=${files.join(",")}`;
 }
 
-function isPermission(flag: string): boolean {
+/** Whether a flag by its long name grants or takes away. */
+export function isPermission(flag: string): boolean {
   return /^--(allow-(?!scripts)|deny-|ignore-(?!cert)|permission-set)/.test(
     flag,
   );
@@ -191,7 +185,7 @@ function isValueGranted(
   value: string,
   driver: DriverCommand,
 ): boolean {
-  const descriptor = { name, [narrowedBy[name]]: value };
+  const descriptor = { name, [permissionFields[name]]: value };
   try {
     return driver.granted(descriptor as Deno.PermissionDescriptor) !== "no";
   } catch {

@@ -1,5 +1,6 @@
 /**
- * The session that this process is in, for code that only knows the module.
+ * The session that this process is in, for code that only knows the module;
+ * or that it is in none and may have none.
  *
  * @module
  */
@@ -15,4 +16,26 @@ export function currentSession(): Session | undefined {
 /** Makes a session the process's own, or ends that. */
 export function setCurrentSession(session: Session | undefined): void {
   current = session;
+}
+
+/** Where code runs. */
+export interface Place {
+  readonly self: string;
+  readonly job: {
+    readonly jobId: string;
+    readonly nodeId: string;
+    readonly namespace: string;
+  };
+}
+
+let sandbox: Place | undefined;
+
+/** Where this process is, if it is sandboxed: no runtime is in reach of its code. */
+export function sandboxPlace(): Place | undefined {
+  return sandbox;
+}
+
+/** This process is sandboxed from now on. */
+export function enterSandbox(place: Place): void {
+  sandbox = place;
 }

@@ -8,9 +8,15 @@ import { log } from "../base/log.ts";
 
 /** The file for a cluster's token. Undefined where this user has no such folder. */
 export function tokenPath(address: string): string | undefined {
-  const folder = configFolder();
+  const folder = tokenFolder();
   if (folder === undefined) return undefined;
-  return `${folder}/tokens/${address.replace(/[^\w.-]/g, "_")}`;
+  return `${folder}/${address.replace(/[^\w.-]/g, "_")}`;
+}
+
+/** The folder of all of them. */
+export function tokenFolder(): string | undefined {
+  const folder = configFolder();
+  return folder === undefined ? undefined : `${folder}/tokens`;
 }
 
 /** Writes a token for programs of this user. */

@@ -27,14 +27,11 @@ import {
 } from "./durable_actor.ts";
 import type { RunningCalls } from "./running_calls.ts";
 import { mapErrorStack } from "./error_stacks.ts";
-import {
-  Invocation,
-  type InvocationEvents,
-  type Invoked,
-} from "./invocation.ts";
+import { Invocation } from "./invocation.ts";
+import type { InvocationEvents, Invoked } from "./invoked.ts";
 
 /** Holds one actor. */
-export class ActorRunner implements InvocationEvents {
+export class ActorRunner implements InvocationEvents<Invocation> {
   readonly #owner: Owner;
   readonly #life: Incarnation;
   readonly #callerNo: number;

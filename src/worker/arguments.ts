@@ -5,7 +5,7 @@
  * @module
  */
 import { ObjectLostError } from "../base/errors.ts";
-import type { SegmentId } from "../base/ids.ts";
+import type { SegmentId, TaskId } from "../base/ids.ts";
 import type { StoredValue } from "../base/stored.ts";
 import type { Owner } from "../owner/owner.ts";
 import type { Peer } from "../wire/peer.ts";
@@ -13,6 +13,7 @@ import type { Dependency, TaskFrame } from "../wire/task_frames.ts";
 
 /** The run that arguments are opened for. */
 export interface OpeningRun {
+  readonly taskId: TaskId;
   readonly frame: TaskFrame;
   readonly peer: Peer;
   /** It waits for its owner: meanwhile it holds no CPU. */
@@ -26,14 +27,32 @@ export function openArguments(
   run: OpeningRun,
 ): unknown[] | Promise<unknown[]> {
   const { args, dependencies } = run.frame;
-  const opened = openValue(owner, { stored: args, from: run.peer });
-  const values = dependencies.map((one) => openOne(owner, run, one));
+  const open = (stored: StoredValue) =>
+    openValue(owner, { stored, from: run.peer });
+  const opened = open(args);
+  const values = dependencies.map((one) => openOne(owner, run, { one, open }));
   if (![opened, ...values].some(isPromise)) {
     return placed(run, opened, values);
   }
   return Promise.all([opened, ...values]).then(([opened, ...values]) =>
     placed(run, opened, values)
   );
+}
+
+/** All arguments as they are stored, taken one by one for a process that can't fetch them. */
+export async function takeArguments(
+  owner: Owner,
+  run: OpeningRun,
+  take: (stored: StoredValue) => Promise<StoredValue>,
+): Promise<{ args: StoredValue; dependencies: Dependency[] }> {
+  const { args, dependencies } = run.frame;
+  const taken = await Promise.all(
+    dependencies.map(async (one) => ({
+      position: one.position,
+      value: await openOne(owner, run, { one, open: take }) as StoredValue,
+    })),
+  );
+  return { args: await take(args), dependencies: taken };
 }
 
 /** Whether a value is to be waited for. */
@@ -57,15 +76,16 @@ function placed(
 function openOne(
   owner: Owner,
   run: OpeningRun,
-  { position, value }: Dependency,
+  { one, open }: { one: Dependency; open(stored: StoredValue): unknown },
 ): unknown {
-  const opened = openValue(owner, { stored: value, from: run.peer });
+  const { position, value } = one;
+  const opened = open(value);
   const lost = value.segment?.segmentId;
   if (lost === undefined || !isPromise(opened)) return opened;
   return opened.catch((error) => {
     const isLost = error instanceof ObjectLostError && error.objectId === lost;
     if (!isLost) throw error;
-    return fetchAnew(owner, run, { position, lost });
+    return fetchAnew(owner, run, { position, lost, open });
   });
 }
 
@@ -73,7 +93,11 @@ function openOne(
 async function fetchAnew(
   owner: Owner,
   run: OpeningRun,
-  { position, lost }: { position: number; lost: SegmentId },
+  { position, lost, open }: {
+    position: number;
+    lost: SegmentId;
+    open(stored: StoredValue): unknown;
+  },
 ): Promise<unknown> {
   const { peer, frame } = run;
   run.suspended(false);
@@ -87,7 +111,10 @@ async function fetchAnew(
       throw await openValue(owner, { stored: answer.error, from: peer });
     }
     const { value, pinToken } = answer;
-    const opened = await openOne(owner, run, { position, value });
+    const opened = await openOne(owner, run, {
+      one: { position, value },
+      open,
+    });
     owner.release(peer, pinToken);
     return opened;
   } finally {

@@ -56,6 +56,26 @@ function headOf(error: unknown): string {
 
 /** The same error, its stack and those of the errors inside it mapped; anything else as it is. */
 export function mapErrorStack(error: unknown): unknown {
+  for (const at of errorsIn(error)) {
+    const stack = withoutOwnFrames(mapStack(at.stack!));
+    if (stack !== at.stack) setStack(at, stack);
+  }
+  return error;
+}
+
+/** Of an error from elsewhere, only files of that code are to be looked at for its lines. */
+export function keepMarks(error: unknown, known: ReadonlySet<string>): void {
+  for (const at of errorsIn(error)) {
+    const stack = at.stack!.replaceAll(
+      /([^\s(]*)#v8-[0-9a-f]{8}/g,
+      (whole, name) => known.has(whole) ? whole : name,
+    );
+    if (stack !== at.stack) setStack(at, stack);
+  }
+}
+
+/** An error and those inside it that have a stack. */
+function* errorsIn(error: unknown): Generator<Error> {
   const seen = new Set<unknown>();
   const open = [error];
   while (open.length > 0) {
@@ -69,11 +89,8 @@ export function mapErrorStack(error: unknown): unknown {
       if (Array.isArray(part)) open.push(...part.slice(0, partsMax));
       else open.push(part);
     }
-    if (typeof at.stack !== "string") continue;
-    const stack = withoutOwnFrames(mapStack(at.stack));
-    if (stack !== at.stack) setStack(at, stack);
+    if (typeof at.stack === "string") yield at;
   }
-  return error;
 }
 
 /** Items of a list that are looked at for errors. */

@@ -30,8 +30,10 @@ import {
   type TaskFrame,
   writeReply,
 } from "../wire/task_frames.ts";
-import { Hosting } from "./hosting.ts";
-import { Invocation, type InvocationEvents } from "./invocation.ts";
+import { Hosting, isWelcome } from "./hosting.ts";
+import { Invocation } from "./invocation.ts";
+import type { InvocationEvents } from "./invoked.ts";
+import type { Sandboxes } from "./sandboxes.ts";
 
 interface KnownFunction {
   readonly frame: FunctionFrame;
@@ -55,7 +57,7 @@ interface Client {
 }
 
 /** Runs tasks. */
-export class Executor implements InvocationEvents {
+export class Executor implements InvocationEvents<Invocation> {
   readonly #owner: Owner;
   readonly #clients = new WeakMap<Peer, Client>();
   /** Functions that are kept ready for their next task. */
@@ -70,10 +72,13 @@ export class Executor implements InvocationEvents {
   /** What the node was told of who waits here; undefined while something computes. */
   #toldCompany: Company | undefined;
   readonly #hosting: Hosting;
+  /** Where its tasks run, if not here. */
+  readonly #sandboxes: Sandboxes | undefined;
   #isLooping = false;
 
-  constructor(owner: Owner) {
+  constructor(owner: Owner, sandboxes?: Sandboxes) {
     this.#owner = owner;
+    this.#sandboxes = sandboxes;
     this.#hosting = new Hosting(owner);
   }
 
@@ -252,21 +257,24 @@ export class Executor implements InvocationEvents {
     let { fn } = known;
     this.#unblock();
     this.#computingCount++;
+    const { resources } = known;
     const invocation = new Invocation(this.#owner, {
       frame,
       peer,
       callerNo: this.#owner.nextCallerNo(),
-      invoked: {
-        name: known.frame.name,
-        resources: known.resources,
-        call: (args) => fn!(...args),
-      },
+      invoked:
+        this.#sandboxes?.invoked(known.frame, { resources, from: peer }) ??
+          {
+            name: known.frame.name,
+            resources,
+            call: (args) => fn!(...args),
+          },
     }, this);
     this.#open.add(invocation);
     this.#count(invocation, 1);
     this.#hosting.began(invocation);
     this.#host(invocation, 1);
-    if (fn !== undefined) {
+    if (fn !== undefined || this.#sandboxes !== undefined) {
       invocation.start();
       return;
     }
@@ -386,13 +394,4 @@ export class Executor implements InvocationEvents {
     this.#toldCompany = undefined;
     this.#owner.node.notify("worker.unblocked", {});
   }
-}
-
-function isWelcome(frame: TaskFrame, company: Company): boolean {
-  const { flags, depth } = frame;
-  if (company.isAlone || (flags & TaskFlag.timed) !== 0) return false;
-  const isAlone = (flags & TaskFlag.alone) !== 0;
-  if (!isAlone && (flags & TaskFlag.short) !== 0) return true;
-  if (company.isImpatient || depth === 0) return false;
-  return depth > company.depth || (!isAlone && depth === company.depth);
 }

@@ -6,6 +6,8 @@
  * @module
  */
 import type { Owner } from "../owner/owner.ts";
+import type { Company } from "../state/worker_choice.ts";
+import { TaskFlag, type TaskFrame } from "../wire/task_frames.ts";
 import { Invocation } from "./invocation.ts";
 
 /** Knows the hosts among the runs of this process. */
@@ -55,4 +57,14 @@ export class Hosting {
     }
     return at === invocation ? undefined : at;
   }
+}
+
+/** Whether a task may run while this company waits here. */
+export function isWelcome(frame: TaskFrame, company: Company): boolean {
+  const { flags, depth } = frame;
+  if (company.isAlone || (flags & TaskFlag.timed) !== 0) return false;
+  const isAlone = (flags & TaskFlag.alone) !== 0;
+  if (!isAlone && (flags & TaskFlag.short) !== 0) return true;
+  if (company.isImpatient || depth === 0) return false;
+  return depth > company.depth || (!isAlone && depth === company.depth);
 }

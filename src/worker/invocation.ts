@@ -30,6 +30,7 @@ import {
 import type { Keeping, Remembered } from "./durable_actor.ts";
 import { isPromise, openArguments } from "./arguments.ts";
 import { mapErrorStack } from "./error_stacks.ts";
+import type { InvocationEvents, Invoked } from "./invoked.ts";
 import { Producer } from "./producer.ts";
 import {
   type FailedRun,
@@ -37,29 +38,6 @@ import {
   stopReason,
   taskErrorOf,
 } from "./task_errors.ts";
-
-/** What an invocation tells whoever started it. */
-export interface InvocationEvents {
-  /** One more of its waits, or one less, may end before what it waits for. */
-  impatient?(change: 1 | -1): void;
-  suspended(invocation: Invocation): void;
-  resumed(invocation: Invocation): void;
-  /** It is about to answer: from here on its end is nobody's fault. */
-  answering?(invocation: Invocation): void;
-  /** It has answered; nothing of it counts any more. */
-  finished(invocation: Invocation): void;
-}
-
-/** What runs. */
-export interface Invoked {
-  readonly name: string;
-  readonly resources: ResourceAmounts;
-  call(args: unknown[]): unknown;
-  /** Whether an error is how an actor leaves: it is told as it is. */
-  isOwnEnd?(error: unknown): boolean;
-  /** A durable actor's call has ended: its outcome is kept before it is told. */
-  keep?(ended: { isError: boolean; values: StoredValue[] }): Keeping;
-}
 
 /** One run. */
 export class Invocation implements TaskContext {
@@ -76,7 +54,7 @@ export class Invocation implements TaskContext {
   readonly #invoked: Invoked;
   /** Items of a durable actor's generator: they belong to its outcome. */
   readonly items?: StoredValue[];
-  readonly #events: InvocationEvents;
+  readonly #events: InvocationEvents<Invocation>;
   #controller: AbortController | undefined;
   #waitCount = 0;
   #impatientCount = 0;
@@ -100,7 +78,7 @@ export class Invocation implements TaskContext {
       actorId?: ActorId;
       currentActor?: unknown;
     },
-    events: InvocationEvents,
+    events: InvocationEvents<Invocation>,
   ) {
     this.#owner = owner;
     ({ frame: this.frame, peer: this.peer, callerNo: this.callerNo } = what);
@@ -233,7 +211,8 @@ export class Invocation implements TaskContext {
 
   #open(): void {
     try {
-      const args = openArguments(this.#owner, this);
+      const args = this.#invoked.open?.(this) ??
+        openArguments(this.#owner, this);
       if (!isPromise(args)) this.#call(args);
       else {
         args.then((opened) => this.#call(opened as unknown[]))

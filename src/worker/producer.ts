@@ -167,7 +167,8 @@ export class Producer {
   }
 }
 
-function iteratorOf(result: unknown, name: string): Items {
+/** The iterator of what a generator gave. */
+export function iteratorOf(result: unknown, name: string): Items {
   const iterable = result as Partial<
     AsyncIterable<unknown> & Iterable<unknown>
   >;

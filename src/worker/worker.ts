@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
+import type { SandboxSetting } from "../node/sandbox_flags.ts";
 import { setCurrentSession } from "../owner/current.ts";
 import {
   type JoinArguments,
@@ -16,24 +17,38 @@ import {
 import { dieWithParent } from "../store/segment.ts";
 import { socketPath } from "../wire/unix_sockets.ts";
 import { Executor } from "./executor.ts";
+import { Sandboxes } from "./sandboxes.ts";
 import { listenForUncaught } from "./uncaught.ts";
 
 /** How often a worker looks whether its node takes connections. */
 const nodePollMs = 3;
 
+/** What a worker is told, and what its tasks may where that has limits. */
+type WorkerArguments = JoinArguments & { sandbox?: SandboxSetting };
+
 /** Runs a worker; the argument is what its node started it with. */
-export async function runWorker(argument: string): Promise<void> {
+export async function runWorker(
+  argument: string,
+  sandboxEntry: URL,
+): Promise<void> {
   dieWithParent();
   // The terminal's Ctrl-C is the driver's to handle.
   Deno.addSignalListener("SIGINT", () => {});
   let executor: Executor | undefined;
-  const joining = JSON.parse(argument) as JoinArguments;
+  const joining = JSON.parse(argument) as WorkerArguments;
+  const { sandbox, folder, childNo = 0 } = joining;
   await nodeListens(joining);
   const session: Session = joinSession({
     ...joining,
     role: "worker",
   }, (owner) => {
-    const own = executor = new Executor(owner);
+    const sandboxes = sandbox && new Sandboxes(owner, {
+      ...sandbox,
+      folder,
+      childNo,
+      entry: sandboxEntry.href,
+    });
+    const own = executor = new Executor(owner, sandboxes);
     return {
       requests: {
         "worker.leave": async () => ({

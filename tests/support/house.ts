@@ -33,6 +33,7 @@ const layers: readonly (readonly string[])[] = [
   ["src/cluster.ts", "src/cli/"],
   ["src/runtime.ts"],
   ["mod.ts", "cli.ts"],
+  ["src/sandbox_entry.ts"],
 ];
 
 const bannedInState =

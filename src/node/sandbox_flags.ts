@@ -1,0 +1,151 @@
+/**
+ * The flags of a sandboxed process: what was asked for, no more than this
+ * process has itself, and never the session's own folder.
+ *
+ * What else of the program's flags a worker gets is in `flags.ts`.
+ *
+ * @module
+ */
+import { RuntimeEnvSetupError } from "../base/errors.ts";
+import {
+  permissionFields,
+  type PermissionName,
+  type SandboxPermissions,
+} from "../base/spec.ts";
+import { type Granted, isPermission } from "./flags.ts";
+
+/** What sandboxed processes are started with. */
+export interface SandboxSetting {
+  permissions: SandboxPermissions;
+  /** The flags of the worker that starts them. */
+  flags: string[];
+  /** Variables of their own, which they may read. */
+  variables: Record<string, string>;
+}
+
+/** Throws, naming it, for what this process does not have itself. */
+export function assertHeld(
+  permissions: SandboxPermissions,
+  granted: Granted,
+): void {
+  for (const [name, wanted] of entriesOf(permissions)) {
+    if (wanted === "inherit") continue;
+    if (wanted === "all") {
+      if (granted({ name }) === "no") throw lacking(name);
+      continue;
+    }
+    for (const value of wanted) {
+      if (!isGranted(name, value, granted)) throw lacking(name, value);
+    }
+  }
+}
+
+/** The flags for `deno run` of a sandboxed process with that entry module. */
+export function sandboxFlags(
+  { permissions, flags, variables }: SandboxSetting,
+  { granted, entry, hidden }: {
+    granted: Granted;
+    entry: string;
+    /** Folders that it must not see whatever it may read. */
+    hidden: string[];
+  },
+): string[] {
+  assertHeld(permissions, granted);
+  const own = flags.filter((flag) =>
+    flag !== "-A" && !isPermission(flag) &&
+    !/^--(no-lock|lock|frozen|cached-only|no-prompt)(=|$)/.test(flag)
+  );
+  const denied = flags.filter((flag) => /^--(deny|ignore)-(?!cert)/.test(flag));
+  const withVariables = {
+    ...permissions,
+    ...readable(permissions.env, Object.keys(variables)),
+  };
+  const grants = entriesOf(withVariables).flatMap(([name, wanted]) =>
+    grant(name, wanted, { flags, granted })
+  );
+  const hiding = (["read", "write"] as const)
+    .filter((name) => name in permissions && hidden.length > 0)
+    .map((name) => `--deny-${name}=${listed(hidden)}`);
+  return [
+    ...own,
+    // What a task imports must not change the program's lock file.
+    "--no-lock",
+    "--cached-only",
+    // Kept in a file that the task's process would hold open.
+    "--no-code-cache",
+    "--no-prompt",
+    ...grants,
+    ...denied,
+    ...hiding,
+    ...("import" in permissions ? [] : [noImports(entry)]),
+  ];
+}
+
+function grant(
+  name: PermissionName,
+  wanted: "all" | "inherit" | string[],
+  { flags, granted }: { flags: string[]; granted: Granted },
+): string[] {
+  if (Array.isArray(wanted)) {
+    return wanted.length === 0 ? [] : [`--allow-${name}=${listed(wanted)}`];
+  }
+  // `flags` hold what is taken out of it. Writing that is scoped makes no
+  // symbolic links: through one, what is hidden could be reached.
+  const scope = name === "write" ? "=/" : "";
+  if (granted({ name }) !== "no") return [`--allow-${name}${scope}`];
+  return flags.filter((flag) => flag.startsWith(`--allow-${name}=`));
+}
+
+/** Its own variables are the task's to read, beside those of the program's it may. */
+function readable(
+  wanted: SandboxPermissions["env"],
+  own: string[],
+): SandboxPermissions {
+  if (own.length === 0 || wanted === "all" || wanted === "inherit") return {};
+  return { env: [...wanted ?? [], ...own] };
+}
+
+/** Deno would let it import from its usual hosts; the entry's own must stay. */
+function noImports(entry: string): string {
+  const { protocol, host, port } = new URL(entry);
+  if (!/^https?:$/.test(protocol)) return "--deny-import";
+  const usual = protocol === "https:" ? "443" : "80";
+  return `--allow-import=${port === "" ? `${host}:${usual}` : host}`;
+}
+
+/** Values of a flag: a comma in one is doubled. */
+function listed(values: string[]): string {
+  return values.map((value) => value.replaceAll(",", ",,")).join(",");
+}
+
+function isGranted(
+  name: PermissionName,
+  value: string,
+  granted: Granted,
+): boolean {
+  const descriptor = { name, [permissionFields[name]]: value };
+  try {
+    return granted(descriptor as Deno.PermissionDescriptor) !== "no";
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new RuntimeEnvSetupError(
+      `Cannot give a sandbox "${name}" of "${value}": ${message}`,
+      { cause },
+    );
+  }
+}
+
+function lacking(name: PermissionName, value?: string): RuntimeEnvSetupError {
+  const what = value === undefined ? "" : ` of "${value}"`;
+  const flag = value === undefined ? "" : `=${listed([value])}`;
+  return new RuntimeEnvSetupError(
+    `Cannot give a sandbox "${name}"${what}: the program itself does not have it; run it with --allow-${name}${flag}, or ask for less`,
+  );
+}
+
+function entriesOf(
+  permissions: SandboxPermissions,
+): [PermissionName, "all" | "inherit" | string[]][] {
+  const entries = Object.entries(permissions);
+  return entries as [PermissionName, "all" | "inherit" | string[]][];
+}
