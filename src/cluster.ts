@@ -35,6 +35,7 @@ import {
 } from "./client/init_options.ts";
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
 import { joinOptions } from "./client/join_options.ts";
+import { envOf } from "./client/runtime_env.ts";
 import { startLineage } from "./node/lineage_start.ts";
 import { commandLine } from "./node/command_line.ts";
 import { assertPermitted } from "./node/permissions.ts";
@@ -82,6 +83,7 @@ export function startLocal(options: InitOptions = {}): Local {
   const join = joinOptions(options);
   assertPermitted(folderRoot());
   const memoryLimit = memoryLimitBytes();
+  const { env } = envOf(options);
   const folder = folderPath();
   // Before the folder: whenever the program is killed, somebody removes it.
   const reaper = new Reaper(folder);
@@ -119,6 +121,7 @@ export function startLocal(options: InitOptions = {}): Local {
     workerCount: join === undefined
       ? Math.max(1, Math.floor(resources["CPU"] ?? 0))
       : 0,
+    env,
     join,
     lineagePath,
     lineageLine: line.port1,

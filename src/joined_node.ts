@@ -54,7 +54,7 @@ export async function runJoinedNode(
   const tag = nodeTagOf(nodeProcessId);
   const lineage = openLineage(options);
   const resources: ResourceAmounts = {};
-  const { flags, entries } = command;
+  const { session: _, ...description } = command;
   const node: ClusterNode = new ClusterNode({
     folder,
     nodeId: job.nodeId,
@@ -82,7 +82,7 @@ export async function runJoinedNode(
     fenced: (reason) => events.failed(new Error(reason)),
     requests: {
       ...lineageRequests(lineage),
-      "job.describe": () => ({ job, flags, entries }),
+      "job.describe": () => ({ job, ...description }),
     },
     notices: {
       ...lineageNotices(lineage),

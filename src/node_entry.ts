@@ -8,6 +8,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { limits } from "./base/limits.ts";
 import type { JoinOptions } from "./joined_node.ts";
+import type { WorkerEnv } from "./base/spec.ts";
 import type { LocalNodeOptions } from "./local_node.ts";
 import { type ChildCommand, Children } from "./node/children.ts";
 import { workerFlags } from "./node/flags.ts";
@@ -27,6 +28,8 @@ export interface NodeThreadData extends
   argv: string[];
   /** Where the driver was started. */
   cwd: string;
+  /** What all of the program's subprocesses are started with. */
+  env: WorkerEnv | undefined;
   /** The cluster that it joins; none for a runtime of its own. */
   join: JoinOptions | undefined;
 }
@@ -85,7 +88,7 @@ async function run(given: NodeThreadData): Promise<void> {
 }
 
 function childCommand(
-  { folder, nodeProcessId, job, argv, cwd }: NodeThreadData,
+  { folder, nodeProcessId, job, argv, cwd, env }: NodeThreadData,
 ): ChildCommand {
   const flags = workerFlags({
     argv,
@@ -99,7 +102,7 @@ function childCommand(
     host: new URL("./host_entry.ts", import.meta.url).href,
   };
   const session = { folder, nodeProcessId, job };
-  return { session, flags, entries };
+  return { session, flags, entries, ...(env === undefined ? {} : { env }) };
 }
 
 function granted(

@@ -16,6 +16,7 @@ import {
   texts,
   whole,
 } from "./check.ts";
+import { type RuntimeEnv, runtimeEnv } from "./runtime_env.ts";
 
 /** How a runtime is started. */
 export interface InitOptions {
@@ -52,6 +53,8 @@ export interface InitOptions {
    * forgotten.
    */
   resume?: boolean;
+  /** What all processes of this program are started with; what a task or an actor names itself goes on top of it. Without `permissions`. */
+  runtimeEnv?: Omit<RuntimeEnv, "permissions">;
   /** Whether what workers print appears here. Default: true. */
   logToDriver?: boolean;
   /** Whether a runtime that is up already is used as it is. Default: false. */
@@ -72,16 +75,19 @@ const checks: Record<string, Check> = {
   resume: flag,
   logToDriver: flag,
   ignoreReinit: flag,
-  ...notYetChecks(
-    "runtimeEnv",
-    "dashboard",
-  ),
+  runtimeEnv,
+  ...notYetChecks("dashboard"),
 };
 
 /** Throws for a bad option. */
 export function checkInitOptions(options: unknown): void {
   checkOptions(options, { checks, what: "init option" });
-  const { resume, lineage } = options as InitOptions;
+  const { resume, lineage, runtimeEnv } = options as InitOptions;
+  if (runtimeEnv !== undefined && "permissions" in runtimeEnv) {
+    throw new TypeError(
+      'Cannot use init option "runtimeEnv" with "permissions": they are for tasks that were made for it, as no runtime is in their reach; name them in the task\'s own options',
+    );
+  }
   if (resume && lineage === undefined) {
     throw new TypeError(
       'Cannot use init option "resume" without "lineage": name the file of the run before',

@@ -65,7 +65,12 @@ export class Children {
 
   /** The same for processes of another environment. */
   in(env: WorkerEnv): Children {
-    return new Children({ ...this.#command, env }, this.#printer);
+    const whole = {
+      ...this.#command.env,
+      ...env,
+      variables: { ...this.#command.env?.variables, ...env.variables },
+    };
+    return new Children({ ...this.#command, env: whole }, this.#printer);
   }
 
   /** Starts workers that the next to be asked for will be. */

@@ -139,7 +139,7 @@ export class Jobs {
   async #make(jobId: JobId, home: ProcessId): Promise<JobPart> {
     const { machine, nodeId, folder, nodeProcessId, storeBytes } = this.#rooms;
     const { network } = this.#rooms;
-    const { job, flags, entries } = await this.#rooms.describe(jobId, home);
+    const { job, ...command } = await this.#rooms.describe(jobId, home);
     if (this.#isClosed) throw new Error("this node is leaving");
     const session = {
       folder,
@@ -150,7 +150,7 @@ export class Jobs {
       this.#rooms.printed(home, lines)
     );
     const printer = new KeptLog(machine.recent, { jobId, next: forwarder });
-    const children = new Children({ session, flags, entries }, printer);
+    const children = new Children({ session, ...command }, printer);
     const { workerCount, memoryLimitBytes } = this.#rooms;
     const part: JobPart = new JobPart({
       machine,

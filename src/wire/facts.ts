@@ -4,6 +4,7 @@
  * @module
  */
 import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
+import type { WorkerEnv } from "../base/spec.ts";
 
 /** What a process is. */
 export type Role =
@@ -76,6 +77,8 @@ export interface JobDescription {
   /** For `deno run` of its subprocesses. */
   flags: string[];
   entries: { worker: string; host: string };
+  /** What they are started with, beside what the node has. */
+  env?: WorkerEnv;
 }
 
 /** A cluster as `cluster status` shows it. */

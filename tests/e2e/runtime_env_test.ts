@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { get, init, remote, RuntimeEnvSetupError } from "../../mod.ts";
 import { TestCluster } from "../support/cluster.ts";
 
@@ -68,6 +68,45 @@ Deno.test("runtimeEnv: { env, workingDir }", async (t) => {
     assertThrows(of({ env: { A: 5 } }), TypeError, "A");
     assertThrows(of({ variables: {} }), TypeError, "variables");
     assertThrows(of(5), TypeError, "runtimeEnv");
+  });
+  await Deno.remove(folder);
+});
+
+Deno.test("init({ runtimeEnv }) is for all of the program, here and on other nodes", async (t) => {
+  const folder = await Deno.realPath(await Deno.makeTempDir());
+  await using cluster = await TestCluster.start(1);
+  const { address, token } = cluster;
+  for (const place of [{}, { address, token }]) {
+    await t.step(
+      place.address === undefined ? "here" : "elsewhere",
+      async () => {
+        const runtimeEnv = {
+          env: { COLOUR: "red", SHAPE: "round" },
+          workingDir: folder,
+        };
+        await using _runtime = await init({ numCpus: 1, ...place, runtimeEnv });
+        const both = async (one: typeof seen) => {
+          const [colour, shape] = await get([
+            one.remote("COLOUR"),
+            one.remote("SHAPE"),
+          ]);
+          return [colour.value, shape.value, colour.folder];
+        };
+        assertEquals(await both(seen), ["red", "round", folder]);
+        const seer = remote(Seer).remote();
+        assertEquals(await get(seer.see.remote("COLOUR")), "red");
+        // What a task names itself goes on top.
+        const blue = seen.options({ runtimeEnv: { env: { COLOUR: "blue" } } });
+        assertEquals(await both(blue), ["blue", "round", folder]);
+      },
+    );
+  }
+  await t.step("a bad one is told at the call", async () => {
+    const of = (runtimeEnv: unknown) => () => init({ runtimeEnv } as never);
+    const nowhere = { workingDir: `${folder}/none` };
+    await assertRejects(of(nowhere), RuntimeEnvSetupError);
+    await assertRejects(of({ env: { A: 5 } }), TypeError, "A");
+    await assertRejects(of({ permissions: "none" }), TypeError, "permissions");
   });
   await Deno.remove(folder);
 });
