@@ -5,12 +5,12 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { PageProgram } from "../support/pages.ts";
 
 const root = new URL("../../", import.meta.url);
 const readme = await Deno.readTextFile(new URL("README.md", root));
 const tour = readme.slice(readme.indexOf("## Tour"));
-const script = [...tour.matchAll(/```ts\n(.*?)```/gs)]
-  .map(([, code]) => code).join("\n");
+const { code: script, promised } = new PageProgram(tour);
 const flags = [...readme.matchAll(/deno run ((?:--allow-\w+ ?)+)tour\.ts/g)]
   .map(([, text]) => text!.trim().split(" "))[0]!;
 
@@ -47,14 +47,9 @@ async function run(code: string, flags: string[]): Promise<Outcome> {
 }
 
 Deno.test("The README's tour prints what its comments say, type checked", async () => {
-  const expected = [...script.matchAll(/console\.log\(.*?\); \/\/ (.*)/g)]
-    .flatMap(([, comment]) =>
-      // A line in a loop lists what each round prints.
-      comment!.startsWith("[") ? [comment!] : comment!.split(/(?<=\d), /)
-    );
-  assert(expected.length >= 15, "The tour has lost its comments");
+  assert(promised.length >= 15, "The tour has lost its comments");
   const { code, stdout, stderr } = await run(script, ["-A", "--check"]);
-  assertEquals(stdout.trim().split("\n"), expected, stderr);
+  assertEquals(stdout.trim().split("\n"), promised, stderr);
   assertEquals(code, 0);
 });
 
