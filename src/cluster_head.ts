@@ -85,6 +85,12 @@ export function leadCluster(
     },
     release: (tag, bundle) =>
       node.network.tell(nodeProcessIdOf(tag), "bundle.release", bundle),
+    removed: (groupId) => {
+      for (const { tag } of node.view.all()) {
+        node.network.tell(nodeProcessIdOf(tag), "group.removed", { groupId });
+      }
+      head.groupRemoved(groupId);
+    },
     isAlone: false,
   });
   const members: Members = new Members({

@@ -304,6 +304,7 @@ export class ClusterNode {
           }
         },
         "bundle.release": (bundle) => this.#bundles.release(bundle),
+        "group.removed": ({ groupId }) => this.#router.groupRemoved(groupId),
         "node.stop": ({ reason }) => this.#options.stopped?.(reason),
         "actor.halt": ({ actorId, ...how }) => {
           for (const { hosts } of this.jobs.all()) hosts.stop(actorId, how);

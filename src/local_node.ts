@@ -104,6 +104,10 @@ export async function runLocalNode(
     nodes: () => [{ tag, ...machine.row() }],
     reserve: (_, bundle) => Promise.resolve(bundles.reserve(bundle)),
     release: (_, bundle) => bundles.release(bundle),
+    removed: (groupId) => {
+      part.node.groupRemoved(groupId);
+      head.groupRemoved(groupId);
+    },
     isAlone: true,
   });
   const handlers: PeerHandlers = {

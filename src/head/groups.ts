@@ -25,6 +25,8 @@ export interface GroupsRooms {
   /** Takes a bundle's resources on a node; false where they are not free. */
   reserve(tag: NodeTag, bundle: Bundle): Promise<boolean>;
   release(tag: NodeTag, bundle: Bundle): void;
+  /** A group is no more: what waits for it, or runs in it, is to end. */
+  removed(groupId: string): void;
   /** No further node can join: what does not fit is refused. */
   isAlone: boolean;
 }
@@ -156,6 +158,7 @@ export class Groups {
     group.places.forEach((tag, at) => {
       if (tag !== undefined) this.#rooms.release(tag, bundleOf(group, at));
     });
+    this.#rooms.removed(groupId);
   }
 }
 

@@ -17,6 +17,7 @@ import {
   ActorTable,
   type ActorView,
 } from "../state/actors.ts";
+import { groupOf } from "../state/placement_groups.ts";
 import type { ActorHandleFields, ActorState } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import { listActors } from "./actor_list.ts";
@@ -229,6 +230,15 @@ export class Head {
         };
       default:
         return unreachable(creation);
+    }
+  }
+
+  /** A placement group is no more, and the actors in it. */
+  groupRemoved(groupId: string): void {
+    const reason = "its placement group was removed";
+    for (const { spec: { actorId, resources } } of [...this.living()]) {
+      if (groupOf(resources) !== groupId) continue;
+      this.#carryOut(this.#table.killed(actorId, { noRestart: true, reason }));
     }
   }
 

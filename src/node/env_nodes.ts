@@ -13,6 +13,7 @@ import type { LeaseAnswer } from "../wire/facts.ts";
 import type { Fate, Registration } from "../wire/messages.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { Children } from "./children.ts";
+import { GroupRequests } from "./group_requests.ts";
 import { type Leaseholder, Node, type NodeOptions } from "./node.ts";
 
 /** The nodes of one job on one machine, by environment. */
@@ -21,6 +22,7 @@ export class EnvNodes {
   readonly #plain: Node;
   readonly #others = new Map<string, { node: Node; children: Children }>();
   readonly #byLease = new Map<LeaseId, Node>();
+  readonly #groups = new GroupRequests();
   #isGiving = false;
 
   constructor(options: NodeOptions) {
@@ -85,6 +87,11 @@ export class EnvNodes {
     return env === undefined ? this.#options.children : this.#of(env).children;
   }
 
+  /** A placement group is no more. */
+  groupRemoved(groupId: string): void {
+    this.#groups.removed(groupId);
+  }
+
   /** Somebody asks for a worker. */
   requested(
     leaseId: LeaseId,
@@ -134,7 +141,12 @@ export class EnvNodes {
         if (reason !== undefined) return { kind: "unschedulable", reason };
         const ownerId = peer.remote!.processId;
         const reclaim = () => peer.notify("lease.reclaim", { leaseId });
-        return this.requested(leaseId, { needs, holder: { ownerId, reclaim } });
+        const holder = { ownerId, reclaim };
+        return this.#groups.answer(
+          needs.resources,
+          () => this.requested(leaseId, { needs, holder }),
+          () => this.withdrawn(leaseId),
+        );
       },
       "worker.fate": ({ processId }) => this.fate(processId) ?? {},
     };

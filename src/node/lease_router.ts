@@ -28,6 +28,7 @@ import type { Fate, Notices } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { EnvNodes } from "./env_nodes.ts";
+import { GroupRequests } from "./group_requests.ts";
 import type { Processes } from "./processes.ts";
 
 /** What routing takes. */
@@ -69,6 +70,7 @@ export class LeaseRouter {
   readonly #asked = new Map<LeaseId, Asked>();
   /** Granted or asked for here, by processes of other nodes. */
   readonly #foreign = new Map<LeaseId, JobId>();
+  readonly #groups = new GroupRequests();
   #isClosed = false;
 
   constructor(rooms: RouterRooms) {
@@ -102,8 +104,10 @@ export class LeaseRouter {
           isSpent: false,
         };
         this.#asked.set(leaseId, asked);
-        this.#carryOut(this.#routes.requested(leaseId, needs));
-        return asked.answer.promise;
+        return this.#groups.answer(needs.resources, () => {
+          this.#carryOut(this.#routes.requested(leaseId, needs));
+          return asked.answer.promise;
+        }, () => this.#returned(leaseId));
       },
       "lease.ask": async ({ leaseId, ownerId, jobId, home, needs }, peer) => {
         this.#foreign.set(leaseId, jobId);
@@ -144,6 +148,11 @@ export class LeaseRouter {
         this.#tell(tag, "worker.kill", { processId, reason });
       },
     };
+  }
+
+  /** A placement group is no more. */
+  groupRemoved(groupId: string): void {
+    this.#groups.removed(groupId);
   }
 
   /** Nodes have joined, or have more room. */

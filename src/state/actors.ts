@@ -163,10 +163,13 @@ export class ActorTable {
   /** Somebody kills it. */
   killed(
     actorId: ActorId,
-    { noRestart }: { noRestart: boolean },
+    { noRestart, reason = "it was killed by kill()" }: {
+      noRestart: boolean;
+      reason?: string;
+    },
   ): ActorCommand[] {
     return this.#stop(actorId, {
-      reason: "it was killed by kill()",
+      reason,
       isGraceful: false,
       mayRestart: !noRestart,
       isForgotten: noRestart,

@@ -89,6 +89,15 @@ export function inGroup(
   return asked;
 }
 
+/** The group that something runs in which asks for these, if it is in one. */
+export function groupOf(asked: ResourceAmounts): string | undefined {
+  for (const name of Object.keys(asked)) {
+    const groupId = /^bundle@([^:]+)$/.exec(name)?.[1];
+    if (groupId !== undefined) return groupId;
+  }
+  return undefined;
+}
+
 function place(
   { bundles, strategy }: GroupSpec,
   nodes: readonly GroupNode[],

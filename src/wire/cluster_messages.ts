@@ -113,6 +113,7 @@ export interface ClusterNotices {
   "nodes.gone": { tags: NodeTag[]; reason: string };
   "node.stop": { reason: string };
   "bundle.release": Bundle;
+  "group.removed": { groupId: string };
   "actor.halt": { actorId: ActorId; isGraceful: boolean; reason: string };
   "link.wanted": { to: NodeTag };
   // From node to node.

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  ActorDiedError,
   get,
   init,
   placementGroup,
@@ -18,6 +19,33 @@ class Still {
   where() {
     return runtimeContext().nodeId;
   }
+}
+
+/** A group goes that something waits for, and that an actor lives in. */
+async function removed(): Promise<void> {
+  const group = placementGroup([{ CPU: 1 }]);
+  await get(group.ready());
+  const schedulingStrategy = { placementGroup: group };
+  const holder = remote(Still, { numCpus: 1, schedulingStrategy }).remote();
+  await get(holder.where.remote());
+  const inside = remote(() => 1, { schedulingStrategy });
+  const waiting = inside.remote();
+  await removePlacementGroup(group);
+  await assertRejects(
+    () => get(waiting),
+    TaskUnschedulableError,
+    "its placement group was removed",
+  );
+  await assertRejects(
+    () => get(inside.remote()),
+    TaskUnschedulableError,
+    "its placement group was removed",
+  );
+  await assertRejects(
+    () => get(holder.where.remote()),
+    ActorDiedError,
+    "its placement group was removed",
+  );
 }
 
 Deno.test("placementGroup(bundles, { strategy, name }) on one machine", async (t) => {
@@ -64,6 +92,7 @@ Deno.test("placementGroup(bundles, { strategy, name }) on one machine", async (t
     assertEquals(await get(ready), true);
     await removePlacementGroup(second);
   });
+  await t.step("what waits for a removed one, or lives in it, ends", removed);
   await t.step("what can never be is told", async () => {
     for (
       const group of [
@@ -131,6 +160,7 @@ Deno.test("placementGroup on a cluster: strategies, and a node's death", async (
       await removePlacementGroup(pack);
     },
   );
+  await t.step("what waits for a removed one, or lives in it, ends", removed);
   await t.step("bundles of a node that died are placed again", async () => {
     const group = placementGroup([{ CPU: 1 }, { CPU: 1 }, { CPU: 1 }], {
       strategy: "SPREAD",
