@@ -11,7 +11,6 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
-  type ActorOptions,
   asCompleted,
   cancel,
   free,
@@ -152,28 +151,7 @@ Deno.test("A class with a method named then can't be remote: its handles would b
 
 Deno.test("Options that this version lacks are refused, not ignored", async () => {
   const lacking = "does not have it yet";
-  const task: Record<string, unknown>[] = [
-    { runtimeEnv: { permissions: "none" } },
-  ];
-  for (const options of task) {
-    const [name] = Object.keys(options);
-    refused(
-      () => remote(one, options as TaskOptions),
-      TypeError,
-      name!,
-      lacking,
-    );
-  }
-  const actor: Record<string, unknown>[] = [
-    { runtimeEnv: { permissions: {} } },
-  ];
-  for (const options of actor) {
-    const [name] = Object.keys(options);
-    const given = options as ActorOptions;
-    refused(() => remote(Empty, given), TypeError, name!, lacking);
-  }
   const session: Record<string, unknown>[] = [
-    { runtimeEnv: {} },
     { dashboard: true },
   ];
   for (const options of session) {
