@@ -13,7 +13,7 @@
  * @module
  */
 import { assert } from "../base/errors.ts";
-import type { NodeTag } from "../base/ids.ts";
+import type { NodeId, NodeTag } from "../base/ids.ts";
 import type { NodeView } from "../base/nodes.ts";
 import type { ResourceAmounts, SchedulingStrategy } from "../base/spec.ts";
 
@@ -44,6 +44,10 @@ class Drawn {
 
   get size(): number {
     return this.#tags.length;
+  }
+
+  has(tag: NodeTag): boolean {
+    return this.#at.has(tag);
   }
 
   set(tag: NodeTag, isIn: boolean): void {
@@ -79,6 +83,8 @@ export class ClusterView {
   /** By resource: who has any, and who has some of it free. */
   readonly #having = new Map<string, Drawn>();
   readonly #free = new Map<string, Drawn>();
+  /** Nodes that run something, by id: a node that came anew may still have its old tag. */
+  readonly #byId = new Map<NodeId, Set<NodeTag>>();
 
   constructor(self: NodeTag, random: () => number) {
     this.#self = self;
@@ -92,21 +98,40 @@ export class ClusterView {
 
   /** A node is there, or has changed. */
   updated(view: NodeView): void {
-    const { tag } = view;
+    const { tag, nodeId } = view;
+    const before = this.#nodes.get(tag);
     this.#nodes.set(tag, { ...view, available: { ...view.available } });
     if (view.isDriver) return;
-    this.#drawn(this.#having, "").set(tag, true);
-    for (const [name, amount] of Object.entries(view.resources)) {
-      this.#drawn(this.#having, name).set(tag, amount > 0);
+    if (before === undefined) {
+      let tags = this.#byId.get(nodeId);
+      if (tags === undefined) this.#byId.set(nodeId, tags = new Set());
+      tags.add(tag);
+      set(this.#having, "", tag, true);
+      set(this.#free, "", tag, true);
     }
-    for (const name of Object.keys(view.resources)) this.#index(tag, name);
+    for (const name of Object.keys(before?.resources ?? {})) {
+      if (name in view.resources) continue;
+      set(this.#having, name, tag, false);
+      set(this.#free, name, tag, false);
+    }
+    for (const [name, amount] of Object.entries(view.resources)) {
+      set(this.#having, name, tag, amount > 0);
+      set(this.#free, name, tag, (view.available[name] ?? 0) > 0);
+    }
   }
 
   /** A node is gone. */
   gone(tag: NodeTag): void {
+    const view = this.#nodes.get(tag);
     this.#nodes.delete(tag);
-    for (const drawn of this.#having.values()) drawn.set(tag, false);
-    for (const drawn of this.#free.values()) drawn.set(tag, false);
+    if (view === undefined || view.isDriver) return;
+    const tags = this.#byId.get(view.nodeId)!;
+    tags.delete(tag);
+    if (tags.size === 0) this.#byId.delete(view.nodeId);
+    for (const name of ["", ...Object.keys(view.resources)]) {
+      set(this.#having, name, tag, false);
+      set(this.#free, name, tag, false);
+    }
   }
 
   /** The node of that tag. */
@@ -119,12 +144,11 @@ export class ClusterView {
     return this.#nodes.values();
   }
 
-  /** The node of that id. */
+  /** The node of that id; the latest, where it came anew. */
   byId(nodeId: string): NodeView | undefined {
-    for (const view of this.#nodes.values()) {
-      if (view.nodeId === nodeId && !view.isDriver) return view;
-    }
-    return undefined;
+    const tags = [...this.#byId.get(nodeId as NodeId) ?? []];
+    const latest = tags.at(-1);
+    return latest && this.#nodes.get(latest);
   }
 
   /** A request went to a node: until that tells how it is, its room counts as taken. */
@@ -133,8 +157,10 @@ export class ClusterView {
     if (view === undefined) return;
     view.waitingCount++;
     for (const [name, amount] of Object.entries(resources)) {
-      view.available[name] = Math.max(0, (view.available[name] ?? 0) - amount);
-      this.#index(tag, name);
+      if (!(name in view.resources)) continue;
+      const free = Math.max(0, (view.available[name] ?? 0) - amount);
+      view.available[name] = free;
+      if (!view.isDriver) set(this.#free, name, tag, free > 0);
     }
   }
 
@@ -162,10 +188,26 @@ export class ClusterView {
   validate(): void {
     for (const [tag, view] of this.#nodes) {
       assert(view.tag === tag, "Node under another's tag");
+      if (view.isDriver) continue;
+      const isNamed = this.#byId.get(view.nodeId)?.has(tag) ?? false;
+      assert(isNamed, "A node is not known by its id");
+      for (const [name, amount] of Object.entries(view.resources)) {
+        const isHad = this.#having.get(name)?.has(tag) ?? false;
+        assert(isHad === amount > 0, `Who has "${name}" is wrong`);
+        const isFree = this.#free.get(name)?.has(tag) ?? false;
+        const free = view.available[name] ?? 0;
+        assert(isFree === free > 0, `Who has "${name}" free is wrong`);
+      }
     }
-    for (const drawn of [...this.#having.values(), ...this.#free.values()]) {
-      for (const tag of drawn.draw(drawn.size, () => 0)) {
-        assert(this.#nodes.has(tag), "A node that is gone can be drawn");
+    for (const index of [this.#having, this.#free]) {
+      for (const [name, drawn] of index) {
+        assert(drawn.size > 0, `Nobody has "${name}", and it is kept`);
+        for (const tag of drawn.draw(drawn.size, () => 0)) {
+          const view = this.#nodes.get(tag);
+          assert(view !== undefined, "A node that is gone can be drawn");
+          const has = name === "" || name in view.resources;
+          assert(has, `A node without "${name}" can be drawn for it`);
+        }
       }
     }
   }
@@ -233,20 +275,22 @@ export class ClusterView {
     }
     return rarest;
   }
+}
 
-  #index(tag: NodeTag, name: string): void {
-    const view = this.#nodes.get(tag)!;
-    if (view.isDriver) return;
-    this.#drawn(this.#free, "").set(tag, true);
-    const free = view.available[name] ?? 0;
-    this.#drawn(this.#free, name).set(tag, free > 0);
+/** Nodes of one resource; a name that nobody has any more is not kept. */
+function set(
+  index: Map<string, Drawn>,
+  name: string,
+  tag: NodeTag,
+  isIn: boolean,
+): void {
+  let drawn = index.get(name);
+  if (drawn === undefined) {
+    if (!isIn) return;
+    index.set(name, drawn = new Drawn());
   }
-
-  #drawn(of: Map<string, Drawn>, name: string): Drawn {
-    let drawn = of.get(name);
-    if (drawn === undefined) of.set(name, drawn = new Drawn());
-    return drawn;
-  }
+  drawn.set(tag, isIn);
+  if (drawn.size === 0) index.delete(name);
 }
 
 function isPossible({ resources }: NodeView, needs: PlaceNeeds): boolean {

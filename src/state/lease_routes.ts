@@ -62,9 +62,10 @@ export class LeaseRoutes {
     return this.#ask(leaseId, route);
   }
 
-  /** A node grants. */
+  /** A node grants. Heard twice it changes nothing. */
   granted(leaseId: LeaseId, tag: NodeTag): RouteCommand[] {
     const route = this.#routes.get(leaseId);
+    if (route?.grantedBy === tag) return [];
     const isLate = route === undefined || !route.asked.has(tag) ||
       route.grantedBy !== undefined;
     if (isLate) return [{ kind: "give_back", leaseId, tag }];
@@ -98,6 +99,11 @@ export class LeaseRoutes {
     return grantedBy === undefined
       ? this.#withdrawAll(leaseId, route)
       : [{ kind: "give_back", leaseId, tag: grantedBy }];
+  }
+
+  /** How many requests and held leases there are. */
+  get size(): number {
+    return this.#routes.size;
   }
 
   /** Who granted a lease. */
@@ -140,6 +146,10 @@ export class LeaseRoutes {
     }
     for (const [leaseId, route] of this.#routes) {
       const isWaiting = this.#waiting.has(leaseId);
+      assert(
+        route.grantedBy === undefined || route.asked.size === 0,
+        "A granted request waits elsewhere",
+      );
       assert(
         isWaiting || route.grantedBy !== undefined,
         "A request is forgotten",

@@ -68,7 +68,9 @@ export class SegmentSources {
     located.sources.get(best)!.takers.add(by);
     located.takenFrom.set(by, best);
     if (!located.sources.has(by)) {
-      located.sources.set(by, { takers: new Set() });
+      // Those that it left in the lurch may not know yet, and still wait for it.
+      const left = [...located.takenFrom].filter(([, from]) => from === by);
+      located.sources.set(by, { takers: new Set(left.map(([tag]) => tag)) });
     }
     return best;
   }
