@@ -11,6 +11,7 @@
  */
 import { assert } from "../base/errors.ts";
 import type { LeaseId } from "../base/ids.ts";
+import { LeaseOrder } from "./lease_order.ts";
 
 /** What is known of one function's run times, shared by all its tasks. */
 export interface RunStats {
@@ -83,6 +84,12 @@ export class TaskQueue<Task extends Queueable> {
   #queued: Task[] = [];
   #head = 0;
   readonly #pipelines = new Map<LeaseId, Pipeline<Task>>();
+  /** Idle ones first, the earliest of them; then those that are soonest done. */
+  readonly #order = new LeaseOrder<Pipeline<Task>>();
+  readonly #arrivals = new Map<Pipeline<Task>, number>();
+  /** Where tasks may wait behind another. */
+  readonly #deep = new Set<Pipeline<Task>>();
+  #nextArrival = 0;
   #inFlightCount = 0;
   #requestCount = 0;
   #isPrioritised = false;
@@ -155,7 +162,7 @@ export class TaskQueue<Task extends Queueable> {
       expectedMs: 0,
       isClosing: false,
     };
-    this.#pipelines.set(leaseId, pipeline);
+    this.#arrived(pipeline);
     return pipeline;
   }
 
@@ -172,7 +179,7 @@ export class TaskQueue<Task extends Queueable> {
     pipeline.isClosing = false;
     pipeline.expectedMs = 0;
     for (const task of pipeline.inFlight) pipeline.carried.add(task);
-    this.#pipelines.set(leaseId, pipeline);
+    this.#arrived(pipeline);
     return pipeline;
   }
 
@@ -181,6 +188,9 @@ export class TaskQueue<Task extends Queueable> {
     const pipeline = this.#pipelines.get(leaseId);
     if (pipeline === undefined) return [];
     this.#pipelines.delete(leaseId);
+    this.#arrivals.delete(pipeline);
+    this.#order.removed(pipeline);
+    this.#deep.delete(pipeline);
     this.#inFlightCount -= pipeline.inFlight.size;
     return [...pipeline.inFlight];
   }
@@ -202,6 +212,7 @@ export class TaskQueue<Task extends Queueable> {
     pipeline.inFlight.add(task);
     pipeline.expectedMs += task.stats.meanRunMs ?? 0;
     this.#inFlightCount++;
+    this.#changed(pipeline);
     return { task, pipeline };
   }
 
@@ -209,10 +220,12 @@ export class TaskQueue<Task extends Queueable> {
   left(task: Task, pipeline: Pipeline<Task>): void {
     if (!pipeline.inFlight.delete(task)) return;
     this.#inFlightCount--;
-    if (pipeline.carried.delete(task)) return;
-    pipeline.expectedMs = loadOf(pipeline) === 0
-      ? 0
-      : Math.max(0, pipeline.expectedMs - (task.stats.meanRunMs ?? 0));
+    if (!pipeline.carried.delete(task)) {
+      pipeline.expectedMs = loadOf(pipeline) === 0
+        ? 0
+        : Math.max(0, pipeline.expectedMs - (task.stats.meanRunMs ?? 0));
+    }
+    this.#changed(pipeline);
   }
 
   /**
@@ -221,7 +234,7 @@ export class TaskQueue<Task extends Queueable> {
    */
   requestsWanted(isUnstarted: (task: Task) => boolean): number {
     let waiting = this.queuedCount;
-    for (const pipeline of this.#pipelines.values()) {
+    for (const pipeline of this.#deep) {
       if (waiting >= this.#limits.requestsMax) break;
       waiting += behind(pipeline, isUnstarted).length;
     }
@@ -234,9 +247,10 @@ export class TaskQueue<Task extends Queueable> {
    * meanwhile, so each is taken by its claim.
    */
   candidatesToTakeBack(isUnstarted: (task: Task) => boolean): Task[] {
-    if (this.queuedCount > 0 || !this.#hasIdle()) return [];
+    const emptiest = this.queuedCount > 0 ? undefined : this.#emptiest();
+    if (emptiest === undefined || loadOf(emptiest) > 0) return [];
     let most: Task[] = [];
-    for (const pipeline of this.#pipelines.values()) {
+    for (const pipeline of this.#deep) {
       if (pipeline.inFlight.size <= most.length) continue;
       const tasks = behind(pipeline, isUnstarted);
       if (tasks.length > most.length) most = tasks;
@@ -251,32 +265,55 @@ export class TaskQueue<Task extends Queueable> {
       inFlight += pipeline.inFlight.size;
       assert(loadOf(pipeline) <= this.#limits.depthMax, "Pipeline too deep");
       assert(pipeline.expectedMs >= 0, "Negative expectation");
+      assert(this.#arrivals.has(pipeline), "A lease has no rank");
+      const isDeep = behind(pipeline, () => true).length > 0;
+      assert(!isDeep || this.#deep.has(pipeline), "Deep lease is overlooked");
       for (const task of pipeline.carried) {
         assert(pipeline.inFlight.has(task), "Carried task is not in flight");
       }
     }
     assert(inFlight === this.#inFlightCount, "Task in flight miscounted");
     assert(this.#requestCount >= 0, "Lease request miscounted");
+    const leaseCount = this.#pipelines.size;
+    assert(this.#arrivals.size === leaseCount, "An ended lease has a rank");
+    this.#order.validate();
   }
 
-  #hasIdle(): boolean {
-    for (const pipeline of this.#pipelines.values()) {
-      if (loadOf(pipeline) === 0 && !pipeline.isClosing) return true;
+  #arrived(pipeline: Pipeline<Task>): void {
+    this.#pipelines.set(pipeline.leaseId, pipeline);
+    this.#arrivals.set(pipeline, this.#nextArrival++);
+    this.#changed(pipeline);
+  }
+
+  /** What rides a lease is not what it was. */
+  #changed(pipeline: Pipeline<Task>): void {
+    const arrival = this.#arrivals.get(pipeline);
+    if (arrival === undefined) return;
+    const { inFlight, carried, expectedMs } = pipeline;
+    if (inFlight.size > 1 || carried.size > 0) this.#deep.add(pipeline);
+    else this.#deep.delete(pipeline);
+    const depth = loadOf(pipeline);
+    if (pipeline.isClosing || depth >= this.#limits.depthMax) {
+      this.#order.removed(pipeline);
+    } else if (depth === 0) this.#order.ranked(pipeline, [0, arrival, 0]);
+    else this.#order.ranked(pipeline, [1, expectedMs, depth]);
+  }
+
+  /** The lease that would start a task soonest. */
+  #emptiest(): Pipeline<Task> | undefined {
+    for (;;) {
+      const pipeline = this.#order.first();
+      if (!pipeline?.isClosing) return pipeline;
+      this.#order.removed(pipeline);
     }
-    return false;
   }
 
   #roomFor(task: Task): Pipeline<Task> | undefined {
+    const pipeline = this.#emptiest();
+    if (pipeline === undefined || loadOf(pipeline) === 0) return pipeline;
     const meanMs = task.stats.meanRunMs;
-    let best: Pipeline<Task> | undefined;
-    for (const pipeline of this.#pipelines.values()) {
-      if (pipeline.isClosing) continue;
-      const depth = loadOf(pipeline);
-      if (depth === 0) return pipeline;
-      if (meanMs === undefined || depth >= this.#limits.depthMax) continue;
-      if (pipeline.expectedMs + meanMs > this.#limits.windowMs) continue;
-      if (best === undefined || depth < loadOf(best)) best = pipeline;
-    }
-    return best;
+    if (meanMs === undefined) return undefined;
+    const hasRoom = pipeline.expectedMs + meanMs <= this.#limits.windowMs;
+    return hasRoom ? pipeline : undefined;
   }
 }

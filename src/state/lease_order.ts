@@ -1,0 +1,102 @@
+/**
+ * The leases of a queue in order of what rides them: the emptiest at once,
+ * however many there are.
+ *
+ * A binary heap that knows where each entry stands. What is not to be found
+ * any more is taken out by whoever finds it. Pure.
+ *
+ * @module
+ */
+import { assert } from "../base/errors.ts";
+
+/** What is compared, the first that differs decides. */
+export type Rank = readonly [number, number, number];
+
+interface Entry<Item> {
+  readonly item: Item;
+  rank: Rank;
+  at: number;
+}
+
+/** Items by rank. */
+export class LeaseOrder<Item> {
+  readonly #heap: Entry<Item>[] = [];
+  readonly #entries = new Map<Item, Entry<Item>>();
+
+  /** The item of the lowest rank. */
+  first(): Item | undefined {
+    return this.#heap[0]?.item;
+  }
+
+  /** An item comes, or its rank is another. */
+  ranked(item: Item, rank: Rank): void {
+    let entry = this.#entries.get(item);
+    if (entry === undefined) {
+      entry = { item, rank, at: this.#heap.length };
+      this.#entries.set(item, entry);
+      this.#heap.push(entry);
+    }
+    entry.rank = rank;
+    this.#settle(entry);
+  }
+
+  /** An item is out; one that is not in stays so. */
+  removed(item: Item): void {
+    const entry = this.#entries.get(item);
+    if (entry === undefined) return;
+    this.#entries.delete(item);
+    const last = this.#heap.pop()!;
+    if (last === entry) return;
+    this.#place(last, entry.at);
+    this.#settle(last);
+  }
+
+  /** Asserts every invariant. */
+  validate(): void {
+    assert(this.#entries.size === this.#heap.length, "Lease ranked twice");
+    for (const [at, entry] of this.#heap.entries()) {
+      assert(entry.at === at, "Lease is not where it is thought to be");
+      const up = this.#heap[(at - 1) >> 1];
+      assert(
+        up === undefined || !isBefore(entry, up),
+        "Leases are out of order",
+      );
+    }
+  }
+
+  #settle(entry: Entry<Item>): void {
+    while (entry.at > 0) {
+      const up = this.#heap[(entry.at - 1) >> 1]!;
+      if (!isBefore(entry, up)) break;
+      this.#swap(entry, up);
+    }
+    for (;;) {
+      const left = this.#heap[2 * entry.at + 1];
+      const right = this.#heap[2 * entry.at + 2];
+      if (left === undefined) return;
+      const down = right !== undefined && isBefore(right, left) ? right : left;
+      if (!isBefore(down, entry)) return;
+      this.#swap(entry, down);
+    }
+  }
+
+  #swap(one: Entry<Item>, other: Entry<Item>): void {
+    const { at } = one;
+    this.#place(one, other.at);
+    this.#place(other, at);
+  }
+
+  #place(entry: Entry<Item>, at: number): void {
+    entry.at = at;
+    this.#heap[at] = entry;
+  }
+}
+
+function isBefore<Item>(one: Entry<Item>, other: Entry<Item>): boolean {
+  for (let at = 0; at < one.rank.length; at++) {
+    if (one.rank[at] !== other.rank[at]) {
+      return one.rank[at]! < other.rank[at]!;
+    }
+  }
+  return false;
+}
