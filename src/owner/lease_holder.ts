@@ -8,7 +8,7 @@
  * @module
  */
 import { afterMs } from "../base/clock.ts";
-import type { LeaseId, ProcessId } from "../base/ids.ts";
+import { type LeaseId, nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
@@ -189,7 +189,8 @@ export class LeaseHolder {
     }
     const old = [...leases.values()].find((link) => link.worker === worker);
     if (old === undefined) {
-      const pipeline = queue.granted(leaseId);
+      const isFar = nodeTagOf(worker.processId) !== nodeTagOf(this.#self);
+      const pipeline = queue.granted(leaseId, { isFar });
       leases.set(leaseId, {
         worker,
         pipeline,

@@ -245,8 +245,9 @@ export class Submitter {
     if (wanted < 0) this.#leases.withdraw(schedulingClass, -wanted);
     for (; wanted > 0; wanted--) this.#leases.request(schedulingClass);
     if (queue.queuedCount === 0) this.#balance(schedulingClass);
-    for (const link of leases.values()) {
-      this.#leases.tend(schedulingClass, link);
+    for (const { leaseId } of queue.changed()) {
+      const link = leases.get(leaseId);
+      if (link !== undefined) this.#leases.tend(schedulingClass, link);
     }
   }
 

@@ -28,6 +28,8 @@ export interface Queueable {
 /** One lease and what was pushed over it. */
 export interface Pipeline<Task extends Queueable> {
   leaseId: LeaseId;
+  /** Its worker is on another machine: what was pushed can't be taken back. */
+  readonly isFar: boolean;
   /** In the order pushed. */
   readonly inFlight: Set<Task>;
   /** Those of them that came over a lease before this one: they wait. */
@@ -87,8 +89,10 @@ export class TaskQueue<Task extends Queueable> {
   /** Idle ones first, the earliest of them; then those that are soonest done. */
   readonly #order = new LeaseOrder<Pipeline<Task>>();
   readonly #arrivals = new Map<Pipeline<Task>, number>();
-  /** Where tasks may wait behind another. */
+  /** Where tasks may wait behind another, and can be taken back. */
   readonly #deep = new Set<Pipeline<Task>>();
+  /** To be looked at. */
+  readonly #touched = new Set<Pipeline<Task>>();
   #nextArrival = 0;
   #inFlightCount = 0;
   #requestCount = 0;
@@ -153,10 +157,14 @@ export class TaskQueue<Task extends Queueable> {
   }
 
   /** A request ended with a lease. */
-  granted(leaseId: LeaseId): Pipeline<Task> {
+  granted(
+    leaseId: LeaseId,
+    { isFar = false }: { isFar?: boolean } = {},
+  ): Pipeline<Task> {
     this.refused();
     const pipeline: Pipeline<Task> = {
       leaseId,
+      isFar,
       inFlight: new Set(),
       carried: new Set(),
       expectedMs: 0,
@@ -191,6 +199,7 @@ export class TaskQueue<Task extends Queueable> {
     this.#arrivals.delete(pipeline);
     this.#order.removed(pipeline);
     this.#deep.delete(pipeline);
+    this.#touched.delete(pipeline);
     this.#inFlightCount -= pipeline.inFlight.size;
     return [...pipeline.inFlight];
   }
@@ -226,6 +235,13 @@ export class TaskQueue<Task extends Queueable> {
         : Math.max(0, pipeline.expectedMs - (task.stats.meanRunMs ?? 0));
     }
     this.#changed(pipeline);
+  }
+
+  /** Leases that something was pushed to or has left, since this was asked last. */
+  changed(): Pipeline<Task>[] {
+    const touched = [...this.#touched];
+    this.#touched.clear();
+    return touched;
   }
 
   /**
@@ -266,7 +282,8 @@ export class TaskQueue<Task extends Queueable> {
       assert(loadOf(pipeline) <= this.#limits.depthMax, "Pipeline too deep");
       assert(pipeline.expectedMs >= 0, "Negative expectation");
       assert(this.#arrivals.has(pipeline), "A lease has no rank");
-      const isDeep = behind(pipeline, () => true).length > 0;
+      const isDeep = !pipeline.isFar &&
+        behind(pipeline, () => true).length > 0;
       assert(!isDeep || this.#deep.has(pipeline), "Deep lease is overlooked");
       for (const task of pipeline.carried) {
         assert(pipeline.inFlight.has(task), "Carried task is not in flight");
@@ -289,11 +306,15 @@ export class TaskQueue<Task extends Queueable> {
   #changed(pipeline: Pipeline<Task>): void {
     const arrival = this.#arrivals.get(pipeline);
     if (arrival === undefined) return;
-    const { inFlight, carried, expectedMs } = pipeline;
-    if (inFlight.size > 1 || carried.size > 0) this.#deep.add(pipeline);
+    this.#touched.add(pipeline);
+    const { inFlight, carried, expectedMs, isFar } = pipeline;
+    const isDeep = inFlight.size > 1 || carried.size > 0;
+    if (isDeep && !isFar) this.#deep.add(pipeline);
     else this.#deep.delete(pipeline);
     const depth = loadOf(pipeline);
-    if (pipeline.isClosing || depth >= this.#limits.depthMax) {
+    const { depthMax, windowMs } = this.#limits;
+    const isFull = depth >= depthMax || expectedMs > windowMs;
+    if (pipeline.isClosing || (isFull && depth > 0)) {
       this.#order.removed(pipeline);
     } else if (depth === 0) this.#order.ranked(pipeline, [0, arrival, 0]);
     else this.#order.ranked(pipeline, [1, expectedMs, depth]);

@@ -215,7 +215,10 @@ export class Submitter {
     if (wanted < 0) this.#leases.withdraw(its, -wanted);
     for (; wanted > 0; wanted--) this.#leases.request(its);
     if (queue.queuedCount === 0) this.#balance(its);
-    for (const link of leases.values()) this.#leases.tend(its, link);
+    for (const { leaseId } of queue.changed()) {
+      const link = leases.get(leaseId);
+      if (link !== undefined) this.#leases.tend(its, link);
+    }
   }
 
   #push(task: Task, lease: LeaseLink): void {
