@@ -72,7 +72,10 @@ export function findBroken(
 }
 
 /** A failure as it is printed. */
-export function tell({ seed, message, story }: Broken): string {
+export function tell(
+  { seed, message, story }: Broken,
+  flags: "" | "--cluster " = "",
+): string {
   return `Seed ${seed} breaks a rule: ${message}\n${story}\n` +
-    `Replay: deno task sim --seeds 1 --from ${seed}`;
+    `Replay: deno task sim ${flags}--seeds 1 --from ${seed}`;
 }
