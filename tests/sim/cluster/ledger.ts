@@ -40,8 +40,16 @@ export class ClusterLedger {
     this.#leased.set(key, workerId);
   }
 
+  /** A machine gives back: what its program does not use. */
+  givenBack(owner: Owner, leaseId: LeaseId, tag: NodeTag): void {
+    this.#kernel.check(
+      owner.holds(leaseId) !== tag,
+      `Lease ${leaseId} is given back while its owner has it`,
+    );
+  }
+
   /** An owner is told of a grant: of one, whoever granted beside. */
-  granted(_owner: Owner, { leaseId, workerId }: Grant): void {
+  granted({ leaseId, workerId }: Grant): void {
     const before = this.#granted.get(leaseId);
     this.#kernel.check(
       before === undefined || before === workerId,

@@ -152,6 +152,11 @@ export class Machine implements End {
     const again = () => this.#world.after(this, 5, () => this.join());
     const headMachine = this.#world.headMachine;
     if (headMachine === undefined) return again();
+    // Who is no more is refused at the door.
+    if (headMachine.gone.has(this.tag)) {
+      const isReached = this.#world.net.reaches(this, headMachine);
+      return isReached ? this.#world.fenced(this) : again();
+    }
     const known = [...this.view.all()].map(({ tag }) => tag);
     this.#world.net.ask<NodeView[] | "fenced">(this, headMachine, {
       what: "node.join",
@@ -302,6 +307,9 @@ export class Machine implements End {
       } else if (kind === "ask") this.#ask(leaseId, command.tag);
       else {
         const to = this.#world.machine(command.tag);
+        if (kind === "give_back") {
+          this.#world.ledger.givenBack(this.owner!, leaseId, command.tag);
+        }
         this.#world.net.tell(
           this,
           to,

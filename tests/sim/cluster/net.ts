@@ -66,6 +66,11 @@ export class Net {
     return link !== undefined && !sideOf(link, from).isEnded;
   }
 
+  /** Whether a connection could be made. */
+  reaches(from: End, to: End): boolean {
+    return to.isAlive && !this.#isCut(from, to);
+  }
+
   /** A word to another machine, or to itself; lost with the link. */
   tell(from: End, to: End | undefined, what: string, act: () => void): void {
     if (to === undefined) return;
@@ -183,7 +188,7 @@ export class Net {
     if (link !== undefined && link.sides.every(({ isEnded }) => !isEnded)) {
       return link;
     }
-    const isReached = to.isAlive && !this.#isCut(from, to) &&
+    const isReached = this.reaches(from, to) &&
       !from.gone.has(to.tag) && !to.gone.has(from.tag);
     if (!isReached) return undefined;
     if (link !== undefined) {

@@ -7,6 +7,7 @@
  */
 import {
   type LeaseId,
+  type NodeTag,
   nodeTagOf,
   type ProcessId,
 } from "../../../src/base/ids.ts";
@@ -83,7 +84,7 @@ export class Owner {
       this.#queue.refused();
       return this.#pump();
     }
-    this.#world.ledger.granted(this, answer.grant);
+    this.#world.ledger.granted(answer.grant);
     if (this.#leases.has(leaseId)) return;
     if (at < 0) return this.#giveBack(leaseId);
     const worker = this.#world.worker(answer.grant.workerId);
@@ -99,6 +100,12 @@ export class Owner {
     this.#leases.set(leaseId, connection);
     worker.watchers.add(() => this.#workerEnded(connection));
     this.#pump();
+  }
+
+  /** On which node a lease is that it has; undefined if it has it no more. */
+  holds(leaseId: LeaseId): NodeTag | undefined {
+    const connection = this.#leases.get(leaseId);
+    return connection && nodeTagOf(connection.worker.id);
   }
 
   /** A node wants a lease back. */
