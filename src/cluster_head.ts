@@ -97,6 +97,7 @@ export function leadCluster(
     clusterId,
     view: node.view,
     dead: directory.dead(),
+    rejoinGraceMs: limits.rejoinGraceMs,
     joined: (tag, actors) => {
       for (const actor of actors) {
         if (head.present(actor.actorId, actor.incarnation) !== undefined) {

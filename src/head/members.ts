@@ -24,6 +24,8 @@ export interface MembersRooms {
   readonly view: ClusterView;
   /** Tags of nodes that were declared dead, the latest last, also before the head came back. */
   readonly dead: ReadonlyMap<NodeTag, string>;
+  /** How long nodes that others know may take to join. */
+  readonly rejoinGraceMs: number;
   /** A node joined, and runs these actors. */
   joined(tag: NodeTag, actors: ActorPlace[]): void;
   /** There may be room. */
@@ -42,16 +44,25 @@ export class Members {
   readonly #drains = new Map<NodeTag, PromiseWithResolvers<void>>();
   /** Rows of nodes that are gone, the latest last. */
   readonly #past: NodeRow[] = [];
+  /** Nodes that others knew before this head, until its grace is over. */
+  readonly #awaited = new Set<NodeTag>();
+  #isGraceOver = false;
   #timer: Timer | undefined;
+  readonly #graceTimer: Timer;
 
   constructor(rooms: MembersRooms) {
     this.#rooms = rooms;
+    this.#graceTimer = afterMs(rooms.rejoinGraceMs, () => {
+      this.#isGraceOver = true;
+      for (const tag of this.#awaited) this.#knownOf(tag);
+      this.#awaited.clear();
+    });
   }
 
   /** What it answers. */
   requests(): RequestHandlers {
     return {
-      "node.join": ({ view, actors }, peer) => {
+      "node.join": ({ view, actors, known }, peer) => {
         const { tag } = view;
         const reason = this.#rooms.dead.get(tag);
         if (reason !== undefined) return { kind: "fenced", reason };
@@ -59,6 +70,7 @@ export class Members {
         this.#rooms.view.updated(view);
         this.#rooms.joined(tag, actors);
         this.#told(tag);
+        for (const other of known) this.#knownOf(other, peer);
         const nodes = [...this.#rooms.view.all()];
         return { kind: "joined", clusterId: this.#rooms.clusterId, nodes };
       },
@@ -108,13 +120,9 @@ export class Members {
       if (this.#past.length > limits.pastNodesMax) this.#past.shift();
     }
     this.#rooms.view.gone(tag);
-    this.#rooms.buried(tag, reason);
-    for (const peer of this.#peers.values()) {
-      peer.notify("nodes.gone", { tags: [tag], reason });
-    }
+    this.#bury(tag, reason);
     this.#drains.get(tag)?.resolve();
     this.#drains.delete(tag);
-    this.#rooms.gone(tag, reason);
   }
 
   /** How `runtime.nodes()` shows them. */
@@ -130,6 +138,7 @@ export class Members {
   /** Nothing more is told. */
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#graceTimer);
   }
 
   /** Tells a node to leave. */
@@ -142,6 +151,28 @@ export class Members {
     for (const { tag, isHead, isDriver } of this.#rooms.view.all()) {
       if (!isHead && !isDriver) yield tag;
     }
+  }
+
+  #bury(tag: NodeTag, reason: string): void {
+    this.#rooms.buried(tag, reason);
+    for (const peer of this.#peers.values()) {
+      peer.notify("nodes.gone", { tags: [tag], reason });
+    }
+    this.#rooms.gone(tag, reason);
+  }
+
+  /**
+   * A node was known before this head. One that does not come back in time is
+   * declared dead here, and not by each on its own: else those that did so
+   * would refuse it when it comes after all.
+   */
+  #knownOf(tag: NodeTag, teller?: Peer): void {
+    if (this.#rooms.view.get(tag) !== undefined) return;
+    const reason = this.#rooms.dead.get(tag);
+    if (reason !== undefined) {
+      teller?.notify("nodes.gone", { tags: [tag], reason });
+    } else if (this.#isGraceOver) this.#bury(tag, "it did not come back");
+    else this.#awaited.add(tag);
   }
 
   async #drain(nodeId: string): Promise<{ failure?: string }> {

@@ -56,9 +56,6 @@ export class Member {
   #headTag: NodeTag | undefined;
   #clusterId = "";
   #loadTimer: Timer | undefined;
-  #missTimer: Timer | undefined;
-  /** Nodes that the present head has told of. */
-  readonly #confirmed = new Set<NodeTag>();
   #isJoined = false;
   #isClosed = false;
 
@@ -129,7 +126,6 @@ export class Member {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#loadTimer);
-    clearTimeout(this.#missTimer);
   }
 
   async #join(isPatient: boolean): Promise<void> {
@@ -144,6 +140,7 @@ export class Member {
         const answer = await this.#rooms.head.request("node.join", {
           view: this.#rooms.describe(),
           actors: this.#rooms.actors(),
+          known: [...this.#rooms.view.all()].map(({ tag }) => tag),
         });
         if (answer.kind === "joined") this.#joined(answer);
         else this.#rooms.fenced(answer.reason);
@@ -189,26 +186,17 @@ export class Member {
   #joined({ clusterId, nodes }: Joined): void {
     this.#clusterId = clusterId;
     this.#isJoined = true;
-    this.#confirmed.clear();
     this.#changed(nodes);
     for (const { tag, isHead } of [...this.#rooms.view.all()]) {
       if (isHead && tag !== this.#headTag) this.#gone(tag, "the head is anew");
     }
     this.loaded();
-    // Others may take longer to notice that the head is another one.
-    clearTimeout(this.#missTimer);
-    this.#missTimer = afterMs(limits.rejoinGraceMs, () => {
-      for (const { tag } of [...this.#rooms.view.all()]) {
-        if (!this.#confirmed.has(tag)) this.#gone(tag, "it did not come back");
-      }
-    });
   }
 
   #changed(nodes: NodeView[]): void {
     for (const node of nodes) {
       this.#nodeIds.set(node.tag, node.nodeId);
       if (node.isHead) this.#headTag = node.tag;
-      this.#confirmed.add(node.tag);
       this.#rooms.view.updated(node);
     }
     this.#rooms.changed();

@@ -172,6 +172,11 @@ export class LeaseHolder {
     return schedulingClass.queue.ended(leaseId);
   }
 
+  /** Leases that ended with their worker: this machine's node may still know of them. */
+  giveBack(leaseIds: readonly LeaseId[]): void {
+    for (const leaseId of leaseIds) this.#giveBack(leaseId);
+  }
+
   async #granted(
     schedulingClass: SchedulingClass,
     grant: Grant & { leaseId: LeaseId; leaseNo: number },

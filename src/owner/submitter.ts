@@ -339,10 +339,14 @@ export class Submitter {
     const fate = this.#node.request("worker.fate", {
       processId: worker.processId,
     });
-    fate.catch(() => {}); // Whoever needs it awaits it.
+    const ended: LeaseId[] = [];
+    // Not before its node knows: it would lease the worker again. Without a
+    // node nobody waits for it; whoever needs the fate awaits it.
+    fate.then(() => this.#leases.giveBack(ended), () => {});
     for (const schedulingClass of this.#classes.values()) {
       for (const link of [...schedulingClass.leases.values()]) {
         if (link.worker !== worker) continue;
+        ended.push(link.pipeline.leaseId);
         const tasks = this.#leases.ended(schedulingClass, link);
         for (const record of tasks.reverse()) {
           this.#lost(record, { worker, fate });

@@ -29,7 +29,8 @@ export interface ClusterRequests {
   // From node to head.
   /** Answered again after a head came back; `actors` are those that run there. */
   "node.join": {
-    ask: { view: NodeView; actors: ActorPlace[] };
+    /** With the tags of all nodes that it knows, from a head before this one. */
+    ask: { view: NodeView; actors: ActorPlace[]; known: NodeTag[] };
     answer:
       | { kind: "joined"; clusterId: string; nodes: NodeView[] }
       /** It was declared dead: what it runs is to end, and it joins as a new one. */

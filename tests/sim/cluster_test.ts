@@ -22,7 +22,6 @@ const mustReach = [
   "driver killed",
   "frame came twice",
   "head killed",
-  "late result dropped",
   "lease orphaned",
   "lease reclaimed",
   "lease rejected: ended",
@@ -38,6 +37,7 @@ const mustReach = [
   "route: withdraw",
   "task of a lost worker: fail",
   "task of a lost worker: retry",
+  "told late of a death",
   "word came twice",
 ];
 
@@ -126,17 +126,6 @@ class GivesBackTwice extends LeaseRoutes {
 plant("a grant that is heard twice is given back while it is used", {
   routes: (view) => new GivesBackTwice(view),
 }, /is given back while its owner has it/);
-
-/** Requests that waited at a node that is gone wait on. */
-class WaitsForTheDead extends LeaseRoutes {
-  override nodeGone(tag: NodeTag): RouteCommand[] {
-    return super.nodeGone(tag).filter(({ kind }) => kind !== "ask");
-  }
-}
-
-plant("a request waits for a node that is gone", {
-  routes: (view) => new WaitsForTheDead(view),
-}, /Left over: .*open/);
 
 /** Grants of nodes that were asked beside the first are kept. */
 class KeepsSecondGrants extends LeaseRoutes {

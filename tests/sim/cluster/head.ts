@@ -21,6 +21,7 @@ export class ClusterHead {
   readonly #peers = new Set<Machine>();
   readonly #known = new Set<NodeTag>();
   readonly #changed = new Set<NodeTag>();
+  #isGraceOver = false;
   #isTelling = false;
 
   constructor(world: ClusterWorld, machine: Machine) {
@@ -36,10 +37,25 @@ export class ClusterHead {
     known: readonly NodeTag[],
   ): NodeView[] | "fenced" {
     if (this.#world.dead.has(view.tag)) return "fenced";
-    for (const tag of known) this.#known.add(tag);
     this.#peers.add(machine);
+    for (const tag of known) this.#asked(machine, tag);
     this.#updated(view);
     return [...this.#machine.view.all()];
+  }
+
+  /** A machine knows of another: it may be gone, or be about to join. */
+  #asked(machine: Machine, tag: NodeTag): void {
+    if (this.#machine.view.get(tag) !== undefined) return;
+    if (this.#world.dead.has(tag)) {
+      this.#world.kernel.reach("told late of a death");
+      this.#world.net.tell(
+        this.#machine,
+        machine,
+        "nodes.gone",
+        () => machine.nodeGone(tag),
+      );
+    } else if (this.#isGraceOver) this.#bury(tag);
+    else this.#known.add(tag);
   }
 
   load(view: NodeView): void {
@@ -94,6 +110,7 @@ export class ClusterHead {
 
   /** Whoever was known before, and has not joined by now, does not come back. */
   #graceIsOver(): void {
+    this.#isGraceOver = true;
     for (const tag of this.#known) {
       const isHere = this.#machine.view.get(tag) !== undefined;
       if (isHere || this.#world.dead.has(tag)) continue;

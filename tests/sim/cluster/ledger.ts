@@ -81,7 +81,13 @@ export class ClusterLedger {
     this.#kernel.reach("task pushed");
   }
 
-  replied(owner: Owner, task: Task, attempt: number): void {
+  /** An answer comes, over a connection that has not ended. */
+  replied(
+    owner: Owner,
+    task: Task,
+    { attempt, isEnded }: { attempt: number; isEnded: boolean },
+  ): void {
+    this.#check(!isEnded, owner, task, "is answered by a worker that is gone");
     this.#check(
       task.attempt === attempt,
       owner,

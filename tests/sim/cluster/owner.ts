@@ -208,11 +208,10 @@ export class Owner {
   }
 
   #replied(task: Task, connection: Connection, attempt: number): void {
-    if (connection.isEnded) {
-      this.#world.kernel.reach("late result dropped");
-      return;
-    }
-    this.#world.ledger.replied(this, task, attempt);
+    this.#world.ledger.replied(this, task, {
+      attempt,
+      isEnded: connection.isEnded,
+    });
     recordRun(task.stats, task.runMs);
     this.#queue.left(task, connection.pipeline);
     this.#settle(task, "finished");
