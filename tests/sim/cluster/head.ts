@@ -38,13 +38,13 @@ export class ClusterHead {
   ): NodeView[] | "fenced" {
     if (this.#world.dead.has(view.tag)) return "fenced";
     this.#peers.add(machine);
-    for (const tag of known) this.#asked(machine, tag);
     this.#updated(view);
+    for (const tag of known) this.#knownOf(machine, tag);
     return [...this.#machine.view.all()];
   }
 
   /** A machine knows of another: it may be gone, or be about to join. */
-  #asked(machine: Machine, tag: NodeTag): void {
+  #knownOf(machine: Machine, tag: NodeTag): void {
     if (this.#machine.view.get(tag) !== undefined) return;
     if (this.#world.dead.has(tag)) {
       this.#world.kernel.reach("told late of a death");

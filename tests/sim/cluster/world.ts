@@ -16,7 +16,7 @@ import { deadMs, Net } from "./net.ts";
 import { type ClusterRooms, clusterRooms } from "./things.ts";
 
 const faultsMs = 600;
-const stepsMax = 400_000;
+const stepsMax = 60_000;
 
 /** One cluster. */
 export class ClusterWorld {
