@@ -44,7 +44,7 @@ const mustReach = [
 Deno.test("a simulated cluster under churn settles every ref, keeps every invariant and has nothing left over", () => {
   const reached = new Set<string>();
   let taskCount = 0;
-  for (let seed = 1; seed <= 30; seed++) {
+  for (let seed = 61; seed <= 95; seed++) {
     const { world, broken } = runClusterSeed(seed);
     if (broken !== undefined) throw new Error(tellCluster(broken));
     taskCount += world.ledger.taskCount;
