@@ -26,12 +26,8 @@ import type { ClusterHead } from "./head.ts";
 import type { End } from "./net.ts";
 import { Owner } from "./owner.ts";
 import type { Grant, LeaseAnswer } from "./things.ts";
+import { Worker } from "./worker.ts";
 import type { ClusterWorld } from "./world.ts";
-
-interface Run {
-  readonly runMs: number;
-  done(): void;
-}
 
 interface Asked {
   /** What was granted, where. */
@@ -48,38 +44,6 @@ const needs: LeaseNeeds = {
   isShort: false,
   isTimed: false,
 };
-
-/** A process that runs tasks, one after another. */
-export class Worker {
-  readonly watchers = new Set<() => void>();
-  isAlive = true;
-  readonly #world: ClusterWorld;
-  readonly #machine: Machine;
-  readonly id: ProcessId;
-  readonly #line: Run[] = [];
-
-  constructor(world: ClusterWorld, machine: Machine, id: ProcessId) {
-    this.#world = world;
-    this.#machine = machine;
-    this.id = id;
-  }
-
-  push(run: Run): void {
-    if (this.isAlive && this.#line.push(run) === 1) this.#next();
-  }
-
-  #next(): void {
-    const run = this.#line[0];
-    if (run === undefined) return;
-    const runMs = run.runMs * this.#machine.slowness;
-    this.#world.after(this.#machine, runMs, () => {
-      if (!this.isAlive) return;
-      this.#line.shift();
-      run.done();
-      this.#next();
-    });
-  }
-}
 
 /** One machine. */
 export class Machine implements End {

@@ -16,8 +16,9 @@ import {
   recordRun,
   TaskQueue,
 } from "../../../src/state/pipelines.ts";
-import type { Machine, Worker } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import type { Grant, LeaseAnswer, Task } from "./things.ts";
+import type { Worker } from "./worker.ts";
 import type { ClusterWorld } from "./world.ts";
 
 /** A worker as its owner sees it. */

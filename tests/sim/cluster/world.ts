@@ -11,8 +11,9 @@ import type { NodeTag, ProcessId } from "../../../src/base/ids.ts";
 import { Kernel } from "../kernel.ts";
 import { ClusterHead } from "./head.ts";
 import { ClusterLedger } from "./ledger.ts";
-import { Machine, type Worker } from "./machine.ts";
+import { Machine } from "./machine.ts";
 import { deadMs, Net } from "./net.ts";
+import type { Worker } from "./worker.ts";
 import { type ClusterRooms, clusterRooms } from "./things.ts";
 
 const faultsMs = 600;
