@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { get, init, put, remote, shutdown } from "../mod.ts";
+import { get, init, put, remote, shutdown, wait } from "../mod.ts";
 import { TestCluster } from "../tests/support/cluster.ts";
 
 const nop = remote(() => 1);
@@ -48,6 +48,8 @@ async function bareCopy(): Promise<number> {
 
 async function transfer(): Promise<number> {
   const array = put(new Float64Array(copiedBytes / 8));
+  // It is in shared memory here before a node asks for it.
+  await wait([array]);
   const startMs = performance.now();
   await get(lengthOf.remote(array));
   return copiedBytes / 1e6 / (performance.now() - startMs);

@@ -19,7 +19,7 @@ import {
 import { log } from "../base/log.ts";
 import { segmentIdOf } from "../state/segment_events.ts";
 import { SegmentSources } from "../state/segment_sources.ts";
-import { collectGarbage, mapPrivate, Segment } from "../store/segment.ts";
+import { collectGarbage, Segment, SegmentReader } from "../store/segment.ts";
 import { copySpillFile } from "../store/spill.ts";
 import type { Notices } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
@@ -241,14 +241,17 @@ export class FarSegments {
       const byteLength = Number(
         new DataView(header.buffer).getBigUint64(0, true),
       );
-      copy.segment ??= Segment.create(byteLength);
-      const { bytes } = copy.segment;
-      const start = copy.receivedBytes;
-      await wholly(bytes.subarray(start, byteLength), channel, (count) => {
-        copy.receivedBytes = start + count;
+      const segment = copy.segment ??= Segment.create(byteLength);
+      const piece = new Uint8Array(chunkBytes);
+      while (copy.receivedBytes < byteLength) {
+        const left = byteLength - copy.receivedBytes;
+        const count = await channel.read(piece.subarray(0, left));
+        if (count === null) throw new Error("the stream ended early");
+        segment.write(piece.subarray(0, count), copy.receivedBytes);
+        copy.receivedBytes += count;
         copy.grown.resolve();
         copy.grown = Promise.withResolvers();
-      });
+      }
     } finally {
       channel.close();
     }
@@ -291,13 +294,18 @@ export class FarSegments {
     const place = await objects.open({ segmentId, mapping }, self);
     try {
       if ("lost" in place) return;
-      const memory = "path" in place
-        ? mapPrivate(place.path, byteLength)
-        : await copySpillFile(place.file, byteLength);
       await writeAll(channel, headerOf(byteLength));
-      for (let at = offset; at < byteLength; at += chunkBytes) {
-        const end = Math.min(byteLength, at + chunkBytes);
-        await writeAll(channel, new Uint8Array(memory, at, end - at));
+      const span = { start: offset, end: byteLength };
+      if ("path" in place) {
+        const reader = new SegmentReader(place.path, byteLength);
+        try {
+          await handPieces(channel, reader, span);
+        } finally {
+          reader.close();
+        }
+      } else {
+        const memory = await copySpillFile(place.file, byteLength);
+        await writeAll(channel, new Uint8Array(memory, offset));
       }
     } finally {
       objects.closed({ segmentId, mapping }, self);
@@ -318,11 +326,10 @@ export class FarSegments {
     const { segment } = copy;
     if (segment === undefined) return;
     await writeAll(channel, headerOf(segment.capacityBytes));
-    const { bytes, capacityBytes } = segment;
-    for (let at = offset; at < capacityBytes;) {
-      const end = Math.min(copy.receivedBytes, at + chunkBytes);
+    for (let at = offset; at < segment.capacityBytes;) {
+      const end = copy.receivedBytes;
       if (end > at) {
-        await writeAll(channel, bytes.subarray(at, end));
+        await handPieces(channel, segment, { start: at, end });
         at = end;
       } else if (copy.isOver) return;
       else await copy.grown.promise;
@@ -348,6 +355,20 @@ export class FarSegments {
     notice: Notices[K],
   ): void {
     this.#rooms.network.tell(nodeProcessIdOf(tag), kind, notice);
+  }
+}
+
+/** Sends a part of a segment, a piece at a time. */
+async function handPieces(
+  channel: SocketConn,
+  from: Pick<Segment, "read">,
+  { start, end }: { start: number; end: number },
+): Promise<void> {
+  const memory = new Uint8Array(chunkBytes);
+  for (let at = start; at < end; at += chunkBytes) {
+    const piece = memory.subarray(0, Math.min(chunkBytes, end - at));
+    from.read(piece, at);
+    await writeAll(channel, piece);
   }
 }
 

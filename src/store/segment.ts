@@ -110,6 +110,12 @@ export class Segment {
     this.#dirtyEnd = Math.max(this.#dirtyEnd, end);
   }
 
+  /** Copies what was written at `offset` into all of `into`. */
+  read(into: Uint8Array<ArrayBuffer>, offset: number): void {
+    assert(!this.#isClosed, "Segment read after it was closed");
+    copyBytes(this.fd, { call: "pread", bytes: into, offset });
+  }
+
   /** The object is written and has `byteLength` bytes: what an earlier one left behind it is zeroed. */
   finish(byteLength: number): void {
     const isTailDirty = byteLength < this.#dirtyEnd;
@@ -214,6 +220,26 @@ export function readCopy(path: string, byteLength: number): ArrayBuffer {
     return buffer;
   } finally {
     closeFile(fd);
+  }
+}
+
+/** Reads another process's segment piece by piece; it must not be recycled before `close`. */
+export class SegmentReader {
+  readonly #fd: number;
+
+  /** Opens at least `byteLength` bytes. */
+  constructor(path: string, byteLength: number) {
+    this.#fd = openMemoryFile(path, { byteLength });
+  }
+
+  /** Copies what lies at `offset` into all of `into`. */
+  read(into: Uint8Array<ArrayBuffer>, offset: number): void {
+    copyBytes(this.#fd, { call: "pread", bytes: into, offset });
+  }
+
+  /** Lets it go. */
+  close(): void {
+    closeFile(this.#fd);
   }
 }
 

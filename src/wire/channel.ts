@@ -23,7 +23,7 @@ export interface ChannelPort {
 export class Channel implements SocketConn {
   readonly #id: number;
   readonly #port: ChannelPort;
-  readonly #chunks: Uint8Array[] = [];
+  readonly #chunks: { bytes: Uint8Array; giveBack: () => void }[] = [];
   #reading: PromiseWithResolvers<void> | undefined;
   #writing: PromiseWithResolvers<void> | undefined;
   #credit: number = limits.channelBytesMax;
@@ -48,14 +48,17 @@ export class Channel implements SocketConn {
     while (count < into.length) {
       const chunk = this.#chunks[0];
       if (chunk === undefined) break;
-      const taken = Math.min(chunk.length, into.length - count);
+      const { bytes } = chunk;
+      const taken = Math.min(bytes.length, into.length - count);
       into.set(
-        taken === chunk.length ? chunk : chunk.subarray(0, taken),
+        taken === bytes.length ? bytes : bytes.subarray(0, taken),
         count,
       );
       count += taken;
-      if (taken === chunk.length) this.#chunks.shift();
-      else this.#chunks[0] = chunk.subarray(taken);
+      if (taken === bytes.length) {
+        this.#chunks.shift();
+        chunk.giveBack();
+      } else chunk.bytes = bytes.subarray(taken);
     }
     this.#readBytes += count;
     if (this.#readBytes >= limits.channelBytesMax / 4 && !this.#hasEnded) {
@@ -100,10 +103,10 @@ export class Channel implements SocketConn {
   /** See {@linkcode ref}. */
   unref(): void {}
 
-  /** Bytes came; the channel keeps them. */
-  arrived(bytes: Uint8Array): void {
-    if (this.#isClosed) return;
-    this.#chunks.push(bytes);
+  /** Bytes came; the channel keeps them until they were read. */
+  arrived(bytes: Uint8Array, giveBack = () => {}): void {
+    if (this.#isClosed) return giveBack();
+    this.#chunks.push({ bytes, giveBack });
     this.#reading?.resolve();
     this.#reading = undefined;
   }

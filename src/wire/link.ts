@@ -21,9 +21,11 @@ import { Channel, type ChannelPort } from "./channel.ts";
 import {
   frameBytes,
   FrameConn,
+  frameDone,
   type FrameHead,
   lentBytesMin,
   type LinkConn,
+  type Return,
 } from "./link_conn.ts";
 import { LinkWindow } from "./link_window.ts";
 
@@ -149,14 +151,14 @@ export class Link implements ChannelPort {
     if (this.#isClosed) return conn.close();
     this.#dropConn();
     try {
-      this.#window.confirmed(hasSeq);
+      this.#taken(hasSeq);
     } catch (error) {
       conn.close();
       return this.#end({ kind: "lost", reason: (error as Error).message });
     }
     this.#heardMs = monotonicMs();
     const own: FrameConn = this.#conn = new FrameConn(conn, {
-      frame: (head, body) => this.#onFrame(head, body),
+      frame: (head, body, lend) => this.#onFrame(head, body, lend),
       broken: (cause) => this.#broken(own, cause),
     });
     for (const { bytes } of this.#window.again()) own.send(bytes);
@@ -216,10 +218,18 @@ export class Link implements ChannelPort {
     this.#conn?.send(bytes);
   }
 
-  #onFrame({ kind, channel, seq, confirmedSeq }: FrameHead, body: Uint8Array) {
+  #onFrame(
+    { kind, channel, seq, confirmedSeq }: FrameHead,
+    body: Uint8Array,
+    lend: () => Return,
+  ): void {
     this.#confirmed(confirmedSeq);
     if (seq > 0 && !this.#window.received(seq)) return;
-    this.#handle(kind, channel, body);
+    if (kind === Kind.data) {
+      const to = this.#channels.get(channel);
+      if (body.length < lentBytesMin) to?.arrived(body.slice());
+      else to?.arrived(body, lend());
+    } else this.#handle(kind, channel, body);
     this.#receivedBytes += body.length;
     if (this.#receivedBytes > limits.linkConfirmBytes) this.#pulse();
   }
@@ -233,10 +243,6 @@ export class Link implements ChannelPort {
         if (this.#goodbye !== undefined) return channel.ended();
         this.#channels.set(id, channel);
         return this.onChannel(new TextDecoder().decode(body), channel);
-      }
-      case Kind.data: {
-        const isLent = body.length >= lentBytesMin;
-        return this.#channels.get(id)?.arrived(isLent ? body : body.slice());
       }
       case Kind.credit: {
         const { buffer, byteOffset } = body;
@@ -258,8 +264,13 @@ export class Link implements ChannelPort {
     }
   }
 
+  /** The other side has these. */
+  #taken(seq: number): void {
+    for (const { bytes } of this.#window.confirmed(seq)) frameDone(bytes);
+  }
+
   #confirmed(seq: number): void {
-    this.#window.confirmed(seq);
+    this.#taken(seq);
     const { unconfirmedBytes } = this.#window;
     if (this.#room !== undefined && unconfirmedBytes < limits.linkBytesMax) {
       this.#room.resolve();

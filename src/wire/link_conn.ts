@@ -12,6 +12,7 @@ import { crc32 } from "node:zlib";
 import { monotonicMs } from "../base/clock.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { BufferPool } from "./buffer_pool.ts";
 import { closeUnlessClosed, writeAll } from "./streams.ts";
 
 /** What a connection of a link is made over. */
@@ -29,21 +30,35 @@ export interface FrameHead {
 
 /** What a connection tells. */
 export interface FrameEvents {
-  /** A frame came. A body of `lentBytesMin` or more may be kept, a smaller one not. */
-  frame(head: FrameHead, body: Uint8Array): void;
+  /** A frame came. Its body holds during the call, or until it is given back where `lend` was called. */
+  frame(head: FrameHead, body: Uint8Array, lend: () => Return): void;
   /** The connection is of no more use. */
   broken(cause: unknown): void;
 }
 
-/** Bodies of this length and more are their receiver's. */
+/** Gives a body back. */
+export type Return = () => void;
+
+/** Shorter bodies are better copied than lent, and sent in memory of their own. */
 export const lentBytesMin = 16 * 1024;
 
 const headerBytes = 21;
 const readBytes = 256 * 1024;
+/** What links have under way may be as much as this, and is seldom more. */
+const pooledMax = 64;
+const received = new BufferPool(readBytes, pooledMax);
+const sent = new BufferPool(
+  headerBytes + limits.channelFrameBytesMax,
+  pooledMax,
+);
 
-/** A frame as bytes. */
+/** A frame as bytes. Those of a large one are to be given back by {@linkcode frameDone}. */
 export function frameBytes(head: FrameHead, body: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(headerBytes + body.length);
+  const length = headerBytes + body.length;
+  const isPooled = body.length >= lentBytesMin && length <= sent.byteLength;
+  const bytes = isPooled
+    ? new Uint8Array(sent.take(), 0, length)
+    : new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, body.length, true);
   bytes[8] = head.kind;
@@ -55,6 +70,33 @@ export function frameBytes(head: FrameHead, body: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** A frame's bytes are needed no more. */
+export function frameDone(bytes: Uint8Array): void {
+  sent.give(bytes.buffer);
+}
+
+/** What is read into; used again once all that was lent of it is back. */
+class ReadBuffer {
+  readonly bytes: Uint8Array;
+  lentCount = 0;
+  isFull = false;
+  readonly lend = (): Return => {
+    this.lentCount++;
+    return () => {
+      this.lentCount--;
+      if (this.isFull && this.lentCount === 0) {
+        received.give(this.bytes.buffer);
+      }
+    };
+  };
+
+  constructor(byteLength: number) {
+    this.bytes = byteLength === readBytes
+      ? new Uint8Array(received.take())
+      : new Uint8Array(byteLength);
+  }
+}
+
 /** Writes and reads frames. */
 export class FrameConn {
   readonly #conn: LinkConn;
@@ -64,8 +106,6 @@ export class FrameConn {
   #flushing: Promise<void> | undefined;
   #isScheduled = false;
   #isClosed = false;
-  /** Somebody has a view of the buffer that is read into. */
-  #hasLent = false;
   #heardMs = monotonicMs();
   #sentMs = monotonicMs();
 
@@ -138,22 +178,24 @@ export class FrameConn {
   }
 
   async #receive(): Promise<void> {
-    let buffer = new Uint8Array(readBytes);
+    let buffer = new ReadBuffer(readBytes);
     let length = 0;
     try {
       while (!this.#isClosed) {
-        const count = await this.#conn.read(buffer.subarray(length));
+        const count = await this.#conn.read(buffer.bytes.subarray(length));
         if (this.#isClosed) return;
         if (count === null) throw new Error("it was closed");
         this.#heardMs = monotonicMs();
         length += count;
-        const used = this.#cut(buffer.subarray(0, length));
-        const rest = buffer.subarray(used, length);
-        if (this.#hasLent || (used === 0 && length === buffer.length)) {
-          this.#hasLent = false;
-          buffer = new Uint8Array(Math.max(readBytes, rest.length * 2));
-          buffer.set(rest);
-        } else if (used > 0) buffer.copyWithin(0, used, length);
+        const { bytes, lend } = buffer;
+        const used = this.#cut(bytes.subarray(0, length), lend);
+        const rest = bytes.subarray(used, length);
+        if (buffer.lentCount > 0 || (used === 0 && length === bytes.length)) {
+          const full = buffer;
+          buffer = new ReadBuffer(Math.max(readBytes, rest.length * 2));
+          buffer.bytes.set(rest);
+          full.isFull = true;
+        } else if (used > 0) bytes.copyWithin(0, used, length);
         length = rest.length;
       }
     } catch (error) {
@@ -162,7 +204,7 @@ export class FrameConn {
   }
 
   /** Hands over whole frames; returns how many bytes they were. */
-  #cut(bytes: Uint8Array): number {
+  #cut(bytes: Uint8Array, lend: () => Return): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     let at = 0;
     while (bytes.length - at >= headerBytes && !this.#isClosed) {
@@ -176,13 +218,16 @@ export class FrameConn {
       if (crc32(bytes.subarray(at + 8, end)) !== sum) {
         throw new ProtocolError("a frame whose checksum is wrong");
       }
-      this.#hasLent ||= bodyLength >= lentBytesMin;
-      this.#events.frame({
-        kind: bytes[at + 8]!,
-        channel: view.getUint32(at + 9, true),
-        seq: view.getUint32(at + 13, true),
-        confirmedSeq: view.getUint32(at + 17, true),
-      }, bytes.subarray(at + headerBytes, end));
+      this.#events.frame(
+        {
+          kind: bytes[at + 8]!,
+          channel: view.getUint32(at + 9, true),
+          seq: view.getUint32(at + 13, true),
+          confirmedSeq: view.getUint32(at + 17, true),
+        },
+        bytes.subarray(at + headerBytes, end),
+        lend,
+      );
       at = end;
     }
     return at;

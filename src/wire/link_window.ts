@@ -16,6 +16,8 @@ export interface SentFrame {
   readonly bytes: Uint8Array;
 }
 
+const none: readonly SentFrame[] = [];
+
 /** Counts both directions of one link. */
 export class LinkWindow {
   #unconfirmed: SentFrame[] = [];
@@ -58,8 +60,8 @@ export class LinkWindow {
     return true;
   }
 
-  /** The other side has all up to this number. */
-  confirmed(seq: number): void {
+  /** The other side has all up to this number: the frames that are kept no longer. */
+  confirmed(seq: number): readonly SentFrame[] {
     if (seq >= this.#nextSeq) {
       throw new ProtocolError(
         `Cannot go on with a link: frame ${seq} was confirmed and never sent`,
@@ -72,7 +74,7 @@ export class LinkWindow {
       this.#unconfirmedBytes -= frame.bytes.length;
       count++;
     }
-    if (count > 0) this.#unconfirmed.splice(0, count);
+    return count > 0 ? this.#unconfirmed.splice(0, count) : none;
   }
 
   /** What goes again on a new connection, in order. */
