@@ -114,7 +114,7 @@ export class ClusterNode {
       folder,
       { processId: self, pid: Deno.pid, role: "node" },
       this.#handlers,
-      dialFar,
+      { dialFar },
     );
     this.#bundles = new Bundles(this.machine.pool, () => {
       for (const part of this.jobs.all()) part.resourcesGiven();

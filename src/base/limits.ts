@@ -102,6 +102,14 @@ export const limits = {
   handshakeMs: 5000,
   /** How often something is heard of a link, and after what silence it is given up. */
   linkTiming: { heartbeatMs: 1000, deadMs: 5000 },
+  /** Turns in which something was sent before a connection is worth rings. */
+  ringTurns: 16,
+  /** Bytes of one ring. */
+  ringBytes: 64 * 1024,
+  /** How long a ring is looked at before its reader sleeps. */
+  ringPollMs: 0.1,
+  /** Of things that came after it had slept, how many a reader lets pass before it looks at its ring again. */
+  ringPassesMax: 63,
   /** Bytes that a link keeps unconfirmed before writers wait. */
   linkBytesMax: 16 << 20,
   /** Bytes after which what has come is confirmed. */

@@ -18,10 +18,12 @@ import {
   closeLibc,
   createSharedPage,
   isSharedMemoryAvailable,
+  openSharedPage,
 } from "../store/segment.ts";
 import { ClaimPage, ClaimSlots } from "../wire/claims.ts";
 import type { JobInfo, Role } from "../wire/facts.ts";
 import { headId, Network } from "../wire/network.ts";
+import type { RingMemories } from "../wire/ring_transport.ts";
 import { type Peer, PeerEndedError, type PeerHandlers } from "../wire/peer.ts";
 import { StandingPeer } from "../wire/standing_peer.ts";
 import { dialSocket, socketPath } from "../wire/unix_sockets.ts";
@@ -109,9 +111,29 @@ function openNetwork(
       `Cannot join: the session's folder "${folder}" is gone`,
     );
   }
-  const network = new Network(folder, self, handlers);
+  const network = new Network(folder, self, handlers, {
+    memories: ringMemories(),
+  });
   network.listen();
   return { handlers, network };
+}
+
+/** Undefined where there is no shared memory, or none is wanted. */
+function ringMemories(): RingMemories | undefined {
+  if (!isSharedMemoryAvailable() || isWithoutRings()) return undefined;
+  return { create: createSharedPage, open: openSharedPage };
+}
+
+/** `MANTA_TRANSPORT=sockets`: to compare. */
+function isWithoutRings(): boolean {
+  const variable = "MANTA_TRANSPORT";
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  const value = state === "granted" ? Deno.env.get(variable) : undefined;
+  if (value === undefined || value === "" || value === "rings") return false;
+  if (value === "sockets") return true;
+  throw new TypeError(
+    `Cannot use ${variable}="${value}": expected rings or sockets`,
+  );
 }
 
 function register(

@@ -31,6 +31,8 @@ export const FrameKind = {
   item: 9,
   /** Items that a generator's consumer has taken. */
   consumed: 10,
+  /** What one transport says to the other. */
+  transport: 11,
 } as const;
 
 /** Bytes before a frame's body: `u32` length of what follows it, `u8` kind. */

@@ -14,6 +14,7 @@ import { nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type { Notices } from "./messages.ts";
 import { type Hello, Peer, PeerEndedError, type PeerHandlers } from "./peer.ts";
+import { type RingMemories, RingTransport } from "./ring_transport.ts";
 import { type SocketConn, SocketTransport } from "./socket.ts";
 import { writeAll } from "./streams.ts";
 import {
@@ -35,6 +36,7 @@ export class Network {
   readonly #folder: string;
   readonly #handlers: PeerHandlers;
   readonly #dialFar: FarDialler;
+  readonly #memories: RingMemories | undefined;
   readonly #dialled = new Map<ProcessId, Promise<Peer>>();
   readonly #open = new Set<Peer>();
   /** By what id each dialled one was asked for. */
@@ -46,12 +48,17 @@ export class Network {
     folder: string,
     self: Hello,
     handlers: PeerHandlers,
-    dialFar: FarDialler = (processId) => dialRelay(folder, processId),
+    { dialFar = (processId) => dialRelay(folder, processId), memories }: {
+      dialFar?: FarDialler;
+      /** For rings to other processes of this machine; without it, sockets alone. */
+      memories?: RingMemories | undefined;
+    } = {},
   ) {
     this.#folder = folder;
     this.self = self;
     this.#handlers = handlers;
     this.#dialFar = dialFar;
+    this.#memories = memories;
   }
 
   /** Starts to take connections. */
@@ -110,8 +117,7 @@ export class Network {
   }
 
   async #dial(processId: ProcessId): Promise<Peer> {
-    const isNear = nodeTagOf(processId) === nodeTagOf(this.self.processId);
-    const conn = isNear
+    const conn = this.#isNear(processId)
       ? await dialSocket(socketPath(this.#folder, processId))
       : await this.#dialFar(processId);
     if (this.#isClosed) {
@@ -124,8 +130,15 @@ export class Network {
     return peer;
   }
 
+  /** Whether it is a process of this machine. */
+  #isNear(processId: ProcessId): boolean {
+    return nodeTagOf(processId) === nodeTagOf(this.self.processId);
+  }
+
   #adopt(conn: SocketConn | Promise<SocketConn>): Peer {
-    const peer = new Peer(new SocketTransport(conn), this.self, {
+    const rings = this.#memories && new RingTransport(conn, this.#memories);
+    const transport = rings ?? new SocketTransport(conn);
+    const peer = new Peer(transport, this.self, {
       requests: this.#handlers.requests,
       notices: this.#handlers.notices,
       frame: (kind, body, peer) => this.#handlers.frame?.(kind, body, peer),
@@ -136,6 +149,11 @@ export class Network {
       },
     });
     peer.hold(false);
+    if (rings !== undefined) {
+      peer.hello.then(({ processId }) => {
+        if (this.#isNear(processId)) rings.near();
+      }, () => {}); // Whoever dialled is told.
+    }
     this.#open.add(peer);
     return peer;
   }

@@ -188,6 +188,9 @@ export class Peer {
       case FrameKind.control:
         this.#onControl(new ByteReader(body));
         return;
+      case FrameKind.transport:
+        this.#transport.heard?.(body);
+        return;
       case FrameKind.answer:
         return this.#onAnswer(new ByteReader(body));
       default:

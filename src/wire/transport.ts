@@ -1,5 +1,5 @@
 /**
- * The port between frames and whatever moves bytes: sockets now, rings beside.
+ * The port between frames and whatever moves bytes: sockets, and rings beside.
  *
  * @module
  */
@@ -15,6 +15,8 @@ export interface Transport {
   flush(): Promise<void>;
   /** Calls `onChunk` until the other side ends; then resolves. Called once. */
   receive(onChunk: (chunk: Uint8Array) => void): Promise<void>;
+  /** A frame of the other side's transport; one that says nothing has none. */
+  heard?(body: Uint8Array): void;
   /** Whether an open connection keeps the program alive. */
   hold(isHeld: boolean): void;
   /** Ends the connection at once; what was not flushed is dropped. */
