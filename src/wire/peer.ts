@@ -167,11 +167,13 @@ export class Peer {
   }
 
   async #receive(): Promise<void> {
-    const assembler = new FrameAssembler();
     const onFrame = (kind: number, body: Uint8Array) =>
       this.#onFrame(kind, body);
     try {
-      await this.#transport.receive((chunk) => assembler.push(chunk, onFrame));
+      await this.#transport.receive(() => {
+        const assembler = new FrameAssembler();
+        return (chunk) => assembler.push(chunk, onFrame);
+      });
     } catch (error) {
       this.#cause = error;
       if (error instanceof ProtocolError) {

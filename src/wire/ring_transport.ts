@@ -81,7 +81,7 @@ export class RingTransport implements Transport {
   readonly #memories: RingMemories;
   readonly #ringOut: ByteWriter = new ByteWriter();
   readonly #failed = Promise.withResolvers<void>();
-  #onChunk: (chunk: Uint8Array) => void = () => {};
+  #onPiece: (piece: Uint8Array) => void = () => {};
   #isNear = false;
   #turnCount = 0;
   #offered: RingMemory | undefined;
@@ -135,13 +135,16 @@ export class RingTransport implements Transport {
     await this.#socket.flush();
   }
 
-  async receive(onChunk: (chunk: Uint8Array) => void): Promise<void> {
-    this.#onChunk = onChunk;
-    const socket = this.#socket.receive((chunk) => {
-      onChunk(chunk);
-      if (this.#reader !== undefined) this.#look();
-      // There may be room again.
-      if (this.#ringOut.length > 0) this.#pour();
+  async receive(open: () => (chunk: Uint8Array) => void): Promise<void> {
+    this.#onPiece = open();
+    const socket = this.#socket.receive(() => {
+      const onChunk = open();
+      return (chunk) => {
+        onChunk(chunk);
+        if (this.#reader !== undefined) this.#look();
+        // There may be room again.
+        if (this.#ringOut.length > 0) this.#pour();
+      };
     });
     await Promise.race([socket, this.#failed.promise]);
     // What a process wrote before it ended is there still.
@@ -246,7 +249,7 @@ export class RingTransport implements Transport {
       const length = reader.read(piece);
       if (length === 0) break;
       if (reader.mustWake()) this.#say(Word.wake);
-      this.#onChunk(piece.subarray(0, length));
+      this.#onPiece(piece.subarray(0, length));
       count += length;
     }
     return count > 0;

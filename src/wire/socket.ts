@@ -44,7 +44,8 @@ export class SocketTransport implements Transport {
     while (this.#writing !== undefined) await this.#writing;
   }
 
-  async receive(onChunk: (chunk: Uint8Array) => void): Promise<void> {
+  async receive(open: () => (chunk: Uint8Array) => void): Promise<void> {
+    const onChunk = open();
     if (this.#conn === undefined) await this.#connect();
     const conn = this.#conn!;
     const buffer = new Uint8Array(readChunkBytes);

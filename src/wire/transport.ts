@@ -13,8 +13,12 @@ export interface Transport {
   schedule(): void;
   /** Resolves when all that was written before is handed to the system. */
   flush(): Promise<void>;
-  /** Calls `onChunk` until the other side ends; then resolves. Called once. */
-  receive(onChunk: (chunk: Uint8Array) => void): Promise<void>;
+  /**
+   * Hands over what comes until the other side ends; then resolves. Called
+   * once; `open` is called for each stream of bytes that it comes in, as frames
+   * may be cut anywhere in one, but not across two.
+   */
+  receive(open: () => (chunk: Uint8Array) => void): Promise<void>;
   /** A frame of the other side's transport; one that says nothing has none. */
   heard?(body: Uint8Array): void;
   /** Whether an open connection keeps the program alive. */
