@@ -40,6 +40,9 @@ export interface RingMemories {
 /** What transports say to each other. */
 const Word = { offer: 1, ready: 2, last: 3, wake: 4 } as const;
 
+/** What is read from any of a process's rings, as long as it is handed over. */
+let piece: Uint8Array | undefined;
+
 /** Pieces that are handed over before others have a turn. */
 const piecesMax = 16;
 
@@ -92,7 +95,6 @@ export class RingTransport implements Transport {
   #isScheduled = false;
   #opened: RingReader | undefined;
   #reader: RingReader | undefined;
-  #piece: Uint8Array | undefined;
   #isLooking = false;
   readonly #patience = new Patience();
   #isClosed = false;
@@ -201,7 +203,6 @@ export class RingTransport implements Transport {
       log.debug(`a ring can't be opened: ${error}`);
       return;
     }
-    this.#piece = new Uint8Array(byteLength);
     this.#say(Word.ready);
   }
 
@@ -243,7 +244,7 @@ export class RingTransport implements Transport {
   /** Hands over what is in the ring; false if there was nothing. */
   #drain(): boolean {
     const reader = this.#reader!;
-    const piece = this.#piece!;
+    piece ??= new Uint8Array(limits.ringBytes);
     let count = 0;
     for (let left = piecesMax; left > 0; left--) {
       const length = reader.read(piece);
