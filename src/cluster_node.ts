@@ -28,10 +28,12 @@ import { LeaseRouter } from "./node/lease_router.ts";
 import { Machine } from "./node/machine.ts";
 import { Member } from "./node/member.ts";
 import type { RecentLines } from "./node/recent_lines.ts";
+import type { Fetch } from "./node/shipped_code.ts";
 import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
 import type { NodeAbout } from "./wire/command_messages.ts";
+import type { Contents } from "./base/program_code.ts";
 import type { JobDescription, LogLine } from "./wire/facts.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
@@ -60,8 +62,13 @@ export interface ClusterNodeOptions {
   recent: RecentLines;
   /** Makes a link to where a node listens; without an address, to the head. */
   dial(address?: string): Promise<Link>;
-  /** What a job's processes are started by, ready on this machine. */
-  prepare(description: JobDescription, jobId: JobId): Promise<JobDescription>;
+  /** What a job's processes are started by, ready on this machine; `fetch` gets files of it. */
+  prepare(
+    description: JobDescription,
+    how: { jobId: JobId; fetch: Fetch },
+  ): Promise<JobDescription>;
+  /** A job is over on this machine. */
+  released(jobId: JobId): void;
   printed(lines: LogLine[], from: NodeId): void;
   /** This node was declared dead: it is to end, and may start anew. */
   fenced(reason: string): void;
@@ -152,7 +159,9 @@ export class ClusterNode {
       storeBytes: options.capacityBytes,
       network: this.network,
       describe: async (jobId, home) => {
-        return await options.prepare(await this.#describe(jobId, home), jobId);
+        const description = await this.#describe(jobId, home);
+        const fetch = (hashes: string[]) => this.#files(jobId, home, hashes);
+        return await options.prepare(description, { jobId, fetch });
       },
       actorEnded: (actorId, how) =>
         this.#headPeer.notify("actor.ended", { actorId, ...how }),
@@ -391,6 +400,22 @@ export class ClusterNode {
       });
       if (description !== undefined) return description;
       throw error;
+    }
+  }
+
+  /** Files of a job: its home has them, and for a detached actor the head. */
+  async #files(
+    jobId: JobId,
+    home: ProcessId,
+    hashes: string[],
+  ): Promise<Contents> {
+    const ask = { jobId, hashes };
+    try {
+      const peer = await this.network.peer(home);
+      return (await peer.request("job.files", ask)).contents;
+    } catch {
+      // Its driver is gone; the head tells so where it keeps nothing of it.
+      return (await this.#headPeer.request("job.files", ask)).contents;
     }
   }
 }

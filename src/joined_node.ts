@@ -13,6 +13,7 @@ import type { ChildCommand, Children } from "./node/children.ts";
 import { JobPart } from "./node/job_part.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import { aboutOf, openLineage } from "./local_node.ts";
+import { ProgramFiles } from "./node/program_code.ts";
 import type { LogPrinter } from "./node/log_printer.ts";
 import type { RecentLines } from "./node/recent_lines.ts";
 import { sweepFolders } from "./store/folder.ts";
@@ -55,6 +56,7 @@ export async function runJoinedNode(
   const lineage = openLineage(options);
   const resources: ResourceAmounts = {};
   const { session: _, ...description } = command;
+  const files = new ProgramFiles(job.mainModule, command.flags);
   const node: ClusterNode = new ClusterNode({
     folder,
     nodeId: job.nodeId,
@@ -76,13 +78,19 @@ export async function runJoinedNode(
         self: identityOf({ node: () => node, tag, role: "driver" }),
       }),
     prepare: () => Promise.reject(new Error("a driver's node runs nothing")),
+    released: () => {},
     printed: (lines, from) => {
       for (const line of lines) printer.write(line, from);
     },
     fenced: (reason) => events.failed(new Error(reason)),
     requests: {
       ...lineageRequests(lineage),
-      "job.describe": () => ({ job, ...description }),
+      "job.describe": async () => ({
+        job,
+        ...description,
+        code: await files.describe(),
+      }),
+      "job.files": ({ hashes }) => ({ contents: files.contents(hashes) }),
     },
     notices: {
       ...lineageNotices(lineage),

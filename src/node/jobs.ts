@@ -32,6 +32,8 @@ export interface JobsRooms {
   readonly network: Network;
   /** What a job's processes are started by, ready on this machine. */
   describe(jobId: JobId, home: ProcessId): Promise<JobDescription>;
+  /** Nothing of a job is here any more. */
+  released(jobId: JobId): void;
   actorEnded(
     actorId: ActorId,
     how: { incarnation: number; reason: string },
@@ -186,6 +188,7 @@ export class Jobs {
     this.#orphaned.delete(part);
     this.#parts.delete(jobId);
     const ending = part.close(this.#rooms.network, reason)
+      .then(() => this.#rooms.released(jobId))
       .catch((error) => log.error(`job ${jobId} did not end: ${error}`))
       .finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);

@@ -13,6 +13,7 @@ import {
   nodeTagOf,
   type ProcessId,
 } from "../base/ids.ts";
+import { useShipped } from "../code/shipped.ts";
 import { limits } from "../base/limits.ts";
 import {
   closeLibc,
@@ -78,6 +79,7 @@ export function joinSession(
 ): Session {
   const { handlers, network } = openNetwork(options);
   const { folder, nodeProcessId, job, nodeReady } = options;
+  useShipped(job.code);
   const path = socketPath(folder, nodeProcessId);
   const connect = () => dialSocket(path);
   const node = network.peerOver(

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Contents } from "../base/program_code.ts";
 import type {
   ActorId,
   JobId,
@@ -83,6 +84,11 @@ export interface ClusterRequests {
   "job.kept": {
     ask: { jobId: JobId };
     answer: { description?: JobDescription };
+  };
+  /** Files of the program, by their hashes: of its home, or where that is gone of the head. */
+  "job.files": {
+    ask: { jobId: JobId; hashes: string[] };
+    answer: { contents: Contents };
   };
   "job.describe": { ask: { jobId: JobId }; answer: JobDescription };
   // From head to node.

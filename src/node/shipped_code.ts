@@ -1,0 +1,247 @@
+/**
+ * The programs' files on a node that does not have them at their own paths:
+ * each content is fetched once, and copied into a folder for each job, where
+ * it lies by the whole path that it has on the program's machine.
+ *
+ * A machine that has the same files goes on with those.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { RuntimeEnvSetupError } from "../base/errors.ts";
+import type { JobId } from "../base/ids.ts";
+import type {
+  Contents,
+  ProgramCode,
+  ProgramFile,
+} from "../base/program_code.ts";
+import { hashOf } from "../code/identity.ts";
+import { parseJsonc } from "../code/jsonc.ts";
+import { ownSource } from "../code/modules.ts";
+import type { JobDescription } from "../wire/facts.ts";
+import { absolute, batchesOf, flagValue } from "./program_code.ts";
+
+/** Asks for contents of a job's files. */
+export type Fetch = (hashes: string[]) => Promise<Contents>;
+
+/** Keeps programs' files on one node. */
+export class ShippedFiles {
+  readonly #folder: string;
+  /** Contents that are here or on their way, and for how many jobs. */
+  readonly #kept = new Map<string, { arrived: Promise<void>; jobs: number }>();
+  readonly #hashes = new Map<JobId, string[]>();
+
+  constructor(folder: string) {
+    this.#folder = `${folder}/code`;
+  }
+
+  /** What starts a job's processes here. */
+  async prepare(
+    description: JobDescription,
+    { jobId, fetch }: { jobId: JobId; fetch: Fetch },
+  ): Promise<JobDescription> {
+    const { code, entries } = description;
+    if (code === undefined || isHere(entries.worker, code)) return description;
+    const root = `${this.#folder}/${jobId}`;
+    await this.#gather(code.files, { jobId, fetch });
+    for (const { url, hash } of code.files) {
+      const path = root + fileURLToPath(url);
+      Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      Deno.copyFileSync(`${this.#folder}/${hash}`, path);
+    }
+    const flags = await new Setting(root, description.flags, code).flags();
+    const rootUrl = pathToFileURL(root).href;
+    return {
+      ...description,
+      flags,
+      entries: {
+        worker: ownEntry(entries.worker, code),
+        host: ownEntry(entries.host, code),
+      },
+      job: {
+        ...description.job,
+        code: { root: rootUrl, library: code.library, missing: code.missing },
+      },
+    };
+  }
+
+  /** A job is over: what no other needs goes with it. */
+  released(jobId: JobId): void {
+    for (const hash of this.#hashes.get(jobId) ?? []) {
+      const kept = this.#kept.get(hash);
+      if (kept === undefined || --kept.jobs > 0) continue;
+      this.#kept.delete(hash);
+      remove(`${this.#folder}/${hash}`);
+    }
+    this.#hashes.delete(jobId);
+    remove(`${this.#folder}/${jobId}`);
+  }
+
+  async #gather(
+    files: ProgramFile[],
+    { jobId, fetch }: { jobId: JobId; fetch: Fetch },
+  ): Promise<void> {
+    Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const hashes = [...new Set(files.map(({ hash }) => hash))];
+    this.#hashes.set(jobId, hashes);
+    for (const hash of hashes) {
+      const kept = this.#kept.get(hash);
+      if (kept !== undefined) kept.jobs++;
+    }
+    const wanted = files.filter(({ hash }) => !this.#kept.has(hash));
+    for (const batch of batchesOf(wanted)) {
+      const arrived = fetch(batch).then((got) => this.#write(batch, got));
+      arrived.catch(() => {}); // Whoever awaits it below is told.
+      for (const hash of batch) this.#kept.set(hash, { arrived, jobs: 1 });
+    }
+    try {
+      const all = hashes.map((hash) => this.#kept.get(hash));
+      await Promise.all(all.map((kept) => kept?.arrived));
+    } catch (error) {
+      this.released(jobId);
+      throw error;
+    }
+  }
+
+  #write(hashes: string[], contents: Contents): void {
+    for (const hash of hashes) {
+      const bytes = contents[hash];
+      if (bytes === undefined || hashOf(bytes) !== hash) {
+        throw new RuntimeEnvSetupError(
+          `Cannot take the program's files: what came for "${hash}" is something else`,
+        );
+      }
+      Deno.writeFileSync(`${this.#folder}/${hash}`, bytes, { mode: 0o600 });
+    }
+  }
+}
+
+/** Whether this machine has the program, and this library, at the same paths. */
+function isHere(entry: string, { files }: ProgramCode): boolean {
+  const isLibraryHere = !entry.startsWith("file:") ||
+    bytesAt(entry) !== undefined;
+  return isLibraryHere && files.every(({ url, hash, size }) => {
+    const bytes = bytesAt(url);
+    return bytes?.length === size && hashOf(bytes) === hash;
+  });
+}
+
+function bytesAt(url: string): Uint8Array | undefined {
+  try {
+    return Deno.readFileSync(new URL(url));
+  } catch {
+    // Whatever keeps it from being read: it is not here.
+    return undefined;
+  }
+}
+
+function ownEntry(entry: string, { library }: ProgramCode): string {
+  return entry.replace(library, () => ownSource);
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** The configuration that a program's copies are resolved by. */
+class Setting {
+  readonly #root: string;
+  readonly #given: string[];
+  readonly #code: ProgramCode;
+
+  constructor(root: string, flags: string[], code: ProgramCode) {
+    this.#root = root;
+    this.#given = flags;
+    this.#code = code;
+  }
+
+  /** The flags with the copies' paths; the copied configuration leads to this node's library. */
+  async flags(): Promise<string[]> {
+    const flags = this.#given
+      .filter((flag) => !flag.startsWith("--node-modules-dir"))
+      .map((flag) => this.#flag(flag));
+    const path = flagValue(this.#given, "import-map");
+    const config = flagValue(this.#given, "config");
+    if (config !== undefined) await this.#linkLibrary(config);
+    const map = path ?? await this.#mapOf(config);
+    if (map !== undefined) await this.#mapLibrary(map);
+    else {
+      const own = "/manta_import_map.json";
+      Deno.writeTextFileSync(this.#root + own, "{}");
+      await this.#mapLibrary(own);
+      flags.push(`--import-map=${this.#root}${own}`);
+    }
+    // Packages come from this machine's cache.
+    return [...flags, "--node-modules-dir=none"];
+  }
+
+  #flag(flag: string): string {
+    const [, name, value] = /^--([^=]+)=([^]*)$/.exec(flag) ?? [];
+    if (name === undefined || value === undefined) return flag;
+    if (/^(config|import-map|lock)$/.test(name) && this.#has(value)) {
+      return `--${name}=${this.#root}${value}`;
+    }
+    if (!/^(allow|deny)-read$/.test(name)) return flag;
+    const copies = value.split(",").map((path) => this.#root + path);
+    return `${flag},${copies.join(",")}`;
+  }
+
+  #has(path: string): boolean {
+    const address = pathToFileURL(path).href;
+    return this.#code.files.some(({ url }) => url === address);
+  }
+
+  /** Where the import map is, if the configuration has one of its own file. */
+  async #mapOf(config: string | undefined): Promise<string | undefined> {
+    if (config === undefined) return undefined;
+    const { importMap } = await this.#read(config);
+    return typeof importMap === "string" ? absolute(importMap, config) : config;
+  }
+
+  /** What the copies import of this library, wherever the program has it, is this node's. */
+  async #mapLibrary(path: string): Promise<void> {
+    const { library } = this.#code;
+    if (!library.startsWith("file:")) return;
+    const map = await this.#read(path);
+    const here = pathToFileURL(this.#root + fileURLToPath(library)).href;
+    const outer = (url: string) => new URL("..", url).href;
+    map["imports"] = {
+      ...map["imports"] as object,
+      [here]: ownSource,
+      [library]: ownSource,
+      [`${outer(here)}mod.ts`]: `${outer(ownSource)}mod.ts`,
+      [`${outer(library)}mod.ts`]: `${outer(ownSource)}mod.ts`,
+    };
+    this.#write(path, map);
+  }
+
+  /** Linked packages are found from the copy as from the original. */
+  async #linkLibrary(path: string): Promise<void> {
+    const config = await this.#read(path);
+    if (!Array.isArray(config["links"])) return;
+    const { library } = this.#code;
+    const package_ = library.startsWith("file:")
+      ? fileURLToPath(new URL("..", library))
+      : undefined;
+    config["links"] = config["links"].map((link) => {
+      const folder = join(absolute(`${link}/`, path), "/");
+      if (folder === package_) return fileURLToPath(new URL("..", ownSource));
+      return this.#root + folder;
+    });
+    this.#write(path, config);
+  }
+
+  async #read(path: string): Promise<Record<string, unknown>> {
+    const text = Deno.readTextFileSync(this.#root + path);
+    return await parseJsonc(text);
+  }
+
+  #write(path: string, value: Record<string, unknown>): void {
+    Deno.writeTextFileSync(this.#root + path, JSON.stringify(value));
+  }
+}
