@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { canHide, TestCluster } from "../support/cluster.ts";
+import { canHide, TestCluster, type TestNode } from "../support/cluster.ts";
+import { until } from "../support/notes.ts";
 import { Program } from "../support/program.ts";
 
 /** Starts a cluster whose nodes see nothing of where the program is. */
@@ -135,3 +136,155 @@ console.log(JSON.stringify(out));
     });
   },
 });
+
+/** Asks for its version; the older of two is edited, starts the newer one, and asks again. */
+const asking = `import { get, remote } from "@manta/manta";
+import { version } from "./lib.ts";
+const asked = remote(version, { maxCalls: 1 });
+const answers = [version(), await get(asked.remote())];
+if (Deno.args[0] === "older") {
+  Deno.writeTextFileSync("version.ts", 'export const version = () => "v2";');
+  const newer = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "main.ts"],
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  await newer.output();
+  answers.push(await get(asked.remote()));
+}
+console.log(answers.join(" "));
+`;
+
+Deno.test({
+  name: "Each program runs its own version of a module",
+  ignore: !canHide,
+  fn: async (t) => {
+    await using program = new Program();
+    await using cluster = await farFrom(program);
+    program.write("main.ts", asking);
+    program.write("lib.ts", `export { version } from "./version.ts";\n`);
+    program.write("version.ts", `export const version = () => "v1";\n`);
+
+    await t.step("while another runs, and edited meanwhile", async () => {
+      const args = ["run", "-A", "main.ts", "older"];
+      const env = envOf(cluster);
+      const { stdout, stderr } = await program.start(args, { env }).ended;
+      assertEquals(stdout, "v2 v2\nv1 v1 v1\n", stderr);
+    });
+    await t.step("and leaves nothing of it on the nodes", async () => {
+      await until(() => copiesIn(cluster).length === 0, "copies are removed");
+    });
+  },
+});
+
+Deno.test({
+  name: "A file of a program that is gone is named, and the program goes on",
+  ignore: !canHide,
+  fn: async () => {
+    await using program = new Program();
+    await using cluster = await farFrom(program);
+    program.write("gone.ts", `export const gone = 1;\n`);
+    program.write(
+      "lib.ts",
+      `import { gone } from "./gone.ts";
+export const one = (): number => gone;
+`,
+    );
+    program.write("other.ts", `export const two = (): number => 2;\n`);
+    program.write(
+      "main.ts",
+      `import { get, remote } from "@manta/manta";
+import { one } from "./lib.ts";
+import { two } from "./other.ts";
+Deno.removeSync(new URL("./gone.ts", import.meta.url));
+const error = await get(remote(one).remote()).catch((error) => error);
+console.log(JSON.stringify({
+  name: error.cause?.name ?? error.name,
+  message: error.cause?.message ?? error.message,
+  two: await get(remote(two).remote()),
+}));
+`,
+    );
+    const out = await results(program, cluster, "main.ts");
+    assertEquals(out.name, "SerializationError");
+    assertMatch(
+      String(out.message),
+      /gone\.ts" was gone from the program's machine/,
+    );
+    assertEquals(out.two, 2);
+  },
+});
+
+Deno.test({
+  name: "A detached actor has its program's files when the program is gone",
+  ignore: !canHide,
+  fn: async () => {
+    await using program = new Program();
+    await using cluster = await farFrom(program);
+    program.write("late.ts", `export const late = "late";\n`);
+    program.write(
+      "lib.ts",
+      `export class Kept {
+  pidOf(): number { return Deno.pid; }
+  async late(): Promise<string> { return (await import("./late.ts")).late; }
+}
+`,
+    );
+    program.write(
+      "main.ts",
+      `import { get, remote, runtimeContext } from "@manta/manta";
+import { Kept } from "./lib.ts";
+const options = { name: "kept", namespace: "n", lifetime: "detached", maxRestarts: -1, maxTaskRetries: -1 } as const;
+const kept = remote(Kept, options).remote();
+console.log(JSON.stringify({ pid: await get(kept.pidOf.remote()) }));
+`,
+    );
+    program.write(
+      "later.ts",
+      `import { get, getActor, kill } from "@manta/manta";
+import type { Kept } from "./lib.ts";
+const kept = await getActor<Kept>("kept", "n");
+const late = await get(kept.late.remote());
+const pid = await get(kept.pidOf.remote());
+kill(kept);
+console.log(JSON.stringify({ late, pid }));
+`,
+    );
+    const { pid } = await results(program, cluster, "main.ts");
+    assert(copiesIn(cluster).length > 0);
+    // Its node has to start it again, perhaps where the program never ran.
+    const [holder] = [cluster.head, ...cluster.nodes].filter((node) =>
+      parentOf(Number(pid)) === node.pid
+    );
+    assert(holder !== undefined);
+    if (holder !== cluster.head) await holder.kill();
+    else Deno.kill(Number(pid), "SIGKILL");
+    const later = await results(program, cluster, "later.ts");
+    assertEquals(later.late, "late");
+    assert(later.pid !== pid);
+    await until(
+      () => copiesIn(cluster, cluster.head).length === 0,
+      "copies are removed",
+    );
+  },
+});
+
+function parentOf(pid: number): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/^PPid:\s*(\d+)/m.exec(status)![1]);
+}
+
+/** What lies of programs on a cluster's nodes. */
+function copiesIn(cluster: TestCluster, of?: TestNode): string[] {
+  return [...Deno.readDirSync(cluster.folder)]
+    .filter(({ name }) => name.startsWith(`manta-${of?.pid ?? ""}`))
+    .map(({ name }) => `${cluster.folder}/${name}/code`)
+    .flatMap((folder) => {
+      try {
+        return [...Deno.readDirSync(folder)].map(({ name }) => name);
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return [];
+        throw error;
+      }
+    });
+}
