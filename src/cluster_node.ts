@@ -23,7 +23,7 @@ import { FarNodes } from "./node/far_nodes.ts";
 import { FarProcesses } from "./node/far_processes.ts";
 import { FarSegments } from "./node/far_segments.ts";
 import type { JobPart } from "./node/job_part.ts";
-import { Jobs } from "./node/jobs.ts";
+import { type Described, Jobs } from "./node/jobs.ts";
 import { LeaseRouter } from "./node/lease_router.ts";
 import { Machine } from "./node/machine.ts";
 import { Member } from "./node/member.ts";
@@ -67,6 +67,11 @@ export interface ClusterNodeOptions {
     description: JobDescription,
     how: { jobId: JobId; fetch: Fetch },
   ): Promise<JobDescription>;
+  /** Files that it lacks yet come here. */
+  bring(
+    description: JobDescription,
+    how: { jobId: JobId; fetch: Fetch },
+  ): Promise<void>;
   /** A job is over on this machine. */
   released(jobId: JobId): void;
   printed(lines: LogLine[], from: NodeId): void;
@@ -159,9 +164,11 @@ export class ClusterNode {
       storeBytes: options.capacityBytes,
       network: this.network,
       describe: async (jobId, home) => {
-        const description = await this.#describe(jobId, home);
+        const described = await this.#describe(jobId, home);
         const fetch = (hashes: string[]) => this.#files(jobId, home, hashes);
-        return await options.prepare(description, { jobId, fetch });
+        const { description } = described;
+        const ready = await options.prepare(description, { jobId, fetch });
+        return { ...described, description: ready };
       },
       actorEnded: (actorId, how) =>
         this.#headPeer.notify("actor.ended", { actorId, ...how }),
@@ -281,6 +288,12 @@ export class ClusterNode {
         ...this.#segments.requests(),
         ...this.#router.requests(),
         ...this.#processes.requests(this.machine.processes),
+        "job.bring": async ({ jobId, home, url }) => {
+          const { description } = await this.#describe(jobId, home, url);
+          const fetch = (hashes: string[]) => this.#files(jobId, home, hashes);
+          await this.#options.bring(description, { jobId, fetch });
+          return {};
+        },
         "actor.place": async ({ spec, incarnation }) => {
           const part = await this.jobs.of(spec.jobId, spec.home);
           part.hosts.start(spec, incarnation);
@@ -390,15 +403,23 @@ export class ClusterNode {
   }
 
   /** What starts a job's processes: its home says, or for a detached actor the head. */
-  async #describe(jobId: JobId, home: ProcessId): Promise<JobDescription> {
+  async #describe(
+    jobId: JobId,
+    home: ProcessId,
+    wanted?: string,
+  ): Promise<Described> {
     try {
       const peer = await this.network.peer(home);
-      return await peer.request("job.describe", { jobId });
+      const description = await peer.request("job.describe", {
+        jobId,
+        ...(wanted === undefined ? {} : { wanted }),
+      });
+      return { description, isHomeGone: false };
     } catch (error) {
       const { description } = await this.#headPeer.request("job.kept", {
         jobId,
       });
-      if (description !== undefined) return description;
+      if (description !== undefined) return { description, isHomeGone: true };
       throw error;
     }
   }

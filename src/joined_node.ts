@@ -56,7 +56,17 @@ export async function runJoinedNode(
   const lineage = openLineage(options);
   const resources: ResourceAmounts = {};
   const { session: _, ...description } = command;
-  const files = new ProgramFiles(job.mainModule, command.flags);
+  const files = new ProgramFiles({
+    ...job,
+    ...command,
+    isImported: async (url) => {
+      for (const { role, peer } of node.machine.processes.ofJob(job.jobId)) {
+        if (role !== "driver") continue;
+        return (await peer.request("code.imported", { url })).isImported;
+      }
+      return false;
+    },
+  });
   const node: ClusterNode = new ClusterNode({
     folder,
     nodeId: job.nodeId,
@@ -78,6 +88,7 @@ export async function runJoinedNode(
         self: identityOf({ node: () => node, tag, role: "driver" }),
       }),
     prepare: () => Promise.reject(new Error("a driver's node runs nothing")),
+    bring: () => Promise.reject(new Error("a driver's node has all files")),
     released: () => {},
     printed: (lines, from) => {
       for (const line of lines) printer.write(line, from);
@@ -85,10 +96,10 @@ export async function runJoinedNode(
     fenced: (reason) => events.failed(new Error(reason)),
     requests: {
       ...lineageRequests(lineage),
-      "job.describe": async () => ({
+      "job.describe": async ({ wanted }) => ({
         job,
         ...description,
-        code: await files.describe(),
+        code: await files.describe(wanted),
       }),
       "job.files": ({ hashes }) => ({ contents: files.contents(hashes) }),
     },

@@ -112,6 +112,7 @@ export async function startNode(
         self: identity(),
       }),
     prepare: (description, how) => shipped.prepare(description, how),
+    bring: (description, how) => shipped.bring(description, how),
     released: (jobId) => shipped.released(jobId),
     printed: (lines) => log.debug(`${lines.length} lines came for nobody`),
     fenced: fenced.resolve,

@@ -8,6 +8,8 @@
 export interface ProgramCode {
   /** Where the program has this library's modules. */
   library: string;
+  /** Where its main module is, if that is a file. */
+  folder?: string;
   files: ProgramFile[];
   /** Files that it imports and that were not there, or not to be read, by address. */
   missing: string[];

@@ -10,7 +10,7 @@
  */
 import { SerializationError } from "../base/errors.ts";
 import type { ModuleMeta } from "./meta.ts";
-import { missingIn, placeOf } from "./shipped.ts";
+import { broughtTo, missingIn, placeOf } from "./shipped.ts";
 import { mapAddress, marked } from "./stack.ts";
 
 /** Where a text stands. */
@@ -69,7 +69,7 @@ async function importHere(
   attributes: Record<string, string> | undefined,
 ): Promise<Record<string, unknown>> {
   const named = absolute(specifier, base);
-  const url = named && placeOf(named);
+  const url = named && await broughtTo(named);
   if (url !== undefined && attributes === undefined) return await import(url);
   const options = attributes === undefined
     ? ""

@@ -9,13 +9,27 @@
  * @module
  */
 import type { ShippedCode } from "../base/program_code.ts";
+import { existsSync } from "node:fs";
 import { isPackageUrl, ownSource } from "./modules.ts";
 
 let shipped: ShippedCode | undefined;
+let bringNow: ((url: string) => Promise<void>) | undefined;
 
-/** From now on the program's modules are the copies. */
-export function useShipped(code: ShippedCode | undefined): void {
+/** From now on the program's modules are the copies; `bring` gets one that is none yet. */
+export function useShipped(
+  code: ShippedCode | undefined,
+  bring?: (url: string) => Promise<void>,
+): void {
   shipped = code;
+  bringNow = bring;
+}
+
+/** Where a module can be loaded from here, once it can be. */
+export async function broughtTo(url: string): Promise<string> {
+  const place = placeOf(url);
+  const isCopy = shipped !== undefined && place.startsWith(`${shipped.root}/`);
+  if (isCopy && !existsSync(new URL(place))) await bringNow?.(nameOf(place));
+  return place;
 }
 
 /** Where a module of the program can be loaded from here. */

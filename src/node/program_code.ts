@@ -25,17 +25,36 @@ import { log } from "../base/log.ts";
 export class ProgramFiles {
   readonly #mainModule: string;
   readonly #flags: string[];
+  readonly #isImported: (url: string) => Promise<boolean>;
   readonly #contents: Contents = {};
   #described: Promise<ProgramCode> | undefined;
 
-  constructor(mainModule: string, flags: string[]) {
+  /** `isImported` tells whether a module is one of the program's. */
+  constructor(
+    { mainModule, flags, isImported }: {
+      mainModule: string;
+      flags: string[];
+      isImported(url: string): Promise<boolean>;
+    },
+  ) {
     this.#mainModule = mainModule;
     this.#flags = flags;
+    this.#isImported = isImported;
   }
 
-  /** What there is. */
-  describe(): Promise<ProgramCode> {
-    return this.#described ??= this.#read();
+  /** What there is; with a module that is wanted, if the program imported it. */
+  async describe(wanted?: string): Promise<ProgramCode> {
+    const code = await (this.#described ??= this.#read());
+    if (wanted === undefined || code.files.some(({ url }) => url === wanted)) {
+      return code;
+    }
+    if (!await this.#isImported(wanted)) return code;
+    const { files, missing } = await moduleFilesOf([wanted]);
+    const known = new Set(code.files.map(({ url }) => url));
+    const fresh = [...files].filter(([url]) => !known.has(url));
+    code.files.push(...fresh.map((file) => this.#taken(file)));
+    code.missing.push(...missing);
+    return code;
   }
 
   /** Files by their hashes; throws for one that is not the program's. */
@@ -49,13 +68,18 @@ export class ProgramFiles {
     const files = new Map([...modules.files, ...settings.files]);
     return {
       library: ownSource,
-      files: [...files].map(([url, bytes]) => {
-        const hash = hashOf(bytes);
-        this.#contents[hash] = bytes;
-        return { url, hash, size: bytes.length };
-      }),
+      ...(this.#mainModule.startsWith("file:")
+        ? { folder: new URL(".", this.#mainModule).href }
+        : {}),
+      files: [...files].map((file) => this.#taken(file)),
       missing: [...modules.missing],
     };
+  }
+
+  #taken([url, bytes]: [string, Uint8Array]): ProgramFile {
+    const hash = hashOf(bytes);
+    this.#contents[hash] = bytes;
+    return { url, hash, size: bytes.length };
   }
 }
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
@@ -30,7 +31,7 @@ export class ShippedFiles {
   readonly #folder: string;
   /** Contents that are here or on their way, and for how many jobs. */
   readonly #kept = new Map<string, { arrived: Promise<void>; jobs: number }>();
-  readonly #hashes = new Map<JobId, string[]>();
+  readonly #hashes = new Map<JobId, Set<string>>();
 
   constructor(folder: string) {
     this.#folder = `${folder}/code`;
@@ -44,11 +45,11 @@ export class ShippedFiles {
     const { code, entries } = description;
     if (code === undefined || isHere(entries.worker, code)) return description;
     const root = `${this.#folder}/${jobId}`;
-    await this.#gather(code.files, { jobId, fetch });
-    for (const { url, hash } of code.files) {
-      const path = root + fileURLToPath(url);
-      Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      Deno.copyFileSync(`${this.#folder}/${hash}`, path);
+    try {
+      await this.#copy(code.files, { jobId, fetch });
+    } catch (error) {
+      this.released(jobId);
+      throw error;
     }
     const flags = await new Setting(root, description.flags, code).flags();
     const rootUrl = pathToFileURL(root).href;
@@ -64,6 +65,30 @@ export class ShippedFiles {
         code: { root: rootUrl, library: code.library, missing: code.missing },
       },
     };
+  }
+
+  /** Files that a job whose copies are here lacks yet come too. */
+  async bring(
+    { code }: JobDescription,
+    how: { jobId: JobId; fetch: Fetch },
+  ): Promise<void> {
+    if (code !== undefined && this.#hashes.has(how.jobId)) {
+      await this.#copy(code.files, how);
+    }
+  }
+
+  async #copy(
+    files: ProgramFile[],
+    { jobId, fetch }: { jobId: JobId; fetch: Fetch },
+  ): Promise<void> {
+    await this.#gather(files, { jobId, fetch });
+    for (const { url, hash } of files) {
+      const path = `${this.#folder}/${jobId}${fileURLToPath(url)}`;
+      // What is there is in use, and may be changed to fit this machine.
+      if (existsSync(path)) continue;
+      Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      Deno.copyFileSync(`${this.#folder}/${hash}`, path);
+    }
   }
 
   /** A job is over: what no other needs goes with it. */
@@ -84,24 +109,22 @@ export class ShippedFiles {
   ): Promise<void> {
     Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const hashes = [...new Set(files.map(({ hash }) => hash))];
-    this.#hashes.set(jobId, hashes);
-    for (const hash of hashes) {
+    const own = this.#hashes.get(jobId) ?? new Set();
+    this.#hashes.set(jobId, own);
+    const fresh = hashes.filter((hash) => !own.has(hash));
+    for (const hash of fresh) {
+      own.add(hash);
       const kept = this.#kept.get(hash);
       if (kept !== undefined) kept.jobs++;
     }
     const wanted = files.filter(({ hash }) => !this.#kept.has(hash));
     for (const batch of batchesOf(wanted)) {
       const arrived = fetch(batch).then((got) => this.#write(batch, got));
-      arrived.catch(() => {}); // Whoever awaits it below is told.
+      // Whoever awaits it below is told, and may try again.
+      arrived.catch(() => batch.forEach((hash) => this.#kept.delete(hash)));
       for (const hash of batch) this.#kept.set(hash, { arrived, jobs: 1 });
     }
-    try {
-      const all = hashes.map((hash) => this.#kept.get(hash));
-      await Promise.all(all.map((kept) => kept?.arrived));
-    } catch (error) {
-      this.released(jobId);
-      throw error;
-    }
+    await Promise.all(hashes.map((hash) => this.#kept.get(hash)?.arrived));
   }
 
   #write(hashes: string[], contents: Contents): void {
@@ -118,7 +141,10 @@ export class ShippedFiles {
 }
 
 /** Whether this machine has the program, and this library, at the same paths. */
-function isHere(entry: string, { files }: ProgramCode): boolean {
+function isHere(entry: string, { files, folder }: ProgramCode): boolean {
+  // Nothing may be read of a program, or it has no files: then its folder tells.
+  const isNoFolder = folder !== undefined && !existsSync(new URL(folder));
+  if (files.length === 0 && isNoFolder) return false;
   const isLibraryHere = !entry.startsWith("file:") ||
     bytesAt(entry) !== undefined;
   return isLibraryHere && files.every(({ url, hash, size }) => {

@@ -78,12 +78,19 @@ export class CodeTable {
   });
   /** An actor's own: it is needed as long as the isolate. */
   readonly #learned = new Set<Bundle>();
+  /** Modules that captured functions import. */
+  readonly #imported = new Set<string>();
   readonly #loading = new Map<CodeHash, Promise<Bundle>>();
   #capturer: Capturer | undefined;
 
   constructor(values: CodeValues, mainModule: string) {
     this.#values = values;
     this.#mainModule = mainModule;
+  }
+
+  /** Whether a function that was captured here imports that module. */
+  hasImported(url: string): boolean {
+    return this.#imported.has(url);
   }
 
   /** The name of a function on the wire, if it has one yet. */
@@ -191,6 +198,7 @@ export class CodeTable {
   async #capture(fn: AnyFunction): Promise<NamedFunction> {
     const captured = await this.#captures().capture(fn);
     const { name, meta } = captured;
+    for (const url of captured.imports) this.#imported.add(url);
     const encoded = this.#values.encode(captured);
     let hash = hashCode(meta, encoded.parts);
     // Two counters made by one function must not count together.

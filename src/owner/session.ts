@@ -79,13 +79,16 @@ export function joinSession(
 ): Session {
   const { handlers, network } = openNetwork(options);
   const { folder, nodeProcessId, job, nodeReady } = options;
-  useShipped(job.code);
   const path = socketPath(folder, nodeProcessId);
   const connect = () => dialSocket(path);
   const node = network.peerOver(
     nodeProcessId,
     nodeReady === undefined ? connect() : nodeReady.then(connect, notThere),
   );
+  useShipped(job.code, async (url) => {
+    const { jobId, home } = job;
+    await node.request("job.bring", { jobId, home, url });
+  });
   register(node, network, options);
   return assemble({ handlers, network, node, job }, { options, extra });
 }

@@ -90,7 +90,16 @@ export interface ClusterRequests {
     ask: { jobId: JobId; hashes: string[] };
     answer: { contents: Contents };
   };
-  "job.describe": { ask: { jobId: JobId }; answer: JobDescription };
+  /** `wanted` is a module that is to be among the files, if it is the program's. */
+  "job.describe": {
+    ask: { jobId: JobId; wanted?: string };
+    answer: JobDescription;
+  };
+  /** From a process to its node: a module of its program is to be here too. */
+  "job.bring": {
+    ask: { jobId: JobId; home: ProcessId; url: string };
+    answer: Record<never, never>;
+  };
   // From head to node.
   "actor.place": {
     ask: { spec: ActorSpec; incarnation: number };

@@ -18,9 +18,11 @@ function envOf(cluster: TestCluster): Record<string, string> {
 async function results(
   program: Program,
   cluster: TestCluster,
-  name: string,
+  ...command: string[]
 ): Promise<Record<string, unknown>> {
-  const running = program.start(["run", "-A", name], { env: envOf(cluster) });
+  const running = program.start(["run", "-A", ...command], {
+    env: envOf(cluster),
+  });
   const { code, stdout, stderr } = await running.ended;
   assertEquals(code, 0, stderr);
   return JSON.parse(stdout);
@@ -100,6 +102,9 @@ for (const [name, fn] of [["far", remote(lib.fail)], ["own", own]] as const) {
     out[name] = String(((error as TaskError).cause as Error).stack);
   }
 }
+const name = "plugin";
+const { plugin } = await import(\`./\${name}.ts\`);
+out.plugin = await get(remote(plugin).remote());
 out.seen = await get(remote(() => {
   try {
     return Deno.readTextFileSync(${
@@ -112,6 +117,13 @@ out.seen = await get(remote(() => {
 console.log(JSON.stringify(out));
 `,
     );
+    program.write(
+      "plugin.ts",
+      `import { late } from "./plugin_part.ts";
+export const plugin = (): string => late;
+`,
+    );
+    program.write("plugin_part.ts", `export { late } from "./late.ts";\n`);
     const out = await results(program, cluster, "main.ts");
 
     await t.step("static imports, import maps, JSON, npm, dynamic", () => {
@@ -124,6 +136,7 @@ console.log(JSON.stringify(out));
         npm: "Program",
         nested: 82,
         actor: 42,
+        plugin: "late",
         seen: "NotFound",
       });
     });
@@ -232,9 +245,9 @@ Deno.test({
     );
     program.write(
       "main.ts",
-      `import { get, remote, runtimeContext } from "@manta/manta";
+      `import { get, remote } from "@manta/manta";
 import { Kept } from "./lib.ts";
-const options = { name: "kept", namespace: "n", lifetime: "detached", maxRestarts: -1, maxTaskRetries: -1 } as const;
+const options = { name: "kept", namespace: "n", lifetime: "detached", maxRestarts: -1, schedulingStrategy: { nodeId: Deno.args[0]!, soft: true } } as const;
 const kept = remote(Kept, options).remote();
 console.log(JSON.stringify({ pid: await get(kept.pidOf.remote()) }));
 `,
@@ -250,15 +263,12 @@ kill(kept);
 console.log(JSON.stringify({ late, pid }));
 `,
     );
-    const { pid } = await results(program, cluster, "main.ts");
-    assert(copiesIn(cluster).length > 0);
-    // Its node has to start it again, perhaps where the program never ran.
-    const [holder] = [cluster.head, ...cluster.nodes].filter((node) =>
-      parentOf(Number(pid)) === node.pid
-    );
-    assert(holder !== undefined);
-    if (holder !== cluster.head) await holder.kill();
-    else Deno.kill(Number(pid), "SIGKILL");
+    const [node] = cluster.nodes;
+    const on = node!.ready.nodeId;
+    const { pid } = await results(program, cluster, "main.ts", on);
+    assert(copiesIn(cluster, node).length > 0);
+    // It starts again where nothing of its program ever was.
+    await node!.kill();
     const later = await results(program, cluster, "later.ts");
     assertEquals(later.late, "late");
     assert(later.pid !== pid);
@@ -268,11 +278,6 @@ console.log(JSON.stringify({ late, pid }));
     );
   },
 });
-
-function parentOf(pid: number): number {
-  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  return Number(/^PPid:\s*(\d+)/m.exec(status)![1]);
-}
 
 /** What lies of programs on a cluster's nodes. */
 function copiesIn(cluster: TestCluster, of?: TestNode): string[] {
