@@ -268,7 +268,7 @@ console.log(JSON.stringify({ late, pid }));
     const { pid } = await results(program, cluster, "main.ts", on);
     assert(copiesIn(cluster, node).length > 0);
     // It starts again where nothing of its program ever was.
-    await node!.kill();
+    await node!.kill("SIGTERM");
     const later = await results(program, cluster, "later.ts");
     assertEquals(later.late, "late");
     assert(later.pid !== pid);
