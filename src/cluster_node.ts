@@ -9,7 +9,6 @@
  * @module
  */
 import {
-  type JobId,
   type NodeId,
   nodeProcessIdOf,
   type NodeTag,
@@ -22,19 +21,19 @@ import { Bundles } from "./node/bundles.ts";
 import { FarNodes } from "./node/far_nodes.ts";
 import { FarProcesses } from "./node/far_processes.ts";
 import { FarSegments } from "./node/far_segments.ts";
+import { JobHomes } from "./node/job_homes.ts";
 import type { JobPart } from "./node/job_part.ts";
-import { type Described, Jobs } from "./node/jobs.ts";
+import { Jobs } from "./node/jobs.ts";
 import { LeaseRouter } from "./node/lease_router.ts";
 import { Machine } from "./node/machine.ts";
 import { Member } from "./node/member.ts";
 import type { RecentLines } from "./node/recent_lines.ts";
-import type { Fetch } from "./node/shipped_code.ts";
+import type { CodeKeeper } from "./node/shipped_code.ts";
 import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
 import type { NodeAbout } from "./wire/command_messages.ts";
-import type { Contents } from "./base/program_code.ts";
-import type { JobDescription, LogLine } from "./wire/facts.ts";
+import type { LogLine } from "./wire/facts.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
   NoticeHandlers,
@@ -62,18 +61,8 @@ export interface ClusterNodeOptions {
   recent: RecentLines;
   /** Makes a link to where a node listens; without an address, to the head. */
   dial(address?: string): Promise<Link>;
-  /** What a job's processes are started by, ready on this machine; `fetch` gets files of it. */
-  prepare(
-    description: JobDescription,
-    how: { jobId: JobId; fetch: Fetch },
-  ): Promise<JobDescription>;
-  /** Files that it lacks yet come here. */
-  bring(
-    description: JobDescription,
-    how: { jobId: JobId; fetch: Fetch },
-  ): Promise<void>;
-  /** A job is over on this machine. */
-  released(jobId: JobId): void;
+  /** The programs' files on this machine. */
+  code: CodeKeeper;
   printed(lines: LogLine[], from: NodeId): void;
   /** This node was declared dead: it is to end, and may start anew. */
   fenced(reason: string): void;
@@ -111,6 +100,7 @@ export class ClusterNode {
   readonly #relay: Relay;
   readonly #bundles: Bundles;
   readonly #headPeer: StandingPeer;
+  readonly #homes: JobHomes;
   readonly #handlers: PeerHandlers = { requests: {}, notices: {} };
   #head: HeadPart | undefined;
   #isClosed = false;
@@ -143,6 +133,11 @@ export class ClusterNode {
       lost: (tag, reason) => this.#lost(tag, reason),
     });
     this.#headPeer = new StandingPeer(this.network, headId);
+    this.#homes = new JobHomes({
+      ...options,
+      network: this.network,
+      head: this.#headPeer,
+    });
     this.member = new Member({
       view: this.view,
       head: this.#headPeer,
@@ -163,13 +158,8 @@ export class ClusterNode {
       nodeProcessId: self,
       storeBytes: options.capacityBytes,
       network: this.network,
-      describe: async (jobId, home) => {
-        const described = await this.#describe(jobId, home);
-        const fetch = (hashes: string[]) => this.#files(jobId, home, hashes);
-        const { description } = described;
-        const ready = await options.prepare(description, { jobId, fetch });
-        return { ...described, description: ready };
-      },
+      describe: (jobId, home) => this.#homes.ready(jobId, home),
+      released: (jobId) => options.code.released(jobId),
       actorEnded: (actorId, how) =>
         this.#headPeer.notify("actor.ended", { actorId, ...how }),
       printed: (home, lines) => this.network.tell(home, "log.lines", { lines }),
@@ -287,13 +277,8 @@ export class ClusterNode {
         ...this.machine.facts.requests(),
         ...this.#segments.requests(),
         ...this.#router.requests(),
+        ...this.#homes.requests(),
         ...this.#processes.requests(this.machine.processes),
-        "job.bring": async ({ jobId, home, url }) => {
-          const { description } = await this.#describe(jobId, home, url);
-          const fetch = (hashes: string[]) => this.#files(jobId, home, hashes);
-          await this.#options.bring(description, { jobId, fetch });
-          return {};
-        },
         "actor.place": async ({ spec, incarnation }) => {
           const part = await this.jobs.of(spec.jobId, spec.home);
           part.hosts.start(spec, incarnation);
@@ -400,43 +385,5 @@ export class ClusterNode {
     this.#segments.processEnded(processId);
     for (const part of this.jobs.all()) part.processEnded(processId);
     this.member.loaded();
-  }
-
-  /** What starts a job's processes: its home says, or for a detached actor the head. */
-  async #describe(
-    jobId: JobId,
-    home: ProcessId,
-    wanted?: string,
-  ): Promise<Described> {
-    try {
-      const peer = await this.network.peer(home);
-      const description = await peer.request("job.describe", {
-        jobId,
-        ...(wanted === undefined ? {} : { wanted }),
-      });
-      return { description, isHomeGone: false };
-    } catch (error) {
-      const { description } = await this.#headPeer.request("job.kept", {
-        jobId,
-      });
-      if (description !== undefined) return { description, isHomeGone: true };
-      throw error;
-    }
-  }
-
-  /** Files of a job: its home has them, and for a detached actor the head. */
-  async #files(
-    jobId: JobId,
-    home: ProcessId,
-    hashes: string[],
-  ): Promise<Contents> {
-    const ask = { jobId, hashes };
-    try {
-      const peer = await this.network.peer(home);
-      return (await peer.request("job.files", ask)).contents;
-    } catch {
-      // Its driver is gone; the head tells so where it keeps nothing of it.
-      return (await this.#headPeer.request("job.files", ask)).contents;
-    }
   }
 }

@@ -87,9 +87,11 @@ export async function runJoinedNode(
         ...(join.tls === undefined ? {} : { tls: join.tls }),
         self: identityOf({ node: () => node, tag, role: "driver" }),
       }),
-    prepare: () => Promise.reject(new Error("a driver's node runs nothing")),
-    bring: () => Promise.reject(new Error("a driver's node has all files")),
-    released: () => {},
+    code: {
+      prepare: () => Promise.reject(new Error("a driver's node runs nothing")),
+      bring: () => Promise.reject(new Error("a driver's node has all files")),
+      released: () => {},
+    },
     printed: (lines, from) => {
       for (const line of lines) printer.write(line, from);
     },

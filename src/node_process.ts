@@ -89,7 +89,6 @@ export async function startNode(
     onLink: (link) => node.linked(link),
   });
   state.listening(listener.address);
-  const shipped = new ShippedFiles(folder);
   const node: ClusterNode = new ClusterNode({
     folder,
     nodeId: state.memory.nodeId,
@@ -111,9 +110,7 @@ export async function startNode(
         ...secret,
         self: identity(),
       }),
-    prepare: (description, how) => shipped.prepare(description, how),
-    bring: (description, how) => shipped.bring(description, how),
-    released: (jobId) => shipped.released(jobId),
+    code: new ShippedFiles(folder),
     printed: (lines) => log.debug(`${lines.length} lines came for nobody`),
     fenced: fenced.resolve,
     stopped: stopped.resolve,

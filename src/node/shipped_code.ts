@@ -26,8 +26,24 @@ import { absolute, batchesOf, flagValue } from "./program_code.ts";
 /** Asks for contents of a job's files. */
 export type Fetch = (hashes: string[]) => Promise<Contents>;
 
+/** How a program's files get onto a machine, and off it. */
+export interface CodeKeeper {
+  /** What starts a job's processes here, once that can. */
+  prepare(
+    description: JobDescription,
+    how: { jobId: JobId; fetch: Fetch },
+  ): Promise<JobDescription>;
+  /** Files that a job whose copies are here lacks yet come too. */
+  bring(
+    description: JobDescription,
+    how: { jobId: JobId; fetch: Fetch },
+  ): Promise<void>;
+  /** A job is over: what no other needs goes with it. */
+  released(jobId: JobId): void;
+}
+
 /** Keeps programs' files on one node. */
-export class ShippedFiles {
+export class ShippedFiles implements CodeKeeper {
   readonly #folder: string;
   /** Contents that are here or on their way, and for how many jobs. */
   readonly #kept = new Map<string, { arrived: Promise<void>; jobs: number }>();
@@ -37,7 +53,6 @@ export class ShippedFiles {
     this.#folder = `${folder}/code`;
   }
 
-  /** What starts a job's processes here. */
   async prepare(
     description: JobDescription,
     { jobId, fetch }: { jobId: JobId; fetch: Fetch },
@@ -67,7 +82,6 @@ export class ShippedFiles {
     };
   }
 
-  /** Files that a job whose copies are here lacks yet come too. */
   async bring(
     { code }: JobDescription,
     how: { jobId: JobId; fetch: Fetch },
@@ -91,7 +105,6 @@ export class ShippedFiles {
     }
   }
 
-  /** A job is over: what no other needs goes with it. */
   released(jobId: JobId): void {
     for (const hash of this.#hashes.get(jobId) ?? []) {
       const kept = this.#kept.get(hash);

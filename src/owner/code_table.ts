@@ -27,7 +27,7 @@ import {
 import { type Captured, Capturer } from "../code/capture.ts";
 import { hashCode } from "../code/modules.ts";
 import { revive } from "../code/revive.ts";
-import type { Peer } from "../wire/peer.ts";
+import type { Peer, RequestHandlers } from "../wire/peer.ts";
 
 /** Captured values as bytes that are still the program's own memory in part. */
 export interface EncodedCapture {
@@ -88,11 +88,6 @@ export class CodeTable {
     this.#mainModule = mainModule;
   }
 
-  /** Whether a function that was captured here imports that module. */
-  hasImported(url: string): boolean {
-    return this.#imported.has(url);
-  }
-
   /** The name of a function on the wire, if it has one yet. */
   knownRef(fn: AnyFunction): CodeRef | undefined {
     return this.#known.get(fn)?.ref;
@@ -148,9 +143,20 @@ export class CodeTable {
       : Promise.allSettled(this.#loading.values());
   }
 
-  /** The bundle of that hash, for somebody who lacks it. */
+  /** The bundle of that hash, if it is here. */
   bundle(hash: CodeHash): CodeBundle | undefined {
     return this.#find(hash)?.wire;
+  }
+
+  /** What others are answered about code. */
+  requests(): RequestHandlers {
+    return {
+      "code.get": ({ hash }) => {
+        const bundle = this.bundle(hash);
+        return bundle === undefined ? {} : { bundle };
+      },
+      "code.imported": ({ url }) => ({ isImported: this.#imported.has(url) }),
+    };
   }
 
   /** What a bundle captured, and its functions by which that names them. */
