@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { lateImportsOf } from "./late_imports.ts";
 import {
   isPackageUrl,
@@ -57,14 +58,23 @@ function withoutQuery(url: string): string {
   return url.replace(/[?#].*$/, "");
 }
 
-async function bytesOf(url: string): Promise<Uint8Array | undefined> {
+/** A file's bytes; nothing where none is, or none that this program may read without asking. */
+export async function bytesOf(url: string): Promise<Uint8Array | undefined> {
+  const path = fileURLToPath(url);
+  const { state } = await Deno.permissions.query({ name: "read", path });
+  if (state !== "granted") return undefined;
   try {
-    return await Deno.readFile(new URL(url));
+    return await Deno.readFile(path);
   } catch (error) {
-    const isNone = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.IsADirectory ||
-      error instanceof Deno.errors.NotADirectory;
-    if (isNone) return undefined;
+    if (noFile.some((Kind) => error instanceof Kind)) return undefined;
     throw error;
   }
 }
+
+const noFile = [
+  Deno.errors.NotFound,
+  Deno.errors.IsADirectory,
+  Deno.errors.NotADirectory,
+  Deno.errors.PermissionDenied,
+  Deno.errors.NotCapable,
+];

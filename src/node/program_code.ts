@@ -17,7 +17,7 @@ import type {
 } from "../base/program_code.ts";
 import { hashOf } from "../code/identity.ts";
 import { parseJsonc } from "../code/jsonc.ts";
-import { moduleFilesOf } from "../code/module_files.ts";
+import { bytesOf, moduleFilesOf } from "../code/module_files.ts";
 import { ownSource } from "../code/modules.ts";
 import { log } from "../base/log.ts";
 
@@ -164,13 +164,10 @@ export function absolute(named: string, config: string): string {
 }
 
 async function configAt(path: string): Promise<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch {
-    // None there, or not this program's to read: it names nothing then.
-    return {};
-  }
+  const bytes = await bytesOf(pathToFileURL(path).href);
+  // It names nothing then.
+  if (bytes === undefined) return {};
+  const text = new TextDecoder().decode(bytes);
   try {
     return await parseJsonc(text);
   } catch (error) {
