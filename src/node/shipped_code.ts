@@ -12,6 +12,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { JobId } from "../base/ids.ts";
+import { log } from "../base/log.ts";
 import type {
   Contents,
   ProgramCode,
@@ -47,6 +48,8 @@ export class ShippedFiles implements CodeKeeper {
   readonly #folder: string;
   /** Contents that are here or on their way, and for how many jobs. */
   readonly #kept = new Map<string, { arrived: Promise<void>; jobs: number }>();
+  /** What failed last, as it was told. */
+  #said = "";
   readonly #hashes = new Map<JobId, Set<string>>();
 
   constructor(folder: string) {
@@ -60,13 +63,38 @@ export class ShippedFiles implements CodeKeeper {
     const { code, entries } = description;
     if (code === undefined || isHere(entries.worker, code)) return description;
     const root = `${this.#folder}/${jobId}`;
+    const setting = new Setting(root, description.flags, code);
     try {
       await this.#copy(code.files, { jobId, fetch });
+      const flags = await this.#setUp(() => setting.flags());
+      return this.#ready(description, { root, flags });
     } catch (error) {
       this.released(jobId);
       throw error;
     }
-    const flags = await new Setting(root, description.flags, code).flags();
+  }
+
+  /** Work that only this machine can spoil. */
+  async #setUp<Result>(
+    work: () => Result | Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await work();
+    } catch (cause) {
+      const message =
+        `Cannot set up a program's files in "${this.#folder}": ${cause}`;
+      // It is tried again, here or at another node.
+      if (message !== this.#said) log.error(message);
+      this.#said = message;
+      throw new RuntimeEnvSetupError(message, { cause });
+    }
+  }
+
+  #ready(
+    { entries, job, ...description }: JobDescription,
+    { root, flags }: { root: string; flags: string[] },
+  ): JobDescription {
+    const code = description.code!;
     const rootUrl = pathToFileURL(root).href;
     return {
       ...description,
@@ -76,7 +104,7 @@ export class ShippedFiles implements CodeKeeper {
         host: ownEntry(entries.host, code),
       },
       job: {
-        ...description.job,
+        ...job,
         code: { root: rootUrl, library: code.library, missing: code.missing },
       },
     };
@@ -96,6 +124,10 @@ export class ShippedFiles implements CodeKeeper {
     { jobId, fetch }: { jobId: JobId; fetch: Fetch },
   ): Promise<void> {
     await this.#gather(files, { jobId, fetch });
+    await this.#setUp(() => this.#place(jobId, files));
+  }
+
+  #place(jobId: JobId, files: ProgramFile[]): void {
     for (const { url, hash } of files) {
       const path = `${this.#folder}/${jobId}${fileURLToPath(url)}`;
       // What is there is in use, and may be changed to fit this machine.
@@ -120,7 +152,9 @@ export class ShippedFiles implements CodeKeeper {
     files: ProgramFile[],
     { jobId, fetch }: { jobId: JobId; fetch: Fetch },
   ): Promise<void> {
-    Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    await this.#setUp(() =>
+      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    );
     const hashes = [...new Set(files.map(({ hash }) => hash))];
     const own = this.#hashes.get(jobId) ?? new Set();
     this.#hashes.set(jobId, own);
@@ -132,7 +166,9 @@ export class ShippedFiles implements CodeKeeper {
     }
     const wanted = files.filter(({ hash }) => !this.#kept.has(hash));
     for (const batch of batchesOf(wanted)) {
-      const arrived = fetch(batch).then((got) => this.#write(batch, got));
+      const arrived = fetch(batch).then((got) =>
+        this.#setUp(() => this.#write(batch, got))
+      );
       // Whoever awaits it below is told, and may try again.
       arrived.catch(() => batch.forEach((hash) => this.#kept.delete(hash)));
       for (const hash of batch) this.#kept.set(hash, { arrived, jobs: 1 });
@@ -144,9 +180,7 @@ export class ShippedFiles implements CodeKeeper {
     for (const hash of hashes) {
       const bytes = contents[hash];
       if (bytes === undefined || hashOf(bytes) !== hash) {
-        throw new RuntimeEnvSetupError(
-          `Cannot take the program's files: what came for "${hash}" is something else`,
-        );
+        throw new Error(`what came for "${hash}" is something else`);
       }
       Deno.writeFileSync(`${this.#folder}/${hash}`, bytes, { mode: 0o600 });
     }
@@ -183,7 +217,10 @@ function remove(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const isNone = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    // Whoever ends a job, or tells why it can't start, goes on.
+    if (!isNone) log.error(`cannot remove ${path}: ${error}`);
   }
 }
 

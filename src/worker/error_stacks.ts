@@ -62,6 +62,8 @@ export function mapErrorStack(error: unknown): unknown {
   for (const at of errorsIn(error)) {
     const stack = withoutOwnFrames(mapStack(at.stack!));
     if (stack !== at.stack) setStack(at, stack);
+    const message = withNames(at.message);
+    if (message !== at.message) at.message = message;
   }
   return error;
 }
