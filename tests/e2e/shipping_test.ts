@@ -104,6 +104,8 @@ for (const [name, fn] of [["far", remote(lib.fail)], ["own", own]] as const) {
 }
 const name = "plugin";
 const { plugin } = await import(\`./\${name}.ts\`);
+const unknown = remote(async () => await import(\`./\${name}_none.ts\`));
+out.unknown = await get(unknown.remote()).catch(({ cause }) => cause.message);
 out.plugin = await get(remote(plugin).remote());
 out.seen = await get(remote(() => {
   try {
@@ -137,6 +139,7 @@ export const plugin = (): string => late;
         nested: 82,
         actor: 42,
         plugin: "late",
+        unknown: `Module not found "file://${program.folder}/plugin_none.ts".`,
         seen: "NotFound",
       });
     });
