@@ -7,6 +7,8 @@
  * @module
  */
 import type { ClusterNode, HeadPart } from "./cluster_node.ts";
+import type { Contents } from "./base/program_code.ts";
+import { batchesOf, pick } from "./node/program_code.ts";
 import { nodeProcessIdOf, type NodeTag } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import type { ClusterStatus } from "./wire/facts.ts";
@@ -127,16 +129,27 @@ export function leadCluster(
         tags: [...node.view.all()].map(({ tag }) => tag),
       }),
       "job.kept": ({ jobId }) => {
-        const description = directory.job(jobId);
-        return description === undefined ? {} : { description };
+        const kept = directory.job(jobId);
+        if (kept === undefined) return {};
+        const { contents: _, ...description } = kept;
+        return { description };
       },
+      "job.files": ({ jobId, hashes }) => ({
+        contents: pick(directory.job(jobId)?.contents ?? {}, hashes),
+      }),
       "actor.create": async (ask, peer) => {
         const { spec } = ask;
         if (spec.isDetached && directory.job(spec.jobId) === undefined) {
           const home = await node.network.peer(spec.home);
           const { jobId } = spec;
           const description = await home.request("job.describe", { jobId });
-          directory.keepJob(jobId, description);
+          const contents: Contents = {};
+          for (const batch of batchesOf(description.code?.files ?? [])) {
+            const ask = { jobId, hashes: batch };
+            const got = await home.request("job.files", ask);
+            Object.assign(contents, got.contents);
+          }
+          directory.keepJob(jobId, { ...description, contents });
         }
         return await headRequests["actor.create"]!(ask, peer);
       },

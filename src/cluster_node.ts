@@ -9,7 +9,6 @@
  * @module
  */
 import {
-  type JobId,
   type NodeId,
   nodeProcessIdOf,
   type NodeTag,
@@ -22,17 +21,19 @@ import { Bundles } from "./node/bundles.ts";
 import { FarNodes } from "./node/far_nodes.ts";
 import { FarProcesses } from "./node/far_processes.ts";
 import { FarSegments } from "./node/far_segments.ts";
+import { JobHomes } from "./node/job_homes.ts";
 import type { JobPart } from "./node/job_part.ts";
 import { Jobs } from "./node/jobs.ts";
 import { LeaseRouter } from "./node/lease_router.ts";
 import { Machine } from "./node/machine.ts";
 import { Member } from "./node/member.ts";
 import type { RecentLines } from "./node/recent_lines.ts";
+import type { CodeKeeper } from "./node/shipped_code.ts";
 import { Relay } from "./node/relay.ts";
 import { ClusterView } from "./state/cluster_view.ts";
 import type { Channel, Link } from "./wire/link.ts";
 import type { NodeAbout } from "./wire/command_messages.ts";
-import type { JobDescription, LogLine } from "./wire/facts.ts";
+import type { LogLine } from "./wire/facts.ts";
 import { headId, Network } from "./wire/network.ts";
 import type {
   NoticeHandlers,
@@ -60,8 +61,8 @@ export interface ClusterNodeOptions {
   recent: RecentLines;
   /** Makes a link to where a node listens; without an address, to the head. */
   dial(address?: string): Promise<Link>;
-  /** What a job's processes are started by, ready on this machine. */
-  prepare(description: JobDescription, jobId: JobId): Promise<JobDescription>;
+  /** The programs' files on this machine. */
+  code: CodeKeeper;
   printed(lines: LogLine[], from: NodeId): void;
   /** This node was declared dead: it is to end, and may start anew. */
   fenced(reason: string): void;
@@ -99,6 +100,7 @@ export class ClusterNode {
   readonly #relay: Relay;
   readonly #bundles: Bundles;
   readonly #headPeer: StandingPeer;
+  readonly #homes: JobHomes;
   readonly #handlers: PeerHandlers = { requests: {}, notices: {} };
   #head: HeadPart | undefined;
   #isClosed = false;
@@ -131,6 +133,11 @@ export class ClusterNode {
       lost: (tag, reason) => this.#lost(tag, reason),
     });
     this.#headPeer = new StandingPeer(this.network, headId);
+    this.#homes = new JobHomes({
+      ...options,
+      network: this.network,
+      head: this.#headPeer,
+    });
     this.member = new Member({
       view: this.view,
       head: this.#headPeer,
@@ -151,9 +158,8 @@ export class ClusterNode {
       nodeProcessId: self,
       storeBytes: options.capacityBytes,
       network: this.network,
-      describe: async (jobId, home) => {
-        return await options.prepare(await this.#describe(jobId, home), jobId);
-      },
+      describe: (jobId, home) => this.#homes.ready(jobId, home),
+      released: (jobId) => options.code.released(jobId),
       actorEnded: (actorId, how) =>
         this.#headPeer.notify("actor.ended", { actorId, ...how }),
       printed: (home, lines) => this.network.tell(home, "log.lines", { lines }),
@@ -271,6 +277,7 @@ export class ClusterNode {
         ...this.machine.facts.requests(),
         ...this.#segments.requests(),
         ...this.#router.requests(),
+        ...this.#homes.requests(),
         ...this.#processes.requests(this.machine.processes),
         "actor.place": async ({ spec, incarnation }) => {
           const part = await this.jobs.of(spec.jobId, spec.home);
@@ -378,19 +385,5 @@ export class ClusterNode {
     this.#segments.processEnded(processId);
     for (const part of this.jobs.all()) part.processEnded(processId);
     this.member.loaded();
-  }
-
-  /** What starts a job's processes: its home says, or for a detached actor the head. */
-  async #describe(jobId: JobId, home: ProcessId): Promise<JobDescription> {
-    try {
-      const peer = await this.network.peer(home);
-      return await peer.request("job.describe", { jobId });
-    } catch (error) {
-      const { description } = await this.#headPeer.request("job.kept", {
-        jobId,
-      });
-      if (description !== undefined) return description;
-      throw error;
-    }
   }
 }

@@ -13,6 +13,7 @@ import type { ChildCommand, Children } from "./node/children.ts";
 import { JobPart } from "./node/job_part.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import { aboutOf, openLineage } from "./local_node.ts";
+import { ProgramFiles } from "./node/program_code.ts";
 import type { LogPrinter } from "./node/log_printer.ts";
 import type { RecentLines } from "./node/recent_lines.ts";
 import { sweepFolders } from "./store/folder.ts";
@@ -55,6 +56,17 @@ export async function runJoinedNode(
   const lineage = openLineage(options);
   const resources: ResourceAmounts = {};
   const { session: _, ...description } = command;
+  const files = new ProgramFiles({
+    ...job,
+    ...command,
+    isImported: async (url) => {
+      for (const { role, peer } of node.machine.processes.ofJob(job.jobId)) {
+        if (role !== "driver") continue;
+        return (await peer.request("code.imported", { url })).isImported;
+      }
+      return false;
+    },
+  });
   const node: ClusterNode = new ClusterNode({
     folder,
     nodeId: job.nodeId,
@@ -75,14 +87,23 @@ export async function runJoinedNode(
         ...(join.tls === undefined ? {} : { tls: join.tls }),
         self: identityOf({ node: () => node, tag, role: "driver" }),
       }),
-    prepare: () => Promise.reject(new Error("a driver's node runs nothing")),
+    code: {
+      prepare: () => Promise.reject(new Error("a driver's node runs nothing")),
+      bring: () => Promise.reject(new Error("a driver's node has all files")),
+      released: () => {},
+    },
     printed: (lines, from) => {
       for (const line of lines) printer.write(line, from);
     },
     fenced: (reason) => events.failed(new Error(reason)),
     requests: {
       ...lineageRequests(lineage),
-      "job.describe": () => ({ job, ...description }),
+      "job.describe": async ({ wanted }) => ({
+        job,
+        ...description,
+        code: await files.describe(wanted),
+      }),
+      "job.files": ({ hashes }) => ({ contents: files.contents(hashes) }),
     },
     notices: {
       ...lineageNotices(lineage),

@@ -17,6 +17,7 @@ import { SubmittedJobs } from "./head/submitted_jobs.ts";
 import { identityOf } from "./joined_node.ts";
 import type { Members } from "./head/members.ts";
 import { LineagePort } from "./node/lineage_port.ts";
+import { ShippedFiles } from "./node/shipped_code.ts";
 import { Reaper } from "./node/reaper.ts";
 import { RecentLines } from "./node/recent_lines.ts";
 import {
@@ -109,7 +110,7 @@ export async function startNode(
         ...secret,
         self: identity(),
       }),
-    prepare: (description) => Promise.resolve(description),
+    code: new ShippedFiles(folder),
     printed: (lines) => log.debug(`${lines.length} lines came for nobody`),
     fenced: fenced.resolve,
     stopped: stopped.resolve,

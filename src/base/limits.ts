@@ -214,6 +214,8 @@ export const limits = {
   jobStopGraceMs: 3000,
   /** Submitted jobs that are kept once they are over. */
   jobsKeptMax: 200,
+  /** Bytes of a program's files that are asked for at once. */
+  shippedBytesMax: 4 << 20,
   /** How long the lineage thread of a node that failed may take to write what it has. */
   lineageLeaveMs: 2000,
 } as const;

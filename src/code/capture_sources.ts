@@ -19,6 +19,7 @@ import {
   ModuleGraph,
 } from "./modules.ts";
 import { nameOf, type Shape, shapeOf, textOf } from "./shape.ts";
+import { placeOf } from "./shipped.ts";
 import { textHashOf } from "./stack.ts";
 import { loadParser, type Parser } from "./syntax.ts";
 
@@ -206,7 +207,7 @@ export class CaptureSources {
     this.#namespaces.set(url, entry);
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, loadedWithinMs);
-    const loaded = import(url).then(
+    const loaded = import(placeOf(url)).then(
       (namespace) => void (entry.exports = namespace),
       // A file that is no module of its own exports nothing.
       () => {},

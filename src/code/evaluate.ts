@@ -8,7 +8,9 @@
  *
  * @module
  */
+import { SerializationError } from "../base/errors.ts";
 import type { ModuleMeta } from "./meta.ts";
+import { broughtTo, missingIn, placeOf } from "./shipped.ts";
 import { mapAddress, marked } from "./stack.ts";
 
 /** Where a text stands. */
@@ -25,13 +27,14 @@ export async function run<Result>(
   text: string,
   { module, lineOffset, isLoaded }: Standing,
 ): Promise<Result> {
-  const { url, textHash } = module;
+  const { textHash } = module;
+  const url = placeOf(module.url);
   if (isLoaded && textHash !== undefined) {
     // Deno maps what goes by the name of a module that it loaded.
     const named = `${text}\n//# sourceMappingURL=${mapAddress(textHash)}`;
     return await runScript(named, { filename: url, lineOffset });
   }
-  const filename = marked(module);
+  const filename = marked({ ...module, url });
   const importsSomething = /\bimport\b/.test(text);
   // Only a script can begin before its file's first line.
   if (importsSomething || lineOffset < 0 || /\s/.test(filename)) {
@@ -48,7 +51,25 @@ export async function importFrom(
   specifier: string,
   attributes?: Record<string, string>,
 ): Promise<Record<string, unknown>> {
-  const url = absolute(specifier, base);
+  try {
+    return await importHere(placeOf(base), specifier, attributes);
+  } catch (cause) {
+    const [missing] = missingIn(String(cause));
+    if (missing === undefined) throw cause;
+    throw new SerializationError(
+      `Cannot import "${specifier}" on this node: "${missing}" was gone from the program's machine before it could be sent; put it back and start the program again`,
+      { path: specifier, cause },
+    );
+  }
+}
+
+async function importHere(
+  base: string,
+  specifier: string,
+  attributes: Record<string, string> | undefined,
+): Promise<Record<string, unknown>> {
+  const named = absolute(specifier, base);
+  const url = named && await broughtTo(named);
   if (url !== undefined && attributes === undefined) return await import(url);
   const options = attributes === undefined
     ? ""

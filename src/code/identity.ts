@@ -18,6 +18,7 @@ import {
 
 /** Loaded when it is needed: few processes pay for it. */
 let crypto: typeof Crypto | undefined;
+import { placeOf } from "./shipped.ts";
 
 /** Describes bundles of code for one program. */
 export class CodeIdentities {
@@ -87,7 +88,7 @@ export class CodeIdentities {
   #textOf(url: string): Promise<string> {
     let text = this.#texts.get(url);
     if (text === undefined) {
-      text = Deno.readTextFile(new URL(url)).catch((error) => {
+      text = Deno.readTextFile(new URL(placeOf(url))).catch((error) => {
         // One that was removed since it was loaded is no longer the same.
         if (error instanceof Deno.errors.NotFound) return "";
         throw error;

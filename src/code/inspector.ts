@@ -11,6 +11,7 @@
 import type { AnyFunction } from "../base/functions.ts";
 import { RuntimeClosedError } from "../base/errors.ts";
 import type { Session } from "node:inspector";
+import { nameOf } from "./shipped.ts";
 import { hashInMapAddress, unmarked } from "./stack.ts";
 
 /** One scope that a function was made in. */
@@ -179,7 +180,7 @@ export class Inspector {
       const textHash = hashInMapAddress(sourceMapURL ?? "");
       this.#scripts.set(scriptId, {
         id: scriptId,
-        ...unmarked(url),
+        ...unmarked(nameOf(url)),
         ...(textHash === undefined ? {} : { textHash }),
         isModule: isModule ?? false,
         startLine,

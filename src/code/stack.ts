@@ -18,6 +18,7 @@ import type { SourceMap } from "node:module";
 import process from "node:process";
 import { cellName } from "../base/notebook.ts";
 import type { ModuleMeta } from "./meta.ts";
+import { withNames } from "./shipped.ts";
 
 const mark = /#v8-([0-9a-f]{8})$/;
 const markedPlace =
@@ -69,6 +70,10 @@ export function hashInMapAddress(address: string): string | undefined {
 
 /** A stack trace with the user's own lines for revived code; needs to read their files. */
 export function mapStack(original: string): string {
+  return withNames(mapLines(original));
+}
+
+function mapLines(original: string): string {
   if (!original.includes("#v8-")) return original;
   const stack = original.replace(nameless, "at <anonymous> (");
   let result = "";

@@ -12,7 +12,7 @@ import { limits } from "../base/limits.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { ActorPhase, ActorView } from "../state/actors.ts";
 import { type DatabaseKind, openDatabase } from "../store/database.ts";
-import type { JobDescription } from "../wire/facts.ts";
+import type { KeptJob } from "../wire/facts.ts";
 
 const kind: DatabaseKind = {
   label: "head file",
@@ -100,16 +100,16 @@ export class Directory implements Disposable {
   }
 
   /** What starts the processes of a job, if it is kept. */
-  job(jobId: JobId): JobDescription | undefined {
+  job(jobId: JobId): KeptJob | undefined {
     const row = this.#database
       .prepare("SELECT description FROM jobs WHERE job_id = ?").get(jobId);
     return row && decode(bytesOf(row["description"])) as unknown as
-      | JobDescription
+      | KeptJob
       | undefined;
   }
 
   /** A job has a detached actor. */
-  keepJob(jobId: JobId, description: JobDescription): void {
+  keepJob(jobId: JobId, description: KeptJob): void {
     const bytes = encode(
       description as unknown as Parameters<typeof encode>[0],
     );

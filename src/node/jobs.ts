@@ -20,6 +20,12 @@ import type { Machine } from "./machine.ts";
 import { KeptLog } from "./recent_lines.ts";
 import type { EnvNodes } from "./env_nodes.ts";
 
+/** A job, and whether its home could be asked; else the head kept it. */
+export interface Described {
+  readonly description: JobDescription;
+  readonly isHomeGone: boolean;
+}
+
 /** What keeping jobs takes. */
 export interface JobsRooms {
   readonly machine: Machine;
@@ -31,7 +37,9 @@ export interface JobsRooms {
   readonly workerCount: number;
   readonly network: Network;
   /** What a job's processes are started by, ready on this machine. */
-  describe(jobId: JobId, home: ProcessId): Promise<JobDescription>;
+  describe(jobId: JobId, home: ProcessId): Promise<Described>;
+  /** Nothing of a job is here any more. */
+  released(jobId: JobId): void;
   actorEnded(
     actorId: ActorId,
     how: { incarnation: number; reason: string },
@@ -139,7 +147,8 @@ export class Jobs {
   async #make(jobId: JobId, home: ProcessId): Promise<JobPart> {
     const { machine, nodeId, folder, nodeProcessId, storeBytes } = this.#rooms;
     const { network } = this.#rooms;
-    const { job, ...command } = await this.#rooms.describe(jobId, home);
+    const described = await this.#rooms.describe(jobId, home);
+    const { job, code: _, ...command } = described.description;
     if (this.#isClosed) throw new Error("this node is leaving");
     const session = {
       folder,
@@ -173,6 +182,11 @@ export class Jobs {
       garbage: () => network.tell(home, "garbage", {}),
     });
     this.#parts.set(jobId, part);
+    if (described.isHomeGone) {
+      const reason = "its driver is gone";
+      part.keepDetached(reason);
+      this.#orphaned.set(part, reason);
+    }
     return part;
   }
 
@@ -186,6 +200,7 @@ export class Jobs {
     this.#orphaned.delete(part);
     this.#parts.delete(jobId);
     const ending = part.close(this.#rooms.network, reason)
+      .then(() => this.#rooms.released(jobId))
       .catch((error) => log.error(`job ${jobId} did not end: ${error}`))
       .finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);

@@ -27,7 +27,7 @@ import {
 import { type Captured, Capturer } from "../code/capture.ts";
 import { hashCode } from "../code/modules.ts";
 import { revive } from "../code/revive.ts";
-import type { Peer } from "../wire/peer.ts";
+import type { Peer, RequestHandlers } from "../wire/peer.ts";
 
 /** Captured values as bytes that are still the program's own memory in part. */
 export interface EncodedCapture {
@@ -78,6 +78,8 @@ export class CodeTable {
   });
   /** An actor's own: it is needed as long as the isolate. */
   readonly #learned = new Set<Bundle>();
+  /** Modules that captured functions import. */
+  readonly #imported = new Set<string>();
   readonly #loading = new Map<CodeHash, Promise<Bundle>>();
   #capturer: Capturer | undefined;
 
@@ -141,9 +143,20 @@ export class CodeTable {
       : Promise.allSettled(this.#loading.values());
   }
 
-  /** The bundle of that hash, for somebody who lacks it. */
+  /** The bundle of that hash, if it is here. */
   bundle(hash: CodeHash): CodeBundle | undefined {
     return this.#find(hash)?.wire;
+  }
+
+  /** What others are answered about code. */
+  requests(): RequestHandlers {
+    return {
+      "code.get": ({ hash }) => {
+        const bundle = this.bundle(hash);
+        return bundle === undefined ? {} : { bundle };
+      },
+      "code.imported": ({ url }) => ({ isImported: this.#imported.has(url) }),
+    };
   }
 
   /** What a bundle captured, and its functions by which that names them. */
@@ -191,6 +204,7 @@ export class CodeTable {
   async #capture(fn: AnyFunction): Promise<NamedFunction> {
     const captured = await this.#captures().capture(fn);
     const { name, meta } = captured;
+    for (const url of captured.imports) this.#imported.add(url);
     const encoded = this.#values.encode(captured);
     let hash = hashCode(meta, encoded.parts);
     // Two counters made by one function must not count together.

@@ -282,10 +282,7 @@ export class Owner implements OwnerPort {
           this.actors.inFlight(ask.ordinal);
         return fetchArgument(this, record, { ask, peer });
       },
-      "code.get": ({ hash }) => {
-        const bundle = this.values.code.bundle(hash);
-        return bundle === undefined ? {} : { bundle };
-      },
+      ...this.values.code.requests(),
     };
   }
 

@@ -13,6 +13,7 @@ import {
   nodeTagOf,
   type ProcessId,
 } from "../base/ids.ts";
+import { useShipped } from "../code/shipped.ts";
 import { limits } from "../base/limits.ts";
 import {
   closeLibc,
@@ -86,6 +87,10 @@ export function joinSession(
     nodeProcessId,
     nodeReady === undefined ? connect() : nodeReady.then(connect, notThere),
   );
+  useShipped(job.code, async (url) => {
+    const { jobId, home } = job;
+    await node.request("job.bring", { jobId, home, url });
+  });
   register(node, network, options);
   return assemble({ handlers, network, node, job }, { options, extra });
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Contents } from "../base/program_code.ts";
 import type {
   ActorId,
   JobId,
@@ -84,7 +85,21 @@ export interface ClusterRequests {
     ask: { jobId: JobId };
     answer: { description?: JobDescription };
   };
-  "job.describe": { ask: { jobId: JobId }; answer: JobDescription };
+  /** Files of the program, by their hashes: of its home, or where that is gone of the head. */
+  "job.files": {
+    ask: { jobId: JobId; hashes: string[] };
+    answer: { contents: Contents };
+  };
+  /** `wanted` is a module that is to be among the files, if it is the program's. */
+  "job.describe": {
+    ask: { jobId: JobId; wanted?: string };
+    answer: JobDescription;
+  };
+  /** From a process to its node: a module of its program is to be here too. */
+  "job.bring": {
+    ask: { jobId: JobId; home: ProcessId; url: string };
+    answer: Record<never, never>;
+  };
   // From head to node.
   "actor.place": {
     ask: { spec: ActorSpec; incarnation: number };

@@ -4,6 +4,11 @@
  * @module
  */
 import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
+import type {
+  Contents,
+  ProgramCode,
+  ShippedCode,
+} from "../base/program_code.ts";
 import type { WorkerEnv } from "../base/spec.ts";
 
 /** What a process is. */
@@ -52,6 +57,8 @@ export interface JobInfo {
   isLineageNamed: boolean;
   /** Results of an earlier run of the program count. */
   isResuming: boolean;
+  /** Where the program's files lie on this machine, if not at their own paths. */
+  code?: ShippedCode;
 }
 
 /** An incarnation of an actor that runs on a node. */
@@ -79,6 +86,13 @@ export interface JobDescription {
   entries: { worker: string; host: string };
   /** What they are started with, beside what the node has. */
   env?: WorkerEnv;
+  /** The program's files, for machines that have none of them. */
+  code?: ProgramCode;
+}
+
+/** A job as the head keeps it for when its driver is gone. */
+export interface KeptJob extends JobDescription {
+  contents: Contents;
 }
 
 /** A cluster as `cluster status` shows it. */

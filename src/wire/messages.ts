@@ -224,6 +224,8 @@ export interface Requests extends ClusterRequests, CommandRequests {
     answer: { missing: ObjectKey[] };
   };
   "object.why": { ask: ObjectKey; answer: { line: string } };
+  /** Whether the driver imported a module, so that functions may need it. */
+  "code.imported": { ask: { url: string }; answer: { isImported: boolean } };
   "code.get": { ask: { hash: CodeHash }; answer: { bundle?: CodeBundle } };
   // To a worker.
   /** It is idle; may it go? Not while others hold what it owns. */

@@ -8,6 +8,7 @@
  * @module
  */
 import { ProtocolError } from "../base/errors.ts";
+import type { ShippedCode } from "../base/program_code.ts";
 import type { CodeBundle, CodeRef, StoredValue } from "../base/stored.ts";
 import { ByteReader, type ByteWriter } from "./bytes.ts";
 import { readStored, writeStored } from "./payload.ts";
@@ -40,6 +41,8 @@ export interface SandboxPlace {
   readonly nodeId: string;
   readonly workerId: string;
   readonly namespace: string;
+  /** Where the program's files lie, if not at their own paths. */
+  readonly shipped?: ShippedCode;
   readonly mainModule: string;
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 import { withoutOwnFrames } from "../base/frames.ts";
+import { withNames } from "../code/shipped.ts";
 import { mapStack } from "../code/stack.ts";
 
 /**
@@ -28,7 +29,9 @@ interface Frame {
 function stackOf(error: unknown, frames: readonly Frame[]): string {
   const lines = frames.map((frame) => `\n    at ${lineOf(frame)}`);
   const stack = headOf(error) + lines.join("");
-  return stack.includes("#v8-") ? withoutOwnFrames(mapStack(stack)) : stack;
+  return stack.includes("#v8-")
+    ? withoutOwnFrames(mapStack(stack))
+    : withNames(stack);
 }
 
 /**
@@ -59,6 +62,8 @@ export function mapErrorStack(error: unknown): unknown {
   for (const at of errorsIn(error)) {
     const stack = withoutOwnFrames(mapStack(at.stack!));
     if (stack !== at.stack) setStack(at, stack);
+    const message = withNames(at.message);
+    if (message !== at.message) at.message = message;
   }
   return error;
 }

@@ -11,6 +11,7 @@
 import { Socket } from "node:net";
 import { SerializationError } from "../base/errors.ts";
 import type { TaskId } from "../base/ids.ts";
+import { useShipped } from "../code/shipped.ts";
 import { runInContext, type TaskContext } from "../owner/context.ts";
 import { enterSandbox } from "../owner/current.ts";
 import { ByteReader, type ByteWriter } from "../wire/bytes.ts";
@@ -70,6 +71,7 @@ class Task {
 
   constructor(run: SandboxRun, pipe: SandboxPipe) {
     const { name, taskId, attempt, depth, resources, place } = run;
+    useShipped(place.shipped);
     enterSandbox({ self: place.workerId, job: place });
     this.#run = run;
     this.#pipe = pipe;

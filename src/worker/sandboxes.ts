@@ -95,13 +95,20 @@ export class Sandboxes {
       for (const ref of stored.code ?? []) await learn(ref);
       return await values.embedded(stored);
     });
-    const { jobId, nodeId, namespace, mainModule } = job;
+    const { jobId, nodeId, namespace, mainModule, code: shipped } = job;
     return {
       taskId,
       attempt: frame.attempt,
       depth: frame.depth,
       isStream: (frame.flags & TaskFlag.stream) !== 0,
-      place: { jobId, nodeId, workerId: self, namespace, mainModule },
+      place: {
+        jobId,
+        nodeId,
+        workerId: self,
+        namespace,
+        mainModule,
+        ...(shipped === undefined ? {} : { shipped }),
+      },
       code,
       bundles: [...bundles.values()],
       ...taken,

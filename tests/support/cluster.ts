@@ -23,6 +23,29 @@ export interface NodeOptions {
   env?: Record<string, string>;
   /** Where it finds its head; default: the cluster's. */
   headAddress?: string;
+  /** A folder in which it sees nothing, as on another machine. */
+  hidden?: string;
+}
+
+/** Whether nodes can be started that don't see a folder. */
+export const canHide: boolean = canRun(hiding("/mnt", ["true"]));
+
+/** A command that runs another where a folder is empty. */
+function hiding(folder: string, command: string[]): string[] {
+  const user = Deno.uid() === 0 ? [] : ["--map-root-user"];
+  const script = 'mount -t tmpfs none "$0" && exec "$@"';
+  const shell = ["sh", "-c", script, folder];
+  return ["unshare", ...user, "--mount", ...shell, ...command];
+}
+
+function canRun([command, ...args]: string[]): boolean {
+  try {
+    const stdio = { stdout: "null", stderr: "null" } as const;
+    return new Deno.Command(command!, { args, ...stdio }).outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** A node's process. */
@@ -44,18 +67,23 @@ export class TestNode {
   ) {
     this.dir = dir;
     this.#readyFile = `${dir}.ready.${crypto.randomUUID()}`;
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        cli,
-        ...command,
-        "--dir",
-        dir,
-        "--ready-file",
-        this.#readyFile,
-        ...options.args ?? ["--num-cpus", "2"],
-      ],
+    const whole = [
+      Deno.execPath(),
+      "run",
+      "-A",
+      cli,
+      ...command,
+      "--dir",
+      dir,
+      "--ready-file",
+      this.#readyFile,
+      ...options.args ?? ["--num-cpus", "2"],
+    ];
+    const [first, ...args] = options.hidden === undefined
+      ? whole
+      : hiding(options.hidden, whole);
+    this.#process = new Deno.Command(first!, {
+      args,
       env: {
         HOME: folder,
         XDG_CONFIG_HOME: "",
