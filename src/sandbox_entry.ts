@@ -7,4 +7,4 @@
 import "../mod.ts";
 import { runSandboxed } from "./worker/sandboxed_process.ts";
 
-runSandboxed();
+runSandboxed(Deno.args[0] === "locked");

@@ -20,6 +20,8 @@ export interface RuntimeEnv {
    * permission nothing, unless it is named. `"none"` is nothing at all, a list
    * is these, `true` all, `"inherit"` what the program itself has. What the
    * program does not have is a {@linkcode RuntimeEnvSetupError} at the call.
+   * With both `read` and `write` it has no workers and no `node:wasi`, which
+   * could make links to other files.
    *
    * ```ts ignore
    * const count = remote((path: string) => Deno.readTextFileSync(path).length, {

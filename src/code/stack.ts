@@ -89,6 +89,24 @@ function mapLines(original: string): string {
   return result + stack.slice(position);
 }
 
+/** A stack trace from who may be hostile: it names no marked files but these, and is soon looked through. */
+export function keepMarks(stack: string, known: ReadonlySet<string>): string {
+  if (!stack.includes("#v8-")) return stack;
+  const isShort = stack.length <= doubtedCharsMax &&
+    stack.split("\n").every((line) => line.length <= doubtedLineCharsMax);
+  // By the very pattern that finds them later: what it takes for an address counts.
+  const isKnown = isShort &&
+    stack.matchAll(markedPlace)
+      .every(([, url, textHash]) => known.has(`${url}#v8-${textHash}`));
+  if (isKnown) return stack;
+  // What is left beside a mark may have become one.
+  return stack.replaceAll(/#v8-[0-9a-f]{8}/g, "").replaceAll("#v8-", "#v8 ");
+}
+
+/** The longest trace, and line of it, that is searched for marks: a search takes the square of a line. */
+const doubtedCharsMax = 64 * 1024;
+const doubtedLineCharsMax = 4096;
+
 /** An address as Deno shows it in traces; a notebook's cell by its first line. */
 function shown(url: string): string {
   const cell = cellName(url);

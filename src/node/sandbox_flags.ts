@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { relative, resolve } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import {
   permissionFields,
@@ -22,6 +23,11 @@ export interface SandboxSetting {
   /** Variables of their own, which they may read. */
   variables: Record<string, string>;
 }
+
+/** The kinds of `sys` that Deno can grant one by one. */
+const sysKinds =
+  "cpus getPriority getegid gid homedir hostname loadavg networkInterfaces osRelease osUptime setPriority statfs systemMemoryInfo uid userInfo username"
+    .split(" ");
 
 /** Throws, naming it, for what this process does not have itself. */
 export function assertHeld(
@@ -60,12 +66,16 @@ export function sandboxFlags(
     ...permissions,
     ...readable(permissions.env, Object.keys(variables)),
   };
+  const isLocked = mayLink(permissions);
   const grants = entriesOf(withVariables).flatMap(([name, wanted]) =>
-    grant(name, wanted, { flags, granted })
+    grant(name, wanted, { flags, granted, isLocked })
   );
-  const hiding = (["read", "write"] as const)
-    .filter((name) => name in permissions && hidden.length > 0)
-    .map((name) => `--deny-${name}=${listed(hidden)}`);
+  const unseen = hidden.length === 0 ? [] : [
+    ...("read" in permissions ? [`--deny-read=${listed(hidden)}`] : []),
+    ...("write" in permissions
+      ? [`--deny-write=${listed([...hidden, ...above(hidden, grants)])}`]
+      : []),
+  ];
   return [
     ...own,
     // What a task imports must not change the program's lock file.
@@ -76,23 +86,52 @@ export function sandboxFlags(
     "--no-prompt",
     ...grants,
     ...denied,
-    ...hiding,
+    ...unseen,
     ...("import" in permissions ? [] : [noImports(entry)]),
   ];
+}
+
+/** Folders in what it may write that hold what is hidden: moved, that would be seen by another name. */
+function above(hidden: string[], grants: string[]): string[] {
+  const prefix = "--allow-write=";
+  const written = grants.filter((flag) => flag.startsWith(prefix))
+    .flatMap((flag) => flag.slice(prefix.length).split(/(?<!,),(?!,)/))
+    .map((value) => resolve(value.replaceAll(",,", ",")))
+    .filter((folder) => folder !== "/");
+  return written.flatMap((granted) =>
+    hidden.flatMap((folder) => {
+      const [first, ...rest] = relative(granted, folder).split("/");
+      const isInside = first !== ".." && rest.length > 0;
+      return isInside ? [`${granted}/${first}`] : [];
+    })
+  );
+}
+
+/** Whether it could make symbolic links, which lead out of any folder, if that were not locked. */
+export function mayLink({ read, write }: SandboxPermissions): boolean {
+  return read !== undefined && write !== undefined;
 }
 
 function grant(
   name: PermissionName,
   wanted: "all" | "inherit" | string[],
-  { flags, granted }: { flags: string[]; granted: Granted },
+  { flags, granted, isLocked }: {
+    flags: string[];
+    granted: Granted;
+    isLocked: boolean;
+  },
 ): string[] {
   if (Array.isArray(wanted)) {
     return wanted.length === 0 ? [] : [`--allow-${name}=${listed(wanted)}`];
   }
   // `flags` hold what is taken out of it. Writing that is scoped makes no
   // symbolic links: through one, what is hidden could be reached.
-  const scope = name === "write" ? "=/" : "";
-  if (granted({ name }) !== "no") return [`--allow-${name}${scope}`];
+  if (granted({ name }) !== "no") {
+    if (name === "write") return ["--allow-write=/"];
+    // An inspector sees what is locked; it takes all of `sys`.
+    if (name === "sys" && isLocked) return [`--allow-sys=${listed(sysKinds)}`];
+    return [`--allow-${name}`];
+  }
   return flags.filter((flag) => flag.startsWith(`--allow-${name}=`));
 }
 

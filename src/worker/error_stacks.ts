@@ -7,7 +7,7 @@
  */
 import { withoutOwnFrames } from "../base/frames.ts";
 import { withNames } from "../code/shipped.ts";
-import { mapStack } from "../code/stack.ts";
+import { keepMarks, mapStack } from "../code/stack.ts";
 
 /**
  * From now on the stack of an error that passed through revived code names the
@@ -69,12 +69,12 @@ export function mapErrorStack(error: unknown): unknown {
 }
 
 /** Of an error from elsewhere, only files of that code are to be looked at for its lines. */
-export function keepMarks(error: unknown, known: ReadonlySet<string>): void {
+export function keepErrorMarks(
+  error: unknown,
+  known: ReadonlySet<string>,
+): void {
   for (const at of errorsIn(error)) {
-    const stack = at.stack!.replaceAll(
-      /([^\s(]*)#v8-[0-9a-f]{8}/g,
-      (whole, name) => known.has(whole) ? whole : name,
-    );
+    const stack = keepMarks(at.stack!, known);
     if (stack !== at.stack) setStack(at, stack);
   }
 }

@@ -38,6 +38,8 @@ exit $status
 export interface SandboxStart {
   flags: string[];
   entry: string;
+  /** Whether what the flags leave open is locked inside. */
+  isLocked: boolean;
   /** All the environment it has. */
   env: Record<string, string>;
   /** A folder that is not there yet, for what it stores. */
@@ -167,7 +169,7 @@ export class SandboxEndedError extends Error {
 }
 
 function startShell(
-  { flags, entry, env, storage, downloads }: SandboxStart,
+  { flags, entry, isLocked, env, storage, downloads }: SandboxStart,
 ): ChildProcess {
   try {
     return spawn("/bin/sh", [
@@ -180,6 +182,7 @@ function startShell(
       "run",
       ...flags,
       entry,
+      ...(isLocked ? ["locked"] : []),
     ], {
       env: { ...env, DENO_DIR: storage, DENO_NO_UPDATE_CHECK: "1" },
       stdio: ["ignore", "inherit", "inherit", "pipe", "pipe"],

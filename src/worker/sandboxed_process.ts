@@ -2,9 +2,9 @@
  * The process of one sandboxed task: takes the task from its worker, runs it,
  * answers, and is ended.
  *
- * It shares its memory with code that may be hostile: nothing here guards
- * anything. What the process may is decided by its flags, and what its worker
- * believes by `sandboxed_task.ts`.
+ * It shares its memory with code that may be hostile: nothing here but
+ * `sandbox_locks.ts` guards anything. What the process may is decided by its
+ * flags, and what its worker believes by `sandboxed_task.ts`.
  *
  * @module
  */
@@ -23,6 +23,7 @@ import {
   writeRefusal,
 } from "../wire/sandbox_frames.ts";
 import { iteratorOf } from "./producer.ts";
+import { lockLinks } from "./sandbox_locks.ts";
 import { SandboxPipe } from "./sandbox_pipe.ts";
 import { SandboxedValues } from "./sandboxed_values.ts";
 import { stopReason } from "./task_errors.ts";
@@ -31,7 +32,8 @@ import { stopReason } from "./task_errors.ts";
 const descriptor = 3;
 
 /** Runs one task, once it comes. */
-export function runSandboxed(): void {
+export function runSandboxed(isLocked: boolean): void {
+  if (isLocked) lockLinks();
   let task: Task | undefined;
   const pipe: SandboxPipe = new SandboxPipe(new Socket({ fd: descriptor }), {
     frame: (kind, body) => {

@@ -28,7 +28,7 @@ import {
   writeRun,
 } from "../wire/sandbox_frames.ts";
 import { ValueCodec } from "../wire/values.ts";
-import { keepMarks } from "./error_stacks.ts";
+import { keepErrorMarks } from "./error_stacks.ts";
 import {
   type Sandbox,
   type SandboxAnswer,
@@ -160,7 +160,7 @@ export class SandboxedTask {
         return this.#data(body);
       case SandboxFrame.failed: {
         const error = this.#data(body);
-        keepMarks(error, this.#marks());
+        keepErrorMarks(error, this.#marks());
         throw error;
       }
       case SandboxFrame.refused: {

@@ -10,7 +10,11 @@
  */
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { CodeBundle, CodeRef } from "../base/stored.ts";
-import { sandboxFlags, type SandboxSetting } from "../node/sandbox_flags.ts";
+import {
+  mayLink,
+  sandboxFlags,
+  type SandboxSetting,
+} from "../node/sandbox_flags.ts";
 import type { Owner } from "../owner/owner.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { SandboxRun } from "../wire/sandbox_frames.ts";
@@ -140,6 +144,7 @@ export class Sandboxes {
     const sandbox = new Sandbox({
       flags,
       entry,
+      isLocked: mayLink(permissions),
       env: { ...variablesFor(permissions, flags), ...variables },
       storage: `${folder}/sandbox-${childNo}-${++this.#count}`,
       downloads,

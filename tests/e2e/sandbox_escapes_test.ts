@@ -349,14 +349,18 @@ export const secret = 1;`,
   await t.step("an error that names files to be looked at", async () => {
     const lure = remote(() => {
       const error = new Error("lure");
-      error.stack = "Error: lure\n    at f (file:///dev/zero#v8-0badcafe:1:1)";
+      // Between a file that never ends and its mark: one that is the task's own.
+      const [own] = /file:\S*#v8-[0-9a-f]{8}/.exec(error.stack!)!;
+      error.stack = `Error: lure\n    at f (file:///dev/zero?(${own}:1:1)`;
       throw error;
     }, { ...none, maxRetries: 0 });
     const { cause } = await rejection(get(lure.remote())) as TaskError;
-    assertEquals(
-      (cause as Error).stack,
-      "Error: lure\n    at f (file:///dev/zero:1:1)",
+    const { stack } = cause as Error;
+    assertMatch(
+      stack!,
+      /^Error: lure\n {4}at f \(file:\/\/\/dev\/zero\?\(\S*:1:1\)$/,
     );
+    assertEquals(stack!.includes("#v8-"), false);
   });
   await t.step("the runtime goes on", async () => {
     assertEquals(await get(remote(() => 5).remote()), 5);
