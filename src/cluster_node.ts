@@ -47,6 +47,8 @@ import { dialSocket, socketPath } from "./wire/unix_sockets.ts";
 /** What a node is made of. */
 export interface ClusterNodeOptions {
   folder: string;
+  /** Files and folders of its own, that no sandbox may see. */
+  secrets?: string[];
   nodeId: NodeId;
   tag: NodeTag;
   /** Where it listens; empty for one that does not. */

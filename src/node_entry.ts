@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { limits } from "./base/limits.ts";
 import type { JoinOptions } from "./joined_node.ts";
@@ -88,7 +89,7 @@ async function run(given: NodeThreadData): Promise<void> {
 }
 
 function childCommand(
-  { folder, nodeProcessId, job, argv, cwd, env }: NodeThreadData,
+  { folder, nodeProcessId, job, argv, cwd, env, lineagePath }: NodeThreadData,
 ): ChildCommand {
   const flags = workerFlags({
     argv,
@@ -101,7 +102,11 @@ function childCommand(
     worker: new URL("./worker_entry.ts", import.meta.url).href,
     host: new URL("./host_entry.ts", import.meta.url).href,
   };
-  const session = { folder, nodeProcessId, job };
+  // What other tasks were given is in there.
+  const secrets = ["", "-wal", "-shm"].map((end) =>
+    `${resolve(cwd, lineagePath)}${end}`
+  );
+  const session = { folder, nodeProcessId, job, secrets };
   return { session, flags, entries, ...(env === undefined ? {} : { env }) };
 }
 

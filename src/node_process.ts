@@ -33,6 +33,8 @@ import { LinkListener, type TlsServer } from "./wire/link_listener.ts";
 /** How a node's process runs. */
 export interface NodeProcessOptions {
   state: StateFolder;
+  /** Files that its token and its key were read from. */
+  secretFiles: string[];
   /** Where the head is; none: this is it. */
   headAddress: string | undefined;
   hostname: string;
@@ -91,6 +93,7 @@ export async function startNode(
   state.listening(listener.address);
   const node: ClusterNode = new ClusterNode({
     folder,
+    secrets: [state.path, ...options.secretFiles],
     nodeId: state.memory.nodeId,
     tag,
     address: listener.address,

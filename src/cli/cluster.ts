@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { deadline } from "@std/async";
 import { MantaError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -143,6 +144,10 @@ function settingsOf(
   if (port > 65_535) throw new UsageError(`--port can't be ${port}`);
   return {
     state,
+    secretFiles: ["token-file", "tls-key"].flatMap((name) => {
+      const path = given.text(name);
+      return path === undefined ? [] : [resolve(path)];
+    }),
     headAddress,
     hostname,
     port,

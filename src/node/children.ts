@@ -33,6 +33,8 @@ export interface ChildArguments {
   nodeProcessId: ProcessId;
   job: JobInfo;
   childNo: number;
+  /** Files and folders that no sandbox may see, beside the session's. */
+  secrets?: string[];
   /** What its tasks may, where that has limits. */
   sandbox?: SandboxSetting;
 }

@@ -31,6 +31,8 @@ export interface JobsRooms {
   readonly machine: Machine;
   readonly nodeId: NodeId;
   readonly folder: string;
+  /** Files and folders of the node itself, that no sandbox may see. */
+  readonly secrets?: string[];
   readonly nodeProcessId: ProcessId;
   readonly storeBytes: number;
   readonly memoryLimitBytes: number | undefined;
@@ -146,7 +148,7 @@ export class Jobs {
 
   async #make(jobId: JobId, home: ProcessId): Promise<JobPart> {
     const { machine, nodeId, folder, nodeProcessId, storeBytes } = this.#rooms;
-    const { network } = this.#rooms;
+    const { network, secrets = [] } = this.#rooms;
     const described = await this.#rooms.describe(jobId, home);
     const { job, code: _, ...command } = described.description;
     if (this.#isClosed) throw new Error("this node is leaving");
@@ -154,6 +156,7 @@ export class Jobs {
       folder,
       nodeProcessId,
       job: { ...job, nodeId, storeBytes },
+      secrets,
     };
     const forwarder = new LogForwarder((lines) =>
       this.#rooms.printed(home, lines)

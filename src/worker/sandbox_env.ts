@@ -5,6 +5,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { SandboxPermissions } from "../base/spec.ts";
 import type { Granted } from "../node/flags.ts";
@@ -19,14 +20,16 @@ export const granted: Granted = (descriptor) => {
   return state !== "granted" ? "no" : partial ? "partly" : "whole";
 };
 
-/** Folders that none may see: the session's, and that with tokens of clusters; by each of their names. */
-export function hiddenFolders(session: string): string[] {
-  const tokens = tokenFolder();
-  const folders = tokens === undefined ? [session] : [session, tokens];
+/** What none may see: these, and what holds tokens of clusters; by each of their names. */
+export function hiddenPlaces(places: string[]): string[] {
+  const variable = "MANTA_TOKEN_FILE";
+  const mayAsk = granted({ name: "env", variable }) !== "no";
+  const tokens = [tokenFolder(), mayAsk ? Deno.env.get(variable) : undefined]
+    .filter((place) => place !== undefined && place !== "") as string[];
   return [
     ...new Set(
-      folders.flatMap((folder) =>
-        existsSync(folder) ? [folder, Deno.realPathSync(folder)] : [folder]
+      [...places, ...tokens].flatMap((place) =>
+        existsSync(place) ? [resolve(place), Deno.realPathSync(place)] : place
       ),
     ),
   ];

@@ -25,7 +25,7 @@ import { Sandbox } from "./sandbox.ts";
 import {
   denoDownloads,
   granted,
-  hiddenFolders,
+  hiddenPlaces,
   variablesFor,
 } from "./sandbox_env.ts";
 import { SandboxedTask } from "./sandboxed_task.ts";
@@ -34,6 +34,8 @@ import { SandboxedTask } from "./sandboxed_task.ts";
 export interface SandboxesOptions extends SandboxSetting {
   /** The session's folder. */
   folder: string;
+  /** What none may see beside it. */
+  secrets: string[];
   childNo: number;
   /** The process's entry module. */
   entry: string;
@@ -134,12 +136,13 @@ export class Sandboxes {
   }
 
   async #start(): Promise<Sandbox> {
-    const { folder, childNo, entry, permissions, variables } = this.#options;
+    const { folder, secrets, childNo, entry, permissions, variables } =
+      this.#options;
     const downloads = await this.#downloads;
     const flags = sandboxFlags(this.#options, {
       granted,
       entry,
-      hidden: hiddenFolders(folder),
+      hidden: hiddenPlaces([folder, ...secrets]),
     });
     const sandbox = new Sandbox({
       flags,

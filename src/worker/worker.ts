@@ -24,7 +24,10 @@ import { listenForUncaught } from "./uncaught.ts";
 const nodePollMs = 3;
 
 /** What a worker is told, and what its tasks may where that has limits. */
-type WorkerArguments = JoinArguments & { sandbox?: SandboxSetting };
+interface WorkerArguments extends JoinArguments {
+  secrets?: string[];
+  sandbox?: SandboxSetting;
+}
 
 /** Runs a worker; the argument is what its node started it with. */
 export async function runWorker(
@@ -36,7 +39,7 @@ export async function runWorker(
   Deno.addSignalListener("SIGINT", () => {});
   let executor: Executor | undefined;
   const joining = JSON.parse(argument) as WorkerArguments;
-  const { sandbox, folder, childNo = 0 } = joining;
+  const { sandbox, folder, secrets = [], childNo = 0 } = joining;
   await nodeListens(joining);
   const session: Session = joinSession({
     ...joining,
@@ -45,6 +48,7 @@ export async function runWorker(
     const sandboxes = sandbox && new Sandboxes(owner, {
       ...sandbox,
       folder,
+      secrets,
       childNo,
       entry: sandboxEntry.href,
     });
