@@ -327,6 +327,11 @@ function errorFields(
   }
   const error = opened instanceof TaskError ? opened.cause : opened;
   return error instanceof Error
-    ? { errorName: error.name, errorMessage: error.message }
+    ? { errorName: textOf(error.name), errorMessage: textOf(error.message) }
     : { errorName: typeof error, errorMessage: Deno.inspect(error) };
+}
+
+/** Programs may put anything where an error has a text. */
+function textOf(part: unknown): string {
+  return typeof part === "string" ? part : Deno.inspect(part);
 }

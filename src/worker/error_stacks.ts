@@ -62,6 +62,7 @@ export function mapErrorStack(error: unknown): unknown {
   for (const at of errorsIn(error)) {
     const stack = withoutOwnFrames(mapStack(at.stack!));
     if (stack !== at.stack) setStack(at, stack);
+    if (typeof at.message !== "string") continue;
     const message = withNames(at.message);
     if (message !== at.message) at.message = message;
   }

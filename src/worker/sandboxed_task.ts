@@ -18,6 +18,7 @@ import {
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { Meta } from "../code/meta.ts";
+import { placeOf } from "../code/shipped.ts";
 import { marked } from "../code/stack.ts";
 import { currentContext } from "../owner/context.ts";
 import {
@@ -193,7 +194,9 @@ export class SandboxedTask {
   #marks(): Set<string> {
     return new Set(
       this.#run.bundles.flatMap(({ meta }) =>
-        (JSON.parse(meta) as Meta).modules.map(marked)
+        (JSON.parse(meta) as Meta).modules.map((module) =>
+          marked({ ...module, url: placeOf(module.url) })
+        )
       ),
     );
   }

@@ -5,8 +5,10 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { get, init, remote } from "../../mod.ts";
+import { DatabaseSync } from "node:sqlite";
+import { get, init, remote, TaskError } from "../../mod.ts";
 import { TestCluster } from "../support/cluster.ts";
+import { rejection } from "../support/notes.ts";
 
 const reading = remote(
   (paths: string[]) =>
@@ -51,7 +53,7 @@ Deno.test("a sandbox that may read all files sees no secrets of a cluster's node
   }
 });
 
-Deno.test("a sandbox that may read all files sees no named lineage file", async () => {
+Deno.test("a sandbox that may read all files neither sees nor spoils a named lineage file", async () => {
   const folder = await Deno.makeTempDir();
   const lineage = `${folder}/named.db`;
   {
@@ -61,6 +63,21 @@ Deno.test("a sandbox that may read all files sees no named lineage file", async 
     for (const outcome of await get(reading.remote(files))) {
       assertMatch(`${outcome}`, /^Requires read/);
     }
+    // What it can't read it can't spoil by what is no text either.
+    const odd = remote((message: unknown) => {
+      throw Object.assign(new Error("odd"), { message, name: message });
+    }, { runtimeEnv: { permissions: "none" }, maxRetries: 0 });
+    for (const message of [5, {}]) {
+      assert(await rejection(get(odd.remote(message))) instanceof TaskError);
+    }
   }
+  using database = new DatabaseSync(lineage, { readOnly: true });
+  const rows = database.prepare(
+    "select error_message from tasks where error_message is not null",
+  ).all();
+  assertEquals(rows.map((row) => row["error_message"]), [
+    "5",
+    "{}",
+  ]);
   await Deno.remove(folder, { recursive: true });
 });
