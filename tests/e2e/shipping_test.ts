@@ -95,7 +95,10 @@ out.actor = await get(counter.add.remote(2));
 const own = remote((): never => {
   throw new Error("own");
 });
-for (const [name, fn] of [["far", remote(lib.fail)], ["own", own]] as const) {
+const none = { runtimeEnv: { permissions: "none" } } as const;
+const boxed = own.options(none);
+const fails = [["far", remote(lib.fail)], ["own", own], ["boxed", boxed]] as const;
+for (const [name, fn] of fails) {
   try {
     await get(fn.remote());
   } catch (error) {
@@ -129,7 +132,7 @@ export const plugin = (): string => late;
     const out = await results(program, cluster, "main.ts");
 
     await t.step("static imports, import maps, JSON, npm, dynamic", () => {
-      const { far: _, own: _own, ...values } = out;
+      const { far: _, own: _own, boxed: _boxed, ...values } = out;
       assertEquals(values, {
         byReference: 42,
         byValue: 41,
@@ -147,6 +150,8 @@ export const plugin = (): string => late;
       const folder = program.folder;
       assertMatch(String(out.far), new RegExp(`fail.*${folder}/lib.ts:15:9`));
       assertMatch(String(out.own), new RegExp(`${folder}/main.ts:16:9`));
+      assertMatch(String(out.boxed), new RegExp(`${folder}/main.ts:16:9`));
+      assert(!String(out.boxed).includes(cluster.folder), String(out.boxed));
       assert(!String(out.far).includes(cluster.folder), String(out.far));
       assert(!String(out.own).includes(cluster.folder), String(out.own));
     });
