@@ -36,7 +36,9 @@ const patienceMs = 60_000;
 const flags = Deno.args.filter((arg) => arg.startsWith("-"));
 const paths = Deno.args.filter((arg) => !arg.startsWith("-"))
   .map((path) => path.replace(/^\.\//, ""));
-const jobCount = takeJobs(flags) ?? Math.min(navigator.hardwareConcurrency, 4);
+// One more than there are cores: much of a test is waiting.
+const jobCount = takeJobs(flags) ??
+  Math.min(navigator.hardwareConcurrency, 4) + 1;
 
 const began = performance.now();
 const total: Counts = { passed: 0, steps: 0, failed: 0, ignored: 0 };
