@@ -8,7 +8,7 @@
  *
  * const square = remote((x: number) => x * x);
  * const refs = [1, 2, 3].map((x) => square.remote(x));
- * console.log(await get(refs)); // [1, 4, 9]
+ * console.log(await get(refs)); // [ 1, 4, 9 ]
  * ```
  *
  * @module

@@ -72,8 +72,9 @@ export interface Runtime extends AsyncDisposable {
  * @example
  * ```ts
  * import { init } from "@manta/manta";
- * await using runtime = await init({ numCpus: 2 });
- * console.log(await runtime.clusterResources());
+ * await using runtime = await init({ numCpus: 2, resources: { disk: 1 } });
+ * const { CPU, disk } = await runtime.clusterResources();
+ * console.log(CPU, disk); // 2 1
  * ```
  */
 export async function init(options: InitOptions = {}): Promise<Runtime> {
@@ -108,12 +109,30 @@ async function start(options: InitOptions): Promise<Runtime> {
 /**
  * Ends this program's part: local workers exit, sockets close, temporary files
  * and shared memory are gone. What is unfinished fails. Can be called again.
+ *
+ * @example
+ * ```ts
+ * import { get, isInitialized, put, shutdown } from "@manta/manta";
+ * console.log(await get(put(1))); // 1
+ * await shutdown();
+ * console.log(isInitialized()); // false
+ * ```
  */
 export async function shutdown(): Promise<void> {
   await endLocal();
 }
 
-/** Whether a runtime is up. */
+/**
+ * Whether a runtime is up.
+ *
+ * @example
+ * ```ts
+ * import { init, isInitialized } from "@manta/manta";
+ * console.log(isInitialized()); // false
+ * await using _runtime = await init({ numCpus: 1 });
+ * console.log(isInitialized()); // true
+ * ```
+ */
 export function isInitialized(): boolean {
   const session = currentSession();
   return session !== undefined && !session.owner.isEnding;

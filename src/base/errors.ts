@@ -16,7 +16,19 @@ export interface ErrorFields {
   [field: string]: unknown;
 }
 
-/** Any error of this library that a program may want to catch. */
+/**
+ * Any error of this library that a program may want to catch.
+ *
+ * @example
+ * ```ts
+ * import { free, get, MantaError, put } from "@manta/manta";
+ * const ref = put(1);
+ * free(ref);
+ * await get(ref).catch((error) => {
+ *   console.log(error instanceof MantaError, error.name); // true ObjectFreedError
+ * });
+ * ```
+ */
 export class MantaError extends Error {
   /** Builds the error from a full sentence and the fields its class declares. */
   constructor(message: string, fields: ErrorFields = {}) {
@@ -34,7 +46,21 @@ export class MantaError extends Error {
 /** The runtime ended meanwhile: the program wanted that, so it is no news. */
 export class RuntimeClosedError extends MantaError {}
 
-/** A task's or an actor method's own code threw; `cause` is what it threw. */
+/**
+ * A task's or an actor method's own code threw; `cause` is what it threw.
+ *
+ * @example
+ * ```ts
+ * import { get, remote, TaskError } from "@manta/manta";
+ * const parse = remote(function parse(text: string): unknown {
+ *   return JSON.parse(text);
+ * });
+ * await get(parse.remote("{")).catch((error) => {
+ *   if (!(error instanceof TaskError)) throw error;
+ *   console.log(error.functionName, (error.cause as Error).name); // parse SyntaxError
+ * });
+ * ```
+ */
 export class TaskError extends MantaError {
   /** The function, or `Class.method`. */
   declare readonly functionName: string;

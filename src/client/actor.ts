@@ -109,6 +109,21 @@ extendValues({
  * @param name The name it was created with.
  * @param namespace Where the name counts. Default: the program's.
  * @throws {MantaError} Where there is none.
+ *
+ * @example
+ * ```ts
+ * import { get, getActor, remote } from "@manta/manta";
+ * class Counter {
+ *   count = 0;
+ *   add(n: number) {
+ *     return this.count += n;
+ *   }
+ * }
+ * const made = remote(Counter, { name: "visits" }).remote();
+ * await get(made.add.remote(1));
+ * const found = await getActor<Counter>("visits");
+ * console.log(await get(found.add.remote(1))); // 2
+ * ```
  */
 export async function getActor<
   Instance = Record<string, (...args: unknown[]) => unknown>,
@@ -141,6 +156,20 @@ export async function getActor<
  *
  * @param handle The actor.
  * @param options `noRestart: false` lets its `maxRestarts` start it again.
+ *
+ * @example
+ * ```ts
+ * import { ActorDiedError, get, kill, remote } from "@manta/manta";
+ * class Greeter {
+ *   hello() {
+ *     return "hello";
+ *   }
+ * }
+ * const greeter = remote(Greeter).remote();
+ * await kill(greeter);
+ * const error = await get(greeter.hello.remote()).catch((error) => error);
+ * console.log(error instanceof ActorDiedError); // true
+ * ```
  */
 export async function kill(
   handle: object,

@@ -28,7 +28,7 @@ export type PoolCall<Actor, Item, T> = (
  * const Actor = remote(Doubler);
  * const pool = new ActorPool([Actor.remote(), Actor.remote()]);
  * const doubled = pool.map((actor, x: number) => actor.double.remote(x), [1, 2, 3]);
- * for await (const y of doubled) console.log(y);
+ * for await (const y of doubled) console.log(y); // 2, 4, 6
  * ```
  */
 export class ActorPool<Actor extends object> {

@@ -35,7 +35,16 @@ export function setActorExit(leave: () => never): void {
   exit = leave;
 }
 
-/** Where the calling code runs: job, node, worker, task, actor. */
+/**
+ * Where the calling code runs: job, node, worker, task, actor.
+ *
+ * @example
+ * ```ts
+ * import { get, remote, runtimeContext } from "@manta/manta";
+ * const held = remote(() => runtimeContext().assignedResources, { numCpus: 0.5 });
+ * console.log(await get(held.remote())); // { CPU: 0.5 }
+ * ```
+ */
 export function runtimeContext(): RuntimeContext {
   const { job, self } = placeHere();
   const context = currentContext();
@@ -59,6 +68,20 @@ export function runtimeContext(): RuntimeContext {
  * call itself rejects with `ActorDiedError`.
  *
  * @throws {TypeError} Outside an actor.
+ *
+ * @example
+ * ```ts
+ * import { exitActor, get, remote } from "@manta/manta";
+ * class Worker {
+ *   leave() {
+ *     exitActor();
+ *   }
+ * }
+ * const worker = remote(Worker).remote();
+ * await get(worker.leave.remote()).catch((error) => {
+ *   console.log(error.name); // ActorDiedError
+ * });
+ * ```
  */
 export function exitActor(): never {
   if (exit === undefined) {

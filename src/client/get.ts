@@ -52,7 +52,9 @@ export type Values<Refs> = {
  * ```ts
  * import { get, put } from "@manta/manta";
  * const a = put(1), b = put("two");
- * console.log(await get(a), await get([a, b]), await get({ a, b }));
+ * console.log(await get(a)); // 1
+ * console.log(await get([a, b])); // [ 1, "two" ]
+ * console.log(await get({ a, b })); // { a: 1, b: "two" }
  * ```
  */
 export function get<T>(ref: ObjectRef<T>, options?: GetOptions): Promise<T>;

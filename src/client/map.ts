@@ -40,7 +40,9 @@ export interface Mappable<Item, Result> {
  * ```ts
  * import { map, remote } from "@manta/manta";
  * const square = remote((x: number) => x * x);
- * for await (const y of map(square, [1, 2, 3], { window: 2 })) console.log(y);
+ * for await (const y of map(square, [1, 2, 3], { window: 2 })) {
+ *   console.log(y); // 1, 4, 9
+ * }
  * ```
  */
 export function map<Item, Result>(

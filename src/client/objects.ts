@@ -66,6 +66,14 @@ export function put<T>(value: T): ObjectRef<T> {
  *   order given.
  * @throws {TypeError} Where a ref stands twice, or something is no ref.
  * @throws {RangeError} Where `numReturns` is more than there are.
+ *
+ * @example
+ * ```ts
+ * import { put, remote, wait } from "@manta/manta";
+ * const nap = remote(() => new Promise<void>((wake) => setTimeout(wake, 500)));
+ * const [ready, notReady] = await wait([nap.remote(), put(1)]);
+ * console.log(ready.length, notReady.length); // 1 1
+ * ```
  */
 export async function wait<Ref extends ObjectRef<unknown>>(
   refs: readonly Ref[],
@@ -119,6 +127,15 @@ export async function wait<Ref extends ObjectRef<unknown>>(
  * @param refs Refs, each once.
  * @param options `timeout`: milliseconds that each next one may take; `signal` to give up.
  * @throws {GetTimeoutError} Where none was ready in time.
+ *
+ * @example
+ * ```ts
+ * import { asCompleted, get, put, remote } from "@manta/manta";
+ * const nap = remote(() => new Promise((wake) => setTimeout(wake, 500, 2)));
+ * for await (const ref of asCompleted([nap.remote(), put(1)])) {
+ *   console.log(await get(ref)); // 1, 2
+ * }
+ * ```
  */
 export function asCompleted<Ref extends ObjectRef<unknown>>(
   refs: Iterable<Ref>,
@@ -193,6 +210,16 @@ function completions<Ref>(
  *
  * @param refs A ref, or refs.
  * @throws {TypeError} Where something is no ref.
+ *
+ * @example
+ * ```ts
+ * import { free, get, put } from "@manta/manta";
+ * const ref = put(new Float64Array(1_000_000));
+ * free(ref);
+ * await get(ref).catch((error) => {
+ *   console.log(error.name); // ObjectFreedError
+ * });
+ * ```
  */
 export function free(
   refs: ObjectRef<unknown> | readonly ObjectRef<unknown>[],
@@ -214,6 +241,16 @@ export function free(
  * @param options `force`: also stops its worker, or the actor of a method;
  *   `recursive` (default true): also cancels what the task itself submitted.
  * @throws {TypeError} Where it is no ref, or an option is wrong.
+ *
+ * @example
+ * ```ts
+ * import { cancel, get, remote } from "@manta/manta";
+ * const forever = remote(() => new Promise<never>(() => {})).remote();
+ * await cancel(forever);
+ * await get(forever).catch((error) => {
+ *   console.log(error.name); // TaskCancelledError
+ * });
+ * ```
  */
 export function cancel(
   ref: ObjectRef<unknown>,

@@ -31,7 +31,17 @@ interface Fields {
 const makeFrom = Symbol("a group that is there");
 let begin: (fields: Fields, strategy: GroupStrategy) => PlacementGroup;
 
-/** Resources that are reserved together; made by {@linkcode placementGroup}. */
+/**
+ * Resources that are reserved together; made by {@linkcode placementGroup}.
+ *
+ * @example
+ * ```ts
+ * import { get, placementGroup } from "@manta/manta";
+ * const group = placementGroup([{ CPU: 1 }], { name: "pair" });
+ * await get(group.ready());
+ * console.log(group.name); // pair
+ * ```
+ */
 export class PlacementGroup {
   /** Its id. */
   readonly id: string;
@@ -161,6 +171,15 @@ function checkBundleAmounts(bundle: unknown, name: string): void {
  *
  * @param group The group.
  * @throws {TypeError} Where it is none.
+ *
+ * @example
+ * ```ts
+ * import { placementGroup, remote, removePlacementGroup } from "@manta/manta";
+ * const group = placementGroup([{ CPU: 1 }]);
+ * const schedulingStrategy = { placementGroup: group };
+ * remote(() => "in time or not at all", { schedulingStrategy }).remote();
+ * await removePlacementGroup(group);
+ * ```
  */
 export async function removePlacementGroup(
   group: PlacementGroup,

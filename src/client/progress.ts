@@ -19,7 +19,19 @@ export interface ProgressOptions {
   label?: string;
 }
 
-/** A bar that is moved by hand; made by {@linkcode progress}. */
+/**
+ * A bar that is moved by hand; made by {@linkcode progress}.
+ *
+ * @example
+ * ```ts
+ * import { type Progress, progress } from "@manta/manta";
+ * function fill(bar: Progress): void {
+ *   for (let step = 0; step < 10; step++) bar.advance();
+ * }
+ * using bar = progress(10, { label: "steps" });
+ * fill(bar);
+ * ```
+ */
 export class Progress implements Disposable {
   readonly #barId = randomHex(8);
   readonly #label: string;
@@ -105,7 +117,9 @@ export function progress<T>(
  * @example
  * ```ts
  * import { progress } from "@manta/manta";
- * for (const file of progress(["a", "b"], { label: "files" })) console.log(file);
+ * for (const file of progress(["a", "b"], { label: "files" })) {
+ *   console.log(file.length); // 1, 1
+ * }
  * using bar = progress(10, { label: "steps" });
  * bar.advance(3);
  * ```

@@ -126,7 +126,7 @@ export function remote<Target>(
  * ```ts
  * import { get, remote } from "@manta/manta";
  * const square = remote((x: number) => x * x);
- * console.log(await get([1, 2, 3].map((x) => square.remote(x)))); // [1, 4, 9]
+ * console.log(await get([1, 2, 3].map((x) => square.remote(x)))); // [ 1, 4, 9 ]
  * ```
  */
 export function remote<
@@ -187,10 +187,11 @@ export function remote(
  *
  * @example
  * ```ts
- * import { remote, signal } from "@manta/manta";
- * const fetchAll = remote(async (url: string) => {
+ * import { get, remote, signal } from "@manta/manta";
+ * const textOf = remote(async (url: string) => {
  *   return await (await fetch(url, { signal: signal() })).text();
  * });
+ * console.log(await get(textOf.remote("data:,hello"))); // hello
  * ```
  */
 export function signal(): AbortSignal {

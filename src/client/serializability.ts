@@ -43,7 +43,7 @@ const depthMax = 20;
  * ```ts
  * import { inspectSerializability } from "@manta/manta";
  * const found = await inspectSerializability({ a: 1, lock: new WeakRef({}) });
- * console.log(found.ok, `${found}`);
+ * console.log(found.ok, found.problems.length); // false 1
  * ```
  */
 export async function inspectSerializability(

@@ -34,7 +34,9 @@ const dropped = new FinalizationRegistry<Feed>((feed) => feed.close());
  * const count = remote(function* (n: number) {
  *   for (let i = 0; i < n; i++) yield i;
  * });
- * for await (const ref of count.remote(3)) console.log(await get(ref));
+ * for await (const ref of count.remote(3)) {
+ *   console.log(await get(ref)); // 0, 1, 2
+ * }
  * ```
  */
 export class ObjectRefStream<T> implements AsyncIterable<ObjectRef<T>> {

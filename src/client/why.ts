@@ -19,6 +19,12 @@ import { ownerOfRefs } from "./session.ts";
  *
  * @param ref The ref.
  * @throws {TypeError} Where it is no ref.
+ *
+ * @example
+ * ```ts
+ * import { put, why } from "@manta/manta";
+ * console.log(await why(put(1))); // is ready
+ * ```
  */
 export async function why(ref: ObjectRef<unknown>): Promise<string> {
   if (!isObjectRef(ref)) {

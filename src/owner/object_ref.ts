@@ -149,7 +149,7 @@ declare const valueType: unique symbol;
  * ```ts
  * import { get, type ObjectRef, put } from "@manta/manta";
  * const ref: ObjectRef<number[]> = put([1, 2, 3]);
- * console.log(ref.id.length, await get(ref)); // 32 [ 1, 2, 3 ]
+ * console.log(await get(ref), ref.id.length); // [ 1, 2, 3 ] 32
  * ```
  */
 export class ObjectRef<T> implements Disposable {
