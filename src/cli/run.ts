@@ -9,7 +9,13 @@ import { clusterAddress, clusterPlaces } from "./where.ts";
 /** Runs `run`: as `deno run -A` does; the program's exit status is the command's. */
 export async function runScript(args: string[]): Promise<number> {
   const { own, rest } = splitAtScript(args, clusterPlaces);
-  const address = clusterAddress(readFlags(own, { texts: clusterPlaces }));
+  const given = readFlags(own, { texts: clusterPlaces });
+  if (given.text("tls-ca") !== undefined) {
+    throw new UsageError(
+      "--tls-ca is no option of run: the program names it itself, by init({ tls: { ca } })",
+    );
+  }
+  const address = clusterAddress(given);
   const [script, ...scriptArgs] = rest;
   if (script === undefined) throw new UsageError("run what? name a script");
   const child = new Deno.Command(Deno.execPath(), {

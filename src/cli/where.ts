@@ -33,7 +33,11 @@ export const askingFlags: FlagKinds = {
 /** The address of the head; sets what its token is read from. */
 export function clusterAddress(given: Given): string {
   const tokenFile = given.text("token-file");
-  if (tokenFile !== undefined) Deno.env.set("MANTA_TOKEN_FILE", tokenFile);
+  if (tokenFile !== undefined) {
+    Deno.env.set("MANTA_TOKEN_FILE", tokenFile);
+    // It would come first, and what was said here counts more.
+    Deno.env.delete("MANTA_TOKEN");
+  }
   const address = namedAddress(given) ?? defaultAddress;
   try {
     checkAddress(address);
