@@ -4,6 +4,7 @@
  * @module
  */
 import { MantaError } from "./src/base/errors.ts";
+import { checkLogLevel } from "./src/base/log.ts";
 import { UsageError } from "./src/cli/flags.ts";
 import { helpOf } from "./src/cli/help.ts";
 import { note, write } from "./src/cli/show.ts";
@@ -78,6 +79,7 @@ async function run(args: string[]): Promise<number> {
 
 if (import.meta.main) {
   try {
+    checkLogLevel();
     Deno.exit(await run(Deno.args));
   } catch (error) {
     if (error instanceof UsageError) {

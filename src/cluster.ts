@@ -22,7 +22,7 @@ import {
   randomHex,
 } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
-import { log } from "./base/log.ts";
+import { checkLogLevel, log } from "./base/log.ts";
 import { isNotebook } from "./base/notebook.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
 import { endAllWaits } from "./client/long_waits.ts";
@@ -82,6 +82,7 @@ let ending: Promise<void> | undefined;
 export function startLocal(options: InitOptions = {}): Local {
   const join = joinOptions(options);
   assertPermitted(folderRoot());
+  checkLogLevel();
   const memoryLimit = memoryLimitBytes();
   const { env } = envOf(options);
   const folder = folderPath();

@@ -11,8 +11,12 @@ export type LogLevel = typeof levels[number];
 let threshold: LogLevel | undefined;
 
 function isOn(level: LogLevel): boolean {
+  return levels.indexOf(level) >= levels.indexOf(threshold ??= levelFromEnv());
+}
+
+/** Throws where `MANTA_LOG` names no level: asked at the start, as a later word has nobody to tell. */
+export function checkLogLevel(): void {
   threshold ??= levelFromEnv();
-  return levels.indexOf(level) >= levels.indexOf(threshold);
 }
 
 function levelFromEnv(): LogLevel {
