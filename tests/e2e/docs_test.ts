@@ -12,11 +12,13 @@ const docs = new URL("../../docs/", import.meta.url);
 
 Deno.test("The pages' examples print what their comments say, type checked", async (t) => {
   await using program = new Program();
-  const pages = ["tasks", "objects", "actors", "failures"].map((name) => {
-    const markdown = Deno.readTextFileSync(new URL(`${name}.md`, docs));
-    const page = new PageProgram(markdown);
-    return { name, page, path: program.write(`${name}.ts`, page.code) };
-  });
+  const pages = ["tasks", "objects", "actors", "failures", "performance"].map(
+    (name) => {
+      const markdown = Deno.readTextFileSync(new URL(`${name}.md`, docs));
+      const page = new PageProgram(markdown);
+      return { name, page, path: program.write(`${name}.ts`, page.code) };
+    },
+  );
   for (const { name, page: { promised }, path } of pages) {
     await t.step(name, async () => {
       assert(promised.length >= 6, "The page has lost its comments");
