@@ -63,7 +63,7 @@ Usage: deno run -A cli.ts run [OPTIONS] SCRIPT [ARGS]
 Its exit status is the program's. Where the cluster speaks TLS, the program says
 so itself: init({ tls: { ca } }).
 
-${clusterChoice.replace(/\n  --tls-ca.*/, "").trim()}
+${clusterChoice.replace(/\n {2}--tls-ca.*/, "").trim()}
 
 Example:
   deno run -A cli.ts run --address 127.0.0.1:6379 examples/squares.ts`,

@@ -70,7 +70,7 @@ export function put<T>(value: T): ObjectRef<T> {
  * @example
  * ```ts
  * import { put, remote, wait } from "@manta/manta";
- * const nap = remote(() => new Promise<void>((wake) => setTimeout(wake, 500)));
+ * const nap = remote(() => new Promise<void>((wake) => setTimeout(wake, 100)));
  * const [ready, notReady] = await wait([nap.remote(), put(1)]);
  * console.log(ready.length, notReady.length); // 1 1
  * ```
@@ -131,7 +131,7 @@ export async function wait<Ref extends ObjectRef<unknown>>(
  * @example
  * ```ts
  * import { asCompleted, get, put, remote } from "@manta/manta";
- * const nap = remote(() => new Promise((wake) => setTimeout(wake, 500, 2)));
+ * const nap = remote(() => new Promise((wake) => setTimeout(wake, 100, 2)));
  * for await (const ref of asCompleted([nap.remote(), put(1)])) {
  *   console.log(await get(ref)); // 1, 2
  * }
