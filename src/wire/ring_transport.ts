@@ -43,6 +43,8 @@ const Word = { offer: 1, ready: 2, last: 3, wake: 4 } as const;
 /** What is read from any of a process's rings, as long as it is handed over. */
 let piece: Uint8Array | undefined;
 
+const nothing = new Uint8Array(0);
+
 /** Pieces that are handed over before others have a turn. */
 const piecesMax = 16;
 
@@ -82,15 +84,16 @@ class Patience {
 export class RingTransport implements Transport {
   readonly #socket: SocketTransport;
   readonly #memories: RingMemories;
-  readonly #ringOut: ByteWriter = new ByteWriter();
+  #ringOut: ByteWriter = new ByteWriter();
+  #spare: ByteWriter = new ByteWriter();
   readonly #failed = Promise.withResolvers<void>();
   #onPiece: (piece: Uint8Array) => void = () => {};
   #isNear = false;
   #turnCount = 0;
   #offered: RingMemory | undefined;
   #writer: RingWriter | undefined;
-  /** Of `#ringOut`, what is in the ring. */
-  #pouredBytes = 0;
+  /** Of what was taken out of `#ringOut`, what the ring had no room for. */
+  #rest: Uint8Array = nothing;
   #poured: PromiseWithResolvers<void> | undefined;
   #isScheduled = false;
   #opened: RingReader | undefined;
@@ -129,7 +132,7 @@ export class RingTransport implements Transport {
   async flush(): Promise<void> {
     if (this.#writer !== undefined) {
       this.#pour();
-      if (this.#ringOut.length > 0 && !this.#isClosed) {
+      if (this.#isWaiting && !this.#isClosed) {
         this.#poured ??= Promise.withResolvers();
         await this.#poured.promise;
       }
@@ -145,7 +148,7 @@ export class RingTransport implements Transport {
         onChunk(chunk);
         if (this.#reader !== undefined) this.#look();
         // There may be room again.
-        if (this.#ringOut.length > 0) this.#pour();
+        if (this.#isWaiting) this.#pour();
       };
     });
     await Promise.race([socket, this.#failed.promise]);
@@ -223,15 +226,12 @@ export class RingTransport implements Transport {
     const writer = this.#writer;
     if (writer === undefined || this.#isClosed) return;
     try {
-      const bytes = this.#ringOut.written();
-      this.#pouredBytes += writer.write(bytes.subarray(this.#pouredBytes));
-      if (this.#pouredBytes < bytes.length) {
-        writer.wantRoom();
-        this.#pouredBytes += writer.write(bytes.subarray(this.#pouredBytes));
+      let isFull = false;
+      while (this.#isWaiting && !isFull) {
+        if (this.#rest.length === 0) this.#takeOut();
+        isFull = !this.#pourRest(writer);
       }
-      if (this.#pouredBytes === bytes.length) {
-        this.#ringOut.reset();
-        this.#pouredBytes = 0;
+      if (!this.#isWaiting) {
         this.#poured?.resolve();
         this.#poured = undefined;
       }
@@ -240,6 +240,30 @@ export class RingTransport implements Transport {
       this.#failed.reject(error);
     }
   };
+
+  /** Whether something is to go into the ring yet. */
+  get #isWaiting(): boolean {
+    return this.#rest.length > 0 || this.#ringOut.length > 0;
+  }
+
+  /** What comes next is gathered apart, so a ring that is never empty keeps no bytes that are through. */
+  #takeOut(): void {
+    [this.#ringOut, this.#spare] = [this.#spare, this.#ringOut];
+    this.#rest = this.#spare.written();
+  }
+
+  /** False if the ring is full; the reader then says when it is not. */
+  #pourRest(writer: RingWriter): boolean {
+    this.#rest = this.#rest.subarray(writer.write(this.#rest));
+    if (this.#rest.length > 0) {
+      writer.wantRoom();
+      this.#rest = this.#rest.subarray(writer.write(this.#rest));
+    }
+    if (this.#rest.length > 0) return false;
+    this.#rest = nothing;
+    this.#spare.reset();
+    return true;
+  }
 
   /** Hands over what is in the ring; false if there was nothing. */
   #drain(): boolean {

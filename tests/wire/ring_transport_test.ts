@@ -152,6 +152,33 @@ Deno.test("Frames of any size keep their order over socket and rings, both ways 
   }
 });
 
+Deno.test("A ring that is never empty keeps no more than what is on its way", async () => {
+  await using pair = await Pair.connect();
+  await pair.warm();
+  const [one, other] = pair.ends;
+  const body = new Uint8Array(10_000);
+  const onTheWayMax = 50;
+  const first = other.frames.length;
+  let sentCount = 0;
+  let keptBytesMax = 0;
+  const endMs = performance.now() + 30_000;
+  const isRoom = () => first + sentCount - other.frames.length < onTheWayMax;
+  while (sentCount < 3000) {
+    while (isRoom()) {
+      one.send(body);
+      sentCount++;
+    }
+    keptBytesMax = Math.max(keptBytesMax, one.transport.out.length);
+    // Not `until`: the ring would be empty meanwhile.
+    await new Promise((resolve) => setImmediate(resolve));
+    assert(performance.now() < endMs, `${other.frames.length} frames came`);
+  }
+  assert(
+    keptBytesMax <= onTheWayMax * (body.length + 5),
+    `${keptBytesMax} bytes are kept of ${sentCount} frames`,
+  );
+});
+
 Deno.test("What was flushed into a ring arrives though its writer ends at once", async () => {
   await using pair = await Pair.connect();
   await pair.warm();
