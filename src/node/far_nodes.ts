@@ -21,8 +21,8 @@ import type { SocketConn } from "../wire/socket.ts";
 /** What reaching other nodes takes. */
 export interface FarRooms {
   readonly self: NodeTag;
-  /** Makes a link to where a node listens. */
-  dial(address: string): Promise<Link>;
+  /** Makes a link to where a node listens; without an address, to the head. */
+  dial(address?: string): Promise<Link>;
   /** What is known of a node. */
   find(tag: NodeTag): NodeView | undefined;
   /** Which node is the head now. */
@@ -132,9 +132,11 @@ export class FarNodes {
   }
 
   async #make(tag: NodeTag): Promise<Link> {
-    const view = this.#rooms.find(tag);
-    if (view !== undefined && view.address !== "") {
-      const link = await this.#rooms.dial(view.address);
+    // The head is where this node was told to find it, whatever it calls itself.
+    const isHead = tag === this.#rooms.headTag();
+    const address = isHead ? undefined : this.#rooms.find(tag)?.address;
+    if (isHead || (address !== undefined && address !== "")) {
+      const link = await this.#rooms.dial(address);
       this.linked(link);
       return link;
     }

@@ -56,18 +56,6 @@ Deno.test("A driver behind a network that delays, cuts and corrupts loses nothin
 });
 
 Deno.test("A node that is cut off and comes back is fenced: what it ran has ended, and it joins anew", async () => {
-  try {
-    await fenced();
-  } catch (error) {
-    // Seen once in six runs of all tests, and not understood yet: its loss is
-    // not noticed within 30 s. What the test is about comes after that.
-    if (!(error as Error).message.includes("its loss")) throw error;
-    console.warn("The loss was not noticed: tried once more");
-    await fenced();
-  }
-});
-
-async function fenced(): Promise<void> {
   await using cluster = await TestCluster.start(0);
   await using proxy = new Proxy(cluster.address, 1);
   // A connection that ends during the greeting is no refusal: the node waits.
@@ -110,4 +98,4 @@ async function fenced(): Promise<void> {
   }, "a task there");
   const after = workersOf();
   assert(before.some((pid) => !after.includes(pid)), "Old workers live on");
-}
+});
