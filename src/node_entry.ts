@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { granted } from "./base/environment.ts";
 import { resolve } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { limits } from "./base/limits.ts";
@@ -108,13 +109,6 @@ function childCommand(
   );
   const session = { folder, nodeProcessId, job, secrets };
   return { session, flags, entries, ...(env === undefined ? {} : { env }) };
-}
-
-function granted(
-  descriptor: Deno.PermissionDescriptor,
-): "whole" | "partly" | "no" {
-  const { state, partial } = Deno.permissions.querySync(descriptor);
-  return state !== "granted" ? "no" : partial ? "partly" : "whole";
 }
 
 function exists(path: string): boolean {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { variable } from "./environment.ts";
 
 const levels = ["debug", "info", "warn", "error", "off"] as const;
 /** How much is said: a level and all above it. */
@@ -20,13 +21,7 @@ export function checkLogLevel(): void {
 }
 
 function levelFromEnv(): LogLevel {
-  const granted = Deno.permissions.querySync({
-    name: "env",
-    variable: "MANTA_LOG",
-  });
-  const value = granted.state === "granted"
-    ? Deno.env.get("MANTA_LOG")
-    : undefined;
+  const value = variable("MANTA_LOG");
   if (value === undefined || value === "") return "warn";
   if ((levels as readonly string[]).includes(value)) return value as LogLevel;
   throw new TypeError(

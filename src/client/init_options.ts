@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { variable } from "../base/environment.ts";
 import { readFileSync } from "node:fs";
 import type { ResourceAmounts } from "../base/spec.ts";
 import {
@@ -116,13 +117,12 @@ export function storeBytes(options: InitOptions): number {
  * machine, or its container, sets a limit.
  */
 export function memoryLimitBytes(): number | undefined {
-  const variable = "MANTA_MEMORY_LIMIT_BYTES";
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  const value = state === "granted" ? Deno.env.get(variable) : undefined;
+  const name = "MANTA_MEMORY_LIMIT_BYTES";
+  const value = variable(name);
   if (value === undefined || value === "") return undefined;
   if (/^[1-9]\d{0,15}$/.test(value)) return Number(value);
   throw new TypeError(
-    `Cannot use ${variable}="${value}": expected a whole number of bytes`,
+    `Cannot use ${name}="${value}": expected a whole number of bytes`,
   );
 }
 

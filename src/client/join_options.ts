@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { variable } from "../base/environment.ts";
 import { AuthenticationError } from "../base/errors.ts";
 import { readToken } from "../store/tokens.ts";
 import type { InitOptions } from "./init_options.ts";
@@ -59,9 +60,4 @@ export function tokenFor(
       { cause },
     );
   }
-}
-
-function variable(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { granted } from "../base/environment.ts";
 import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -45,10 +46,7 @@ export function permissionsOf(
       ? "inherit"
       : wanted.map((one) => valueOf(name, one)).sort();
   }
-  assertHeld(asked, (descriptor) => {
-    const { state, partial } = Deno.permissions.querySync(descriptor);
-    return state !== "granted" ? "no" : partial ? "partly" : "whole";
-  });
+  assertHeld(asked, granted);
   return asked;
 }
 

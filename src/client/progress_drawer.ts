@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { variable } from "../base/environment.ts";
 import { afterMs, type Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
@@ -81,10 +82,4 @@ function terminalColumns(): number | undefined {
   if (isPlain) return undefined;
   // A terminal that does not know its size says 0.
   return Deno.consoleSize().columns || 80;
-}
-
-/** An environment variable, where the program may read it. */
-function variable(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
 }

@@ -10,6 +10,7 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Granted } from "../base/environment.ts";
 import { permissionFields, type PermissionName } from "../base/spec.ts";
 
 const kept =
@@ -42,11 +43,6 @@ const shortNames: Record<string, PermissionName | "all"> = {
   S: "sys",
   I: "import",
 };
-
-/** What is granted of a permission, or of one value of it. */
-export type Granted = (
-  descriptor: Deno.PermissionDescriptor,
-) => "whole" | "partly" | "no";
 
 /** What the flags are made from. */
 export interface DriverCommand {

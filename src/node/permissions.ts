@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { granted } from "../base/environment.ts";
 import { MantaError } from "../base/errors.ts";
 
 /** Asks whether something is granted, possibly with exceptions. */
@@ -39,8 +40,7 @@ export function assertDeno({ isStandalone }: { isStandalone: boolean }): void {
 export function assertPermitted(folderRoot: string): void {
   assertDeno({ isStandalone: Deno.build.standalone });
   const lacking = lackingFlags(folderRoot, {
-    isGranted: (descriptor) =>
-      Deno.permissions.querySync(descriptor).state === "granted",
+    isGranted: (descriptor) => granted(descriptor) !== "no",
     execPath: Deno.execPath(),
   });
   if (lacking.length === 0) return;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Granted } from "../base/environment.ts";
 import { relative, resolve } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import {
@@ -13,7 +14,7 @@ import {
   type PermissionName,
   type SandboxPermissions,
 } from "../base/spec.ts";
-import { type Granted, isPermission } from "./flags.ts";
+import { isPermission } from "./flags.ts";
 
 /** What sandboxed processes are started with. */
 export interface SandboxSetting {

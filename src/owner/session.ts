@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { variable } from "../base/environment.ts";
 import { existsSync } from "node:fs";
 import {
   type ActorId,
@@ -131,13 +132,12 @@ function ringMemories(): RingMemories | undefined {
 
 /** `MANTA_TRANSPORT=sockets`: to compare. */
 function isWithoutRings(): boolean {
-  const variable = "MANTA_TRANSPORT";
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  const value = state === "granted" ? Deno.env.get(variable) : undefined;
+  const name = "MANTA_TRANSPORT";
+  const value = variable(name);
   if (value === undefined || value === "" || value === "rings") return false;
   if (value === "sockets") return true;
   throw new TypeError(
-    `Cannot use ${variable}="${value}": expected rings or sockets`,
+    `Cannot use ${name}="${value}": expected rings or sockets`,
   );
 }
 

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { variable } from "../base/environment.ts";
 import { MantaError } from "../base/errors.ts";
 import { type NodeTag, randomHex } from "../base/ids.ts";
 import { log } from "../base/log.ts";
@@ -138,12 +139,7 @@ async function answers(path: string): Promise<boolean> {
 
 /** Where folders stand: TMPDIR, or what is short where that is too long. */
 export function folderRoot(): string {
-  const granted = Deno.permissions.querySync({
-    name: "env",
-    variable: "TMPDIR",
-  });
-  const given = granted.state === "granted" ? Deno.env.get("TMPDIR") : "";
-  const root = (given || "/tmp").replace(/(?<=.)\/+$/, "");
+  const root = (variable("TMPDIR") || "/tmp").replace(/(?<=.)\/+$/, "");
   const path = `${root}/manta-${Deno.pid}-00000000`;
   const byteLength = new TextEncoder().encode(path).length;
   return byteLength <= folderBytesMax ? root : "/tmp";

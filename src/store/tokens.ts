@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { variable } from "../base/environment.ts";
 import { log } from "../base/log.ts";
 
 /** The file for a cluster's token. Undefined where this user has no such folder. */
@@ -55,9 +56,4 @@ function configFolder(): string | undefined {
   if (own) return `${own}/manta`;
   const home = variable("HOME");
   return home ? `${home}/.config/manta` : undefined;
-}
-
-function variable(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
 }

@@ -4,27 +4,19 @@
  *
  * @module
  */
+import { granted, variable } from "../base/environment.ts";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { SandboxPermissions } from "../base/spec.ts";
-import type { Granted } from "../node/flags.ts";
 import { tokenFolder } from "../store/tokens.ts";
 
 /** Variables that no sandboxed process has, whatever it may read. */
 const secretVariables = ["MANTA_TOKEN", "MANTA_TOKEN_FILE"];
 
-/** What is granted to this process. */
-export const granted: Granted = (descriptor) => {
-  const { state, partial } = Deno.permissions.querySync(descriptor);
-  return state !== "granted" ? "no" : partial ? "partly" : "whole";
-};
-
 /** What none may see: these, and what holds tokens of clusters; by each of their names. */
 export function hiddenPlaces(places: string[]): string[] {
-  const variable = "MANTA_TOKEN_FILE";
-  const mayAsk = granted({ name: "env", variable }) !== "no";
-  const tokens = [tokenFolder(), mayAsk ? Deno.env.get(variable) : undefined]
+  const tokens = [tokenFolder(), variable("MANTA_TOKEN_FILE")]
     .filter((place) => place !== undefined && place !== "") as string[];
   return [
     ...new Set(
@@ -50,8 +42,7 @@ export function variablesFor(
   const found: Record<string, string> = {};
   for (const name of names) {
     if (secretVariables.includes(name)) continue;
-    if (granted({ name: "env", variable: name }) === "no") continue;
-    const value = Deno.env.get(name);
+    const value = variable(name);
     if (value !== undefined) found[name] = value;
   }
   return found;

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { granted } from "../base/environment.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { CodeBundle, CodeRef } from "../base/stored.ts";
 import {
@@ -22,12 +23,7 @@ import { type FunctionFrame, TaskFlag } from "../wire/task_frames.ts";
 import { type OpeningRun, takeArguments } from "./arguments.ts";
 import type { Invoked } from "./invoked.ts";
 import { Sandbox } from "./sandbox.ts";
-import {
-  denoDownloads,
-  granted,
-  hiddenPlaces,
-  variablesFor,
-} from "./sandbox_env.ts";
+import { denoDownloads, hiddenPlaces, variablesFor } from "./sandbox_env.ts";
 import { SandboxedTask } from "./sandboxed_task.ts";
 
 /** What a worker takes to have sandboxes. */
