@@ -46,7 +46,7 @@ import {
   folderPath,
   folderRoot,
   makeFolder,
-  removeFolder,
+  removeAll,
   removeFolderInUse,
 } from "./store/folder.ts";
 import { forgetRun } from "./store/program_end.ts";
@@ -245,7 +245,7 @@ async function end(runtime: Local): Promise<void> {
   clearTimeout(runtime.hold);
   endAllWaits();
   await (isOrderly ? reaper.end() : reaper.reap());
-  removeFolder(folder);
+  removeAll(folder);
   globalThis.removeEventListener("unload", removeLeftovers);
 }
 

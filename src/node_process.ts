@@ -23,7 +23,7 @@ import { RecentLines } from "./node/recent_lines.ts";
 import {
   folderPath,
   makeFolder,
-  removeFolder,
+  removeAll,
   sweepFolders,
 } from "./store/folder.ts";
 import type { StateFolder } from "./store/state_folder.ts";
@@ -156,7 +156,7 @@ export async function startNode(
       directory?.[Symbol.dispose]();
       if (lineage !== undefined) await (await lineage).close();
       await reaper.end();
-      removeFolder(folder);
+      removeAll(folder);
     },
   };
 }

@@ -20,7 +20,9 @@ import type {
 } from "../base/program_code.ts";
 import { hashOf } from "../code/identity.ts";
 import { parseJsonc } from "../code/jsonc.ts";
+import { bytesOf } from "../code/module_files.ts";
 import { ownSource } from "../code/modules.ts";
+import { removeAll } from "../store/folder.ts";
 import type { JobDescription } from "../wire/facts.ts";
 import { absolute, batchesOf, flagValue } from "./program_code.ts";
 
@@ -61,7 +63,9 @@ export class ShippedFiles implements CodeKeeper {
     { jobId, fetch }: { jobId: JobId; fetch: Fetch },
   ): Promise<JobDescription> {
     const { code, entries } = description;
-    if (code === undefined || isHere(entries.worker, code)) return description;
+    if (code === undefined || await isHere(entries.worker, code)) {
+      return description;
+    }
     const root = `${this.#folder}/${jobId}`;
     const setting = new Setting(root, description.flags, code);
     try {
@@ -142,10 +146,10 @@ export class ShippedFiles implements CodeKeeper {
       const kept = this.#kept.get(hash);
       if (kept === undefined || --kept.jobs > 0) continue;
       this.#kept.delete(hash);
-      remove(`${this.#folder}/${hash}`);
+      removeAll(`${this.#folder}/${hash}`);
     }
     this.#hashes.delete(jobId);
-    remove(`${this.#folder}/${jobId}`);
+    removeAll(`${this.#folder}/${jobId}`);
   }
 
   async #gather(
@@ -188,40 +192,25 @@ export class ShippedFiles implements CodeKeeper {
 }
 
 /** Whether this machine has the program, and this library, at the same paths. */
-function isHere(entry: string, { files, folder }: ProgramCode): boolean {
+async function isHere(
+  entry: string,
+  { files, folder }: ProgramCode,
+): Promise<boolean> {
   // Nothing may be read of a program, or it has no files: then its folder tells.
   const isNoFolder = folder !== undefined && !existsSync(new URL(folder));
   if (files.length === 0 && isNoFolder) return false;
   const isLibraryHere = !entry.startsWith("file:") ||
-    bytesAt(entry) !== undefined;
-  return isLibraryHere && files.every(({ url, hash, size }) => {
-    const bytes = bytesAt(url);
-    return bytes?.length === size && hashOf(bytes) === hash;
-  });
-}
-
-function bytesAt(url: string): Uint8Array | undefined {
-  try {
-    return Deno.readFileSync(new URL(url));
-  } catch {
-    // Whatever keeps it from being read: it is not here.
-    return undefined;
+    await bytesOf(entry) !== undefined;
+  if (!isLibraryHere) return false;
+  for (const { url, hash, size } of files) {
+    const bytes = await bytesOf(url);
+    if (bytes?.length !== size || hashOf(bytes) !== hash) return false;
   }
+  return true;
 }
 
 function ownEntry(entry: string, { library }: ProgramCode): string {
   return entry.replace(library, () => ownSource);
-}
-
-function remove(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    const isNone = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    // Whoever ends a job, or tells why it can't start, goes on.
-    if (!isNone) log.error(`cannot remove ${path}: ${error}`);
-  }
 }
 
 /** The configuration that a program's copies are resolved by. */

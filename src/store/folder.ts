@@ -36,10 +36,10 @@ export function makeFolder(folder: string): void {
   }
 }
 
-/** Removes a session's folder and all in it; tells why, if it can't. */
-export function removeFolder(folder: string): void {
-  const error = tryToRemove(folder);
-  if (error !== undefined) log.error(`cannot remove ${folder}: ${error}`);
+/** Removes a file, or a folder and all in it; tells why, if it can't. */
+export function removeAll(path: string): void {
+  const error = tryToRemove(path);
+  if (error !== undefined) log.error(`cannot remove ${path}: ${error}`);
 }
 
 /** Removes a folder in which others may still write: what they leave is the reaper's. */
@@ -48,12 +48,14 @@ export function removeFolderInUse(folder: string): void {
   if (error !== undefined) log.debug(`${folder} is still in use: ${error}`);
 }
 
-function tryToRemove(folder: string): unknown {
+function tryToRemove(path: string): unknown {
   try {
-    Deno.removeSync(folder, { recursive: true });
+    Deno.removeSync(path, { recursive: true });
     return undefined;
   } catch (error) {
-    return error instanceof Deno.errors.NotFound ? undefined : error;
+    const isNone = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    return isNone ? undefined : error;
   }
 }
 
