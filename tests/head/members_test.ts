@@ -1,29 +1,15 @@
 import { assertEquals } from "@std/assert";
-import type { NodeId, NodeTag } from "../../src/base/ids.ts";
-import type { NodeView } from "../../src/base/nodes.ts";
+import type { NodeTag } from "../../src/base/ids.ts";
 import { Members } from "../../src/head/members.ts";
 import { ClusterView } from "../../src/state/cluster_view.ts";
 import type { Peer } from "../../src/wire/peer.ts";
+import { nodeView } from "../support/cluster_rooms.ts";
 import { until } from "../support/notes.ts";
 
 const [head, near, late, lost] = ["head", "near", "late", "lost"] as NodeTag[];
 
-function viewOf(tag: NodeTag): NodeView {
-  return {
-    tag,
-    nodeId: tag as string as NodeId,
-    address: "h:1",
-    isDriver: false,
-    isHead: tag === head,
-    pid: 1,
-    resources: { CPU: 1 },
-    available: { CPU: 1 },
-    labels: {},
-    isDraining: false,
-    leaseCount: 0,
-    waitingCount: 0,
-  };
-}
+const viewOf = (tag: NodeTag) =>
+  nodeView(tag, { address: "h:1", isHead: tag === head });
 
 /** The members of a head that came back, and what each node hears of the dead. */
 function cameBack(buried: [NodeTag, string][] = []) {

@@ -6,6 +6,7 @@ import { LeaseRouter } from "../../src/node/lease_router.ts";
 import { Processes } from "../../src/node/processes.ts";
 import { ClusterView } from "../../src/state/cluster_view.ts";
 import type { Peer } from "../../src/wire/peer.ts";
+import { leaseNeeds, nodeView } from "../support/cluster_rooms.ts";
 import { until } from "../support/notes.ts";
 
 const self = "aaaaaaaa" as NodeTag;
@@ -13,20 +14,7 @@ const self = "aaaaaaaa" as NodeTag;
 Deno.test("LeaseRouter does not ask without end where nobody can be reached, and not at all once it leaves", async () => {
   const view = new ClusterView(self, Math.random);
   for (const tag of ["bbbbbbbb", "cccccccc"] as NodeTag[]) {
-    view.updated({
-      tag,
-      nodeId: tag as string as NodeId,
-      address: "h:1",
-      isDriver: false,
-      isHead: false,
-      pid: 1,
-      resources: { CPU: 1 },
-      available: { CPU: 1 },
-      labels: {},
-      isDraining: false,
-      leaseCount: 0,
-      waitingCount: 0,
-    });
+    view.updated(nodeView(tag, { address: "h:1" }));
   }
   const processes = new Processes();
   const processId = newProcessId(self);
@@ -55,10 +43,7 @@ Deno.test("LeaseRouter does not ask without end where nobody can be reached, and
   });
   router.requests()["lease.request"]!({
     leaseId: `${processId}00000001` as LeaseId,
-    needs: {
-      ...{ classKey: "a", resources: { CPU: 1 }, depth: 0 },
-      ...{ isRetryable: true, isAlone: false, isTimed: false, isShort: false },
-    },
+    needs: leaseNeeds(),
   }, peer);
   const startMs = performance.now();
   await until(() => askedCount >= 4, "four attempts");

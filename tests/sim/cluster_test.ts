@@ -4,7 +4,6 @@ import {
   LeaseRoutes,
   type RouteCommand,
 } from "../../src/state/lease_routes.ts";
-import { LeaseTable } from "../../src/state/leases.ts";
 import { ClusterView } from "../../src/state/cluster_view.ts";
 import { ResourcePool } from "../../src/state/resources.ts";
 import { afterWorkerEnded } from "../../src/state/retries.ts";
@@ -14,7 +13,9 @@ import {
   leaseLimits,
 } from "./cluster/things.ts";
 import { runClusterSeed, tellCluster } from "./cluster/walk.ts";
+import { LeasesTwice } from "./planted.ts";
 import { scaleTo, unevenness } from "./scale.ts";
+import { findBroken } from "./walk.ts";
 
 /** Each must happen in a walk, or it proves little. */
 const mustReach = [
@@ -73,38 +74,18 @@ function plant(
   foundBy: RegExp,
 ): void {
   Deno.test(`the simulated cluster finds a planted fault: ${name}`, () => {
-    for (let seed = 1; seed <= 200; seed++) {
-      const { broken } = runClusterSeed(seed, {
-        rooms: { ...clusterRooms, ...rooms },
-      });
-      if (broken === undefined) continue;
-      assertMatch(broken.message, foundBy);
-      return;
-    }
-    throw new Error("Nothing found in 200 seeds");
+    const planted = { ...clusterRooms, ...rooms };
+    const broken = findBroken(
+      (seed) => runClusterSeed(seed, { rooms: planted }),
+      200,
+    );
+    assert(broken !== undefined, "Nothing found in 200 seeds");
+    assertMatch(broken.message, foundBy);
   });
 }
 
-/** A request that comes a second time is granted a further worker. */
-class GrantsTwice extends LeaseTable {
-  override requested(
-    leaseId: LeaseId,
-    request: Parameters<LeaseTable["requested"]>[1],
-  ) {
-    const isGranted = Array.from({ length: 64 }, (_, no) => this.leasesOf(no))
-      .some((leases) => leases.includes(leaseId));
-    const again = `${leaseId} again` as LeaseId;
-    return super.requested(isGranted ? again : leaseId, request)
-      .map((command) =>
-        command.kind === "grant" && command.leaseId === again
-          ? { ...command, leaseId }
-          : command
-      );
-  }
-}
-
 plant("a far lease is granted twice after a doubled request", {
-  leases: (CPU) => new GrantsTwice(new ResourcePool({ CPU }), leaseLimits),
+  leases: (CPU) => new LeasesTwice(new ResourcePool({ CPU }), leaseLimits),
 }, /is granted \w+ and \w+ by one node|Left over: .*lease|to nobody/);
 
 plant("a node's death is not charged", {

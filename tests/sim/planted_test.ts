@@ -30,7 +30,8 @@ import {
   type Rooms,
   type Task,
 } from "./things.ts";
-import { findBroken } from "./walk.ts";
+import { LeasesTwice } from "./planted.ts";
+import { findBroken, runSeed } from "./walk.ts";
 
 /** Most are found within the 300 seeds of a test run; a rare one may take more. */
 const seedCount = 3000;
@@ -38,28 +39,14 @@ const seedCount = 3000;
 /** The simulation finds it, by a message like this. */
 function plant(name: string, rooms: Partial<Rooms>, foundBy: RegExp): void {
   Deno.test(`the simulation finds a planted fault: ${name}`, () => {
-    const broken = findBroken({ ...realRooms, ...rooms }, seedCount);
+    const planted = { ...realRooms, ...rooms };
+    const broken = findBroken(
+      (seed) => runSeed(seed, { rooms: planted }),
+      seedCount,
+    );
     assert(broken !== undefined, `Nothing found in ${seedCount} seeds`);
     assertMatch(broken.message, foundBy);
   });
-}
-
-/** A retry of a granted request is granted a further worker. */
-class LeasesTwice extends LeaseTable {
-  override requested(
-    leaseId: LeaseId,
-    request: Parameters<LeaseTable["requested"]>[1],
-  ): LeaseCommand[] {
-    const isGranted = Array.from({ length: 64 }, (_, no) => this.leasesOf(no))
-      .some((leases) => leases.includes(leaseId));
-    const again = `${leaseId} again` as LeaseId;
-    return super.requested(isGranted ? again : leaseId, request)
-      .map((command) =>
-        command.kind === "grant" && command.leaseId === again
-          ? { ...command, leaseId }
-          : command
-      );
-  }
 }
 
 plant("a lost reply leases twice", {

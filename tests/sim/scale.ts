@@ -12,7 +12,6 @@
  */
 import {
   type LeaseId,
-  type NodeId,
   nodeProcessIdOf,
   type NodeTag,
   type ProcessId,
@@ -34,6 +33,7 @@ import {
   TaskQueue,
 } from "../../src/state/pipelines.ts";
 import { ResourcePool } from "../../src/state/resources.ts";
+import { leaseNeeds, nodeView } from "../support/cluster_rooms.ts";
 import { seeded } from "../support/random.ts";
 import { Kernel } from "./kernel.ts";
 
@@ -94,15 +94,7 @@ class ScaledCluster {
     this.taskCount = nodeCount * tasksPerNode;
     this.#view = new ClusterView(tagOf(0), seeded(2));
     this.#routes = new LeaseRoutes(this.#view);
-    this.#needs = this.#counting({
-      classKey: "one",
-      resources: { CPU: 1 },
-      depth: 0,
-      isAlone: false,
-      isRetryable: true,
-      isShort: false,
-      isTimed: false,
-    }, "isTimed");
+    this.#needs = this.#counting(leaseNeeds(), "isTimed");
     for (let no = 1; no <= nodeCount; no++) this.#join(no);
   }
 
@@ -148,20 +140,11 @@ class ScaledCluster {
       const processId = `${tag}${workerNo.toString(16)}` as ProcessId;
       table.workerStarted(workerNo, processId);
     }
-    const view: NodeView = {
-      tag,
-      nodeId: `node-${no}` as NodeId,
-      address: "",
-      isDriver: false,
+    const view = nodeView(tag, {
       isHead: no === 1,
-      pid: no,
       resources: this.#counting(resources, "CPU"),
       available: resources,
-      labels: {},
-      isDraining: false,
-      leaseCount: 0,
-      waitingCount: 0,
-    };
+    });
     this.#machines.set(tag, { tag, table, view, isNews: false });
     this.#view.updated(view);
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Kernel } from "./kernel.ts";
 import type { Rooms } from "./things.ts";
 import { World } from "./world.ts";
 
@@ -23,12 +24,17 @@ export interface Broken {
   readonly story: string;
 }
 
-/** Runs one seed; answers what was wrong with it. */
-export function runSeed(
-  seed: number,
-  { rooms, storyMax = 60 }: { rooms?: Rooms; storyMax?: number } = {},
-): { world: World; broken: Broken | undefined } {
-  const world = new World(seed, rooms);
+/** What runs one seed. */
+interface Runnable {
+  readonly kernel: Kernel;
+  run(): void;
+}
+
+/** Runs a world; answers what was wrong with it. */
+export function runWorld<Some extends Runnable>(
+  world: Some,
+  { seed, storyMax = 60 }: { seed: number; storyMax?: number | undefined },
+): { world: Some; broken: Broken | undefined } {
   world.kernel.storyMax = storyMax;
   try {
     world.run();
@@ -39,6 +45,14 @@ export function runSeed(
       : `${error}`;
     return { world, broken: { seed, message, story: world.kernel.story } };
   }
+}
+
+/** Runs one seed; answers what was wrong with it. */
+export function runSeed(
+  seed: number,
+  { rooms, storyMax }: { rooms?: Rooms; storyMax?: number } = {},
+): { world: World; broken: Broken | undefined } {
+  return runWorld(new World(seed, rooms), { seed, storyMax });
 }
 
 /** Runs so many seeds; throws at the first that breaks a rule. */
@@ -60,12 +74,11 @@ export function walk(from: number, seedCount: number): Walked {
 
 /** The first of so many seeds that breaks a rule. */
 export function findBroken(
-  rooms: Rooms,
+  run: (seed: number) => { broken: Broken | undefined },
   seedCount: number,
-  from = 1,
 ): Broken | undefined {
-  for (let seed = from; seed < from + seedCount; seed++) {
-    const { broken } = runSeed(seed, { rooms });
+  for (let seed = 1; seed <= seedCount; seed++) {
+    const { broken } = run(seed);
     if (broken !== undefined) return broken;
   }
   return undefined;

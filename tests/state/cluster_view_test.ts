@@ -3,6 +3,7 @@ import type { NodeId, NodeTag } from "../../src/base/ids.ts";
 import type { NodeView } from "../../src/base/nodes.ts";
 import type { ResourceAmounts } from "../../src/base/spec.ts";
 import { ClusterView } from "../../src/state/cluster_view.ts";
+import { nodeView } from "../support/cluster_rooms.ts";
 import { withSeed } from "../support/random.ts";
 
 const tag = (n: number) => `node-${n}` as NodeTag;
@@ -13,21 +14,13 @@ function node(
   resources: ResourceAmounts = { CPU: 2 },
   more: Partial<NodeView> = {},
 ): NodeView {
-  return {
-    tag: tag(n),
+  return nodeView(tag(n), {
     nodeId: `id-${n}` as NodeId,
-    address: "",
-    isDriver: false,
     isHead: n === 0,
-    pid: n,
     resources,
     available: resources,
-    labels: {},
-    isDraining: false,
-    leaseCount: 0,
-    waitingCount: 0,
     ...more,
-  };
+  });
 }
 
 /** The first draw of each choice, from the first node on. */

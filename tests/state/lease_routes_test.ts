@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import type { LeaseId, NodeId, NodeTag } from "../../src/base/ids.ts";
+import type { LeaseId, NodeTag } from "../../src/base/ids.ts";
 import type { NodeView } from "../../src/base/nodes.ts";
 import { ClusterView } from "../../src/state/cluster_view.ts";
 import {
   LeaseRoutes,
   type RouteCommand,
 } from "../../src/state/lease_routes.ts";
+import { nodeView } from "../support/cluster_rooms.ts";
 import { withSeed } from "../support/random.ts";
 
 const tag = (n: number) => `node-${n}` as NodeTag;
@@ -13,20 +14,10 @@ const lease = (n: number) => `lease-${n}` as LeaseId;
 const needs = { resources: { CPU: 1 } };
 
 function node(n: number, free: number): NodeView {
-  return {
-    tag: tag(n),
-    nodeId: `id-${n}` as NodeId,
-    address: "",
-    isDriver: false,
-    isHead: false,
-    pid: n,
+  return nodeView(tag(n), {
     resources: { CPU: 2 },
     available: { CPU: free },
-    labels: {},
-    isDraining: false,
-    leaseCount: 0,
-    waitingCount: 0,
-  };
+  });
 }
 
 function routesOver(...free: number[]) {

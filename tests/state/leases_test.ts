@@ -5,27 +5,15 @@ import type { LeaseNeeds } from "../../src/base/spec.ts";
 import { ResourcePool } from "../../src/state/resources.ts";
 import type { LeaseCommand } from "../../src/state/lease_events.ts";
 import { LeaseTable } from "../../src/state/leases.ts";
+import { leaseNeeds } from "../support/cluster_rooms.ts";
 import { withSeed } from "../support/random.ts";
 
 const lease = (n: number) => `lease-${n}` as LeaseId;
 const process = (n: number) => `process-${n}` as ProcessId;
 const driver = process(0);
 
-function needing(more: Partial<LeaseNeeds> = {}): LeaseNeeds {
-  return {
-    classKey: "one",
-    resources: { CPU: 1 },
-    depth: 0,
-    isShort: false,
-    isRetryable: true,
-    isAlone: false,
-    isTimed: false,
-    ...more,
-  };
-}
-
 function request(more: Partial<LeaseNeeds> = {}, ownerId = driver) {
-  return { ownerId, needs: needing(more) };
+  return { ownerId, needs: leaseNeeds(more) };
 }
 
 /** A table whose kept workers have started, as processes of the same number. */

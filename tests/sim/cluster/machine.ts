@@ -14,7 +14,6 @@ import {
   type ProcessId,
 } from "../../../src/base/ids.ts";
 import type { NodeView } from "../../../src/base/nodes.ts";
-import type { LeaseNeeds } from "../../../src/base/spec.ts";
 import type { ClusterView } from "../../../src/state/cluster_view.ts";
 import type { LeaseCommand } from "../../../src/state/lease_events.ts";
 import type {
@@ -22,6 +21,7 @@ import type {
   RouteCommand,
 } from "../../../src/state/lease_routes.ts";
 import type { LeaseTable } from "../../../src/state/leases.ts";
+import { leaseNeeds } from "../../support/cluster_rooms.ts";
 import type { ClusterHead } from "./head.ts";
 import type { End } from "./net.ts";
 import { Owner } from "./owner.ts";
@@ -35,15 +35,7 @@ interface Asked {
   answer: ((answer: LeaseAnswer) => void) | undefined;
 }
 
-const needs: LeaseNeeds = {
-  classKey: "one",
-  resources: { CPU: 1 },
-  depth: 0,
-  isAlone: false,
-  isRetryable: true,
-  isShort: false,
-  isTimed: false,
-};
+const needs = leaseNeeds();
 
 /** One machine. */
 export class Machine implements End {
