@@ -218,23 +218,20 @@ export class Link implements ChannelPort {
     this.#conn?.send(bytes);
   }
 
-  #onFrame(
-    { kind, channel, seq, confirmedSeq }: FrameHead,
-    body: Uint8Array,
-    lend: () => Return,
-  ): void {
+  #onFrame(head: FrameHead, body: Uint8Array, lend: () => Return): void {
+    const { seq, confirmedSeq } = head;
     this.#confirmed(confirmedSeq);
     if (seq > 0 && !this.#window.received(seq)) return;
-    if (kind === Kind.data) {
-      const to = this.#channels.get(channel);
-      if (body.length < lentBytesMin) to?.arrived(body.slice());
-      else to?.arrived(body, lend());
-    } else this.#handle(kind, channel, body);
+    this.#handle(head, body, lend);
     this.#receivedBytes += body.length;
     if (this.#receivedBytes > limits.linkConfirmBytes) this.#pulse();
   }
 
-  #handle(kind: number, id: number, body: Uint8Array): void {
+  #handle(
+    { kind, channel: id }: FrameHead,
+    body: Uint8Array,
+    lend: () => Return,
+  ): void {
     switch (kind) {
       case Kind.pulse:
         return;
@@ -243,6 +240,12 @@ export class Link implements ChannelPort {
         if (this.#goodbye !== undefined) return channel.ended();
         this.#channels.set(id, channel);
         return this.onChannel(new TextDecoder().decode(body), channel);
+      }
+      case Kind.data: {
+        const channel = this.#channels.get(id);
+        return body.length < lentBytesMin
+          ? channel?.arrived(body.slice())
+          : channel?.arrived(body, lend());
       }
       case Kind.credit: {
         const { buffer, byteOffset } = body;
