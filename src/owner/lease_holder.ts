@@ -194,8 +194,7 @@ export class LeaseHolder {
     }
     const old = [...leases.values()].find((link) => link.worker === worker);
     if (old === undefined) {
-      const isFar = nodeTagOf(worker.processId) !== nodeTagOf(this.#self);
-      const pipeline = queue.granted(leaseId, { isFar });
+      const pipeline = queue.granted(leaseId, worker);
       leases.set(leaseId, {
         worker,
         pipeline,
@@ -242,6 +241,7 @@ export class LeaseHolder {
       const worker: WorkerLink = {
         processId,
         pid,
+        isFar: nodeTagOf(processId) !== nodeTagOf(this.#self),
         peer,
         functionNos: new Set(),
         revokedSlots: new Set(),

@@ -24,6 +24,8 @@ import type { ArgumentRef, TaskRecord, TaskTemplate } from "./task_record.ts";
 export interface WorkerLink {
   readonly processId: ProcessId;
   readonly pid: number;
+  /** It is on another machine. */
+  readonly isFar: boolean;
   readonly peer: Peer;
   /** Functions that have their number on this connection. */
   readonly functionNos: Set<number>;

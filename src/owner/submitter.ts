@@ -8,12 +8,7 @@
  * @module
  */
 import { assert } from "../base/errors.ts";
-import {
-  type LeaseId,
-  type NodeTag,
-  nodeTagOf,
-  type ProcessId,
-} from "../base/ids.ts";
+import type { LeaseId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { CodeRef } from "../base/stored.ts";
 import { recordRun, TaskQueue } from "../state/pipelines.ts";
@@ -70,7 +65,6 @@ export class Submitter {
   readonly #leases: LeaseHolder;
   readonly #events: SubmitterEvents;
   readonly #claims: Claims | undefined;
-  readonly #tag: NodeTag;
   readonly #classes = new Map<string, SchedulingClass>();
   readonly #inFlight = new Map<number, TaskRecord>();
   readonly #dirty = new Set<SchedulingClass>();
@@ -92,7 +86,6 @@ export class Submitter {
       isSurplus: ({ queue }) => queue.requestsWanted(this.#isUnstarted) < 0,
     });
     this.#claims = rooms.claims;
-    this.#tag = nodeTagOf(self);
     this.#events = events;
   }
 
@@ -255,9 +248,7 @@ export class Submitter {
     record.phase = "pushed";
     record.pipeline = link.pipeline;
     // Only who shares this machine's memory can claim.
-    const slot = this.#isNear(link.worker)
-      ? this.#claims?.slots.take() ?? -1
-      : -1;
+    const slot = link.worker.isFar ? -1 : this.#claims?.slots.take() ?? -1;
     record.slot = slot < 0 ? noSlot : slot;
     if (slot >= 0) {
       record.generation = this.#claims!.slots.generation(slot);
@@ -324,13 +315,9 @@ export class Submitter {
 
   /** The first words to a worker: where its claims are. */
   #greet(worker: WorkerLink): void {
-    if (this.#claims === undefined || !this.#isNear(worker)) return;
+    if (this.#claims === undefined || worker.isFar) return;
     const { path, page } = this.#claims;
     worker.peer.notify("owner.page", { path, slots: page.slotCount });
-  }
-
-  #isNear({ processId }: WorkerLink): boolean {
-    return nodeTagOf(processId) === this.#tag;
   }
 
   #workerEnded(worker: WorkerLink): void {
