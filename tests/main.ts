@@ -59,6 +59,7 @@ if (waiting.length === 0) {
   console.error(`Cannot run: no test file begins with ${paths.join(", ")}`);
   Deno.exit(2);
 }
+await checkTypes(waiting.flat());
 await Promise.all(Array.from({ length: jobCount }, async () => {
   for (let job = waiting.shift(); job; job = waiting.shift()) await run(job);
 }));
@@ -98,11 +99,22 @@ function testFiles(folder: string): string[] {
   });
 }
 
+/** All at once: each process would check the same modules again. */
+async function checkTypes(files: string[]): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["check", "--quiet", ...files],
+    stdin: "null",
+  }).spawn().status;
+  if (success) return;
+  console.log("FAILED: the tests' types are wrong");
+  Deno.exit(1);
+}
+
 /** Runs the tests of some files; what they print is shown once they are through. */
 async function run(files: string[]): Promise<void> {
   const name = files.length === 1 ? files[0]! : `${files.length} files`;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", ...flags, ...files],
+    args: ["test", "-A", "--no-check", ...flags, ...files],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
