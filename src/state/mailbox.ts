@@ -75,6 +75,14 @@ export class Mailbox<Call> {
     return this.#of(call).waiting.delete(call);
   }
 
+  /** Whether no call waits or runs. */
+  get isEmpty(): boolean {
+    for (const { waiting, running } of this.#groups.values()) {
+      if (waiting.size + running.size > 0) return false;
+    }
+    return true;
+  }
+
   /** Calls that wait, in order within each group. */
   get waiting(): Iterable<Call> {
     return this.#all("waiting");

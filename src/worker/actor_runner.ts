@@ -218,8 +218,7 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   /** An actor with a `ttl` ends when nobody has called it for so long. */
   #rest(): void {
     const { ttlMs } = this.#life.spec;
-    const isBusy = [...this.#mailbox.running, ...this.#mailbox.waiting].length;
-    if (ttlMs === undefined || isBusy > 0) return;
+    if (ttlMs === undefined || !this.#mailbox.isEmpty) return;
     clearTimeout(this.#restTimer);
     this.#restTimer = afterMs(ttlMs, () => {
       const { spec: { actorId }, incarnation } = this.#life;

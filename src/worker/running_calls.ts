@@ -21,29 +21,36 @@ export function runningCallsMemory(concurrencyMax: number): SharedArrayBuffer {
 /** The calls that one actor runs. */
 export class RunningCalls {
   readonly #words: Uint32Array;
+  /** Free places, the lowest last. */
+  readonly #free: number[] = [];
 
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Uint32Array(memory);
+    const last = this.#words.length - slotWords;
+    for (let at = last; at > 0; at -= slotWords) this.#free.push(at);
   }
 
   /** A call starts; gives its place. */
   started(callerId: ProcessId, ordinal: number): number {
     const words = this.#words;
-    for (let at = 1; at < words.length; at += slotWords) {
-      if (words[at + 2] !== 0 || words[at + 3] !== 0) continue;
-      words.set(callerWords(callerId), at);
-      words[at + 2] = Math.floor(ordinal / 2 ** 32);
-      words[at + 3] = ordinal;
-      return at;
+    const at = this.#free.pop();
+    if (at === undefined) {
+      words[0]!++;
+      return 0;
     }
-    words[0]!++;
-    return 0;
+    words.set(callerWords(callerId), at);
+    words[at + 2] = Math.floor(ordinal / 2 ** 32);
+    words[at + 3] = ordinal;
+    return at;
   }
 
   /** The call in that place ended. */
   ended(place: number): void {
     if (place === 0) this.#words[0]!--;
-    else this.#words.fill(0, place + 2, place + slotWords);
+    else {
+      this.#words.fill(0, place + 2, place + slotWords);
+      this.#free.push(place);
+    }
   }
 
   /** Whether a call runs, or may. */
