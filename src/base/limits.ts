@@ -153,7 +153,7 @@ export const limits = {
   /** What remembering one takes beside its arguments. */
   lineageTaskBytes: 500,
   /** How long results gather for one transaction, where several came for the last. */
-  keepGatherMs: 5,
+  keepGatherMs: 10,
   /** A result larger than this is not kept for a program that resumes: SQLite holds no larger value. */
   keptResultBytesMax: 900_000_000,
   /** Rows that may wait for the lineage file before new ones are counted instead of kept. */

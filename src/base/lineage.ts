@@ -45,6 +45,13 @@ export interface TaskRow {
   errorMessage?: string;
 }
 
+/** A row on its way: an id as text costs more than the numbers it is made of. */
+export type ToldTask = Omit<TaskRow, "taskId"> & {
+  ownerId: ProcessId;
+  /** Its number at its owner. */
+  ordinal: number;
+};
+
 /** Short tasks of one function that got no row each. Rows of one minute add up. */
 export interface CountRow {
   kind: "count";
@@ -94,10 +101,18 @@ export interface ObjectRow {
   freedAtMs?: number;
 }
 
+/** The same of an object. */
+export type ToldObject = Omit<ObjectRow, "objectId"> & {
+  ordinal: number;
+  index: number;
+};
+
 /** An object of an earlier row is gone. */
 export interface FreedRow {
   kind: "freed";
-  objectId: ObjectId;
+  ownerId: ProcessId;
+  ordinal: number;
+  index: number;
   atMs: number;
 }
 
@@ -140,10 +155,10 @@ export interface LineageGap {
 
 /** One fact for the lineage file. */
 export type LineageRow =
-  | TaskRow
+  | ToldTask
   | CountRow
   | JobRow
-  | ObjectRow
+  | ToldObject
   | FreedRow
   | DependencyRow
   | ActorRow;
@@ -155,10 +170,8 @@ export type LineageRow =
 export interface LineageBatch {
   /** Rows inside, of every kind; counted short tasks are one row a function. */
   rowCount: number;
-  /** Attempts, then objects, by columns: so many float64 each. */
+  /** Attempts, then objects, then those that were freed, by columns: so many float64 each. */
   numbers: Uint8Array;
-  /** The same by their texts, separated by NUL. */
-  texts: string;
   /** All other rows, and what many of these share, as JSON. */
   rest: string;
 }

@@ -11,7 +11,7 @@
  */
 import { afterMs, monotonicMs, type Timer, wallMs } from "../base/clock.ts";
 import { TaskError } from "../base/errors.ts";
-import { type SegmentId, taskIdOf } from "../base/ids.ts";
+import { type ObjectId, type SegmentId, taskIdOf } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type {
   JobRow,
@@ -142,7 +142,7 @@ export class LineageFeed {
   }
 
   /** The objects of this process in shared memory, by segment. */
-  inSegments(): Iterable<[SegmentId, string]> {
+  inSegments(): Iterable<[SegmentId, ObjectId]> {
     return this.#objects.inSegments();
   }
 
@@ -262,11 +262,12 @@ export class LineageFeed {
   ): void {
     const { workerPid, toldState, dependencies } = record;
     const { jobId, nodeId } = this.#owner.job;
-    const taskId = taskIdOf(this.#owner.self, record.ordinal);
+    const { self: ownerId } = this.#owner;
     const isPlaced = workerPid !== undefined && how.state !== "waiting";
     this.#add({
       kind: "task",
-      taskId,
+      ownerId,
+      ordinal: record.ordinal,
       attempt: attempt - 1,
       jobId,
       name: record.template.settings.name,
@@ -275,7 +276,8 @@ export class LineageFeed {
       ...how,
     });
     const isFirst = attempt === 1 && toldState === undefined;
-    if (isFirst) this.#objects.linked(taskId, dependencies);
+    if (!isFirst || dependencies.length === 0) return;
+    this.#objects.linked(taskIdOf(ownerId, record.ordinal), dependencies);
   }
 
   #countIn(record: TaskRecord, runMs: number): void {

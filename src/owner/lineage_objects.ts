@@ -9,6 +9,7 @@
 import { wallMs } from "../base/clock.ts";
 import {
   type JobId,
+  type ObjectId,
   objectIdOf,
   type ProcessId,
   type SegmentId,
@@ -26,6 +27,9 @@ export interface StoredObject {
   readonly held: HeldValue;
 }
 
+/** An object of this owner. */
+type OwnKey = Pick<StoredObject, "ordinal" | "index">;
+
 /** Whose objects, and which of them are worth a row. */
 export interface LineageObjectsOptions {
   readonly ownerId: ProcessId;
@@ -38,7 +42,7 @@ export class LineageObjects {
   readonly #options: LineageObjectsOptions;
   readonly #add: (row: LineageRow) => void;
   /** Objects with a row, by the shared memory they live in. */
-  readonly #bySegment = new Map<SegmentId, ObjectRow["objectId"]>();
+  readonly #bySegment = new Map<SegmentId, OwnKey>();
 
   constructor(
     options: LineageObjectsOptions,
@@ -56,15 +60,15 @@ export class LineageObjects {
     const { ownerId, jobId, isLineageNamed } = this.#options;
     const { segment } = stored;
     if (segment === undefined && !isLineageNamed) return;
-    const objectId = objectIdOf(ownerId, ordinal, index);
     if (segment !== undefined) {
-      this.#bySegment.set(segment.segmentId, objectId);
+      this.#bySegment.set(segment.segmentId, { ordinal, index });
     }
     this.#add({
       kind: "object",
-      objectId,
       jobId,
       ownerId,
+      ordinal,
+      index,
       origin,
       sizeBytes: storedBytes(stored),
       createdAtMs: wallMs(),
@@ -76,20 +80,23 @@ export class LineageObjects {
     const isOwn = ownerId === this.#options.ownerId;
     if (!isOwn || !this.#options.isLineageNamed) return;
     if (value === undefined || value.stored.segment !== undefined) return;
-    this.#addFreed(objectIdOf(ownerId, ordinal, index));
+    this.#addFreed({ ordinal, index });
   }
 
   /** Shared memory is given back, however that was noticed. */
   segmentFreed(segmentId: SegmentId): void {
-    const objectId = this.#bySegment.get(segmentId);
-    if (objectId === undefined) return;
+    const key = this.#bySegment.get(segmentId);
+    if (key === undefined) return;
     this.#bySegment.delete(segmentId);
-    this.#addFreed(objectId);
+    this.#addFreed(key);
   }
 
   /** The objects in shared memory, by segment. */
-  inSegments(): Iterable<[SegmentId, ObjectRow["objectId"]]> {
-    return this.#bySegment.entries();
+  *inSegments(): Iterable<[SegmentId, ObjectId]> {
+    const { ownerId } = this.#options;
+    for (const [segmentId, { ordinal, index }] of this.#bySegment) {
+      yield [segmentId, objectIdOf(ownerId, ordinal, index)];
+    }
   }
 
   /** A task takes these as arguments. */
@@ -101,7 +108,8 @@ export class LineageObjects {
     }
   }
 
-  #addFreed(objectId: ObjectRow["objectId"]): void {
-    this.#add({ kind: "freed", objectId, atMs: wallMs() });
+  #addFreed({ ordinal, index }: OwnKey): void {
+    const { ownerId } = this.#options;
+    this.#add({ kind: "freed", ownerId, ordinal, index, atMs: wallMs() });
   }
 }

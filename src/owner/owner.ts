@@ -133,11 +133,10 @@ export class Owner implements OwnerPort {
     this.intake = new Intake(this);
     this.recovery = new Recovery(this);
     this.keys = new TaskKeys(this);
-    this.results = new Results(
-      home,
-      this.values,
-      () => this.intake.openCount,
-    );
+    this.results = new Results(home, this.values, {
+      openCount: () => this.intake.openCount,
+      onMany: () => this.lineage.flush(),
+    });
     this.outcomes = new Outcomes(this, this.#unasked);
     this.submitter = new Submitter(
       this.self,

@@ -35,11 +35,21 @@ export class Results {
   readonly #values: Values;
   readonly #keeping: Batches<KeptResult, void>;
   readonly #finding: Batches<string, HeldValue[] | undefined>;
+  readonly #onMany: () => void;
   #isFailureSaid = false;
 
-  /** `openCount`: of tasks without an outcome, those included whose results are being kept. */
-  constructor(home: Asker, values: Values, openCount: () => number) {
+  /**
+   * `openCount`: of tasks without an outcome, those included whose results are
+   * being kept. `onMany` is called when several are about to be: what else goes
+   * to the file now is in the same transaction.
+   */
+  constructor(
+    home: Asker,
+    values: Values,
+    { openCount, onMany }: { openCount(): number; onMany(): void },
+  ) {
     this.#home = home;
+    this.#onMany = onMany;
     this.#values = values;
     this.#keeping = new Batches((waiting) => this.#keepAll(waiting), openCount);
     this.#finding = new Batches((waiting) => this.#findAll(waiting), openCount);
@@ -79,6 +89,7 @@ export class Results {
   }
 
   async #keepAll(waiting: Waiting<KeptResult, void>[]): Promise<void> {
+    if (waiting.length > 1) this.#onMany();
     const results = writeResults(waiting.map(({ what }) => what));
     const { failure } = await this.#home.request("results.keep", { results });
     for (const { done } of waiting) done();

@@ -21,14 +21,24 @@ import { TaskRecord } from "./task_record.ts";
 /** A key, once it is known; undefined where there is none. */
 export type Key = Promise<string | undefined>;
 
+/** Who submits tasks. */
+interface Submitter {
+  /** What it is called in every run; empty for the program. */
+  readonly name: string;
+  /** How many equal tasks it has submitted. */
+  readonly counts: Map<string, number>;
+}
+
+/** Arguments of so many bytes are spelled out in a key. */
+const spelledBytesMax = 64;
+
 /** Names the tasks of one process. */
 export class TaskKeys {
   readonly #owner: OwnerPort;
   readonly #identities: CodeIdentities;
   /** The program itself, as a submitter. */
   readonly #program: object = {};
-  /** How many equal tasks each submitter has submitted. */
-  readonly #counts = new WeakMap<object, Map<string, number>>();
+  readonly #submitters = new WeakMap<object, Submitter>();
   readonly #code = new WeakMap<object, Key>();
   readonly #names = new WeakMap<AnyFunction, string>();
   readonly #stored = new WeakMap<ObjectEntry, Key>();
@@ -72,13 +82,18 @@ export class TaskKeys {
     { parent, template }: TaskRecord,
     parts: (string | Uint8Array)[],
   ): string {
-    const submitter = parent?.key ?? "";
-    const base = hashOf(
-      submitter,
-      `${template.settings.returnCount}`,
-      ...parts,
-    );
-    return `${base}.${this.#place(parent, base)}`;
+    const { name, counts } = this.#submitterOf(parent);
+    const { returnCount } = template.settings;
+    const [code, value, ...more] = parts;
+    // What is short is its own name, for less than a hash costs.
+    const isShort = more.length === 0 && value instanceof Uint8Array &&
+      value.length <= spelledBytesMax;
+    const base = isShort
+      ? `${name}${code}:${returnCount}:${spelled(value)}`
+      : hashOf(name, `${returnCount}`, ...parts);
+    const place = counts.get(base) ?? 0;
+    counts.set(base, place + 1);
+    return `${base}.${place}`;
   }
 
   /** The key of an object: what made it, or what it is. */
@@ -97,14 +112,14 @@ export class TaskKeys {
     return await key;
   }
 
-  /** Which of a submitter's equal tasks this is. */
-  #place(parent: TaskContext | undefined, base: string): number {
-    const submitter = parent ?? this.#program;
-    let counts = this.#counts.get(submitter);
-    if (counts === undefined) this.#counts.set(submitter, counts = new Map());
-    const place = counts.get(base) ?? 0;
-    counts.set(base, place + 1);
-    return place;
+  #submitterOf(parent: TaskContext | undefined): Submitter {
+    const key = parent ?? this.#program;
+    let submitter = this.#submitters.get(key);
+    if (submitter === undefined) {
+      const name = parent?.key === undefined ? "" : hashOf(parent.key);
+      this.#submitters.set(key, submitter = { name, counts: new Map() });
+    }
+    return submitter;
   }
 
   async #ofValue(held: HeldValue): Key {
@@ -155,6 +170,13 @@ export class TaskKeys {
     );
     return inside === undefined ? undefined : hashOf(code, inside);
   }
+}
+
+/** A character a byte. */
+function spelled(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
 }
 
 /** Whether a value's bytes are all of it, and mean the same in every run. */

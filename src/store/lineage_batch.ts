@@ -9,14 +9,16 @@
  * @module
  */
 import { assert } from "../base/errors.ts";
+import { objectIdOf, type ProcessId, taskIdOf } from "../base/ids.ts";
 import type {
   CountRow,
   FreedRow,
   LineageBatch,
   LineageRow,
   ObjectRow,
-  TaskRow,
   TaskState,
+  ToldObject,
+  ToldTask,
 } from "../base/lineage.ts";
 
 /** What many attempts share: job, function, node, worker's pid. */
@@ -36,12 +38,16 @@ export interface ErrorEntry {
 }
 
 /** The rows that travel as they are. */
-export type PlainRow = Exclude<LineageRow, TaskRow | ObjectRow | FreedRow>;
+export type PlainRow = Exclude<
+  LineageRow,
+  ToldTask | ToldObject | FreedRow
+>;
 
 /** A process that submits tasks and owns objects. */
 export interface Owner {
-  ownerId: string;
-  jobId: string;
+  ownerId: ProcessId;
+  /** Unknown where all that is told of it is that objects were freed. */
+  jobId: string | undefined;
 }
 
 /** An attempt as it lies in a batch, and in the file. */
@@ -77,17 +83,18 @@ export interface FreedEntry {
 interface Rest {
   attemptCount: number;
   objectCount: number;
+  freedCount: number;
   owners: Owner[];
   lanes: Lane[];
+  /** The arguments of the attempts that show them, by their place in the batch. */
+  args: [at: number, text: string][];
   errors: ErrorEntry[];
   rows: PlainRow[];
 }
 
-const attemptNumbers = 6;
-const attemptTexts = 2;
-const objectNumbers = 5;
-/** Of a task's id, the part that names its owner. */
-const ownerDigits = 16;
+const attemptNumbers = 8;
+const objectNumbers = 7;
+const freedNumbers = 4;
 const states: readonly TaskState[] = [
   "waiting",
   "running",
@@ -97,14 +104,14 @@ const states: readonly TaskState[] = [
   "crashed",
 ];
 const origins: readonly ObjectRow["origin"][] = ["task", "put"];
-const separator = "\0";
-
 function newRest(): Rest {
   return {
     attemptCount: 0,
     objectCount: 0,
+    freedCount: 0,
     owners: [],
     lanes: [],
+    args: [],
     errors: [],
     rows: [],
   };
@@ -136,17 +143,14 @@ export class LineageBatcher {
   readonly #attempts = new Numbers();
   readonly #objects = new Numbers();
   readonly #freed = new Numbers();
-  #attemptTexts: string[] = [];
-  #objectIds: string[] = [];
-  #freedIds: string[] = [];
   #rest = newRest();
   #lanesByName = new Map<string, number[]>();
   #countsByName = new Map<string, CountRow[]>();
 
   /** Rows gathered so far. */
   get rowCount(): number {
-    const { attemptCount, objectCount, rows } = this.#rest;
-    return attemptCount + objectCount + this.#freedIds.length + rows.length;
+    const { attemptCount, objectCount, freedCount, rows } = this.#rest;
+    return attemptCount + objectCount + freedCount + rows.length;
   }
 
   /** Adds a row. Counts of the same function become one. */
@@ -173,22 +177,19 @@ export class LineageBatcher {
     const batch: LineageBatch = {
       rowCount: this.rowCount,
       numbers: new Uint8Array(numbers.buffer),
-      texts: this.#attemptTexts.concat(this.#objectIds, this.#freedIds)
-        .join(separator),
       rest: JSON.stringify(this.#rest),
     };
-    this.#attemptTexts = [];
-    this.#objectIds = [];
-    this.#freedIds = [];
     this.#rest = newRest();
     this.#lanesByName.clear();
     this.#countsByName.clear();
     return batch;
   }
 
-  #addAttempt(row: TaskRow): void {
+  #addAttempt(row: ToldTask): void {
     const numbers = this.#attempts.reserve(attemptNumbers);
     let at = this.#attempts.length;
+    numbers[at++] = this.#ownerOf(row.ownerId, row.jobId);
+    numbers[at++] = row.ordinal;
     numbers[at++] = row.attempt;
     numbers[at++] = this.#laneOf(row);
     numbers[at++] = states.indexOf(row.state);
@@ -196,45 +197,58 @@ export class LineageBatcher {
     numbers[at++] = row.startedAtMs ?? NaN;
     numbers[at++] = row.finishedAtMs ?? NaN;
     this.#attempts.length = at;
-    this.#attemptTexts.push(row.taskId, clean(row.args ?? ""));
+    const { args } = row;
+    if (args !== undefined) {
+      this.#rest.args.push([this.#rest.attemptCount, args]);
+    }
     this.#rest.attemptCount++;
-    this.#ownerOf(row.taskId, row.jobId);
     if (row.errorName === undefined) return;
     this.#rest.errors.push({
-      taskId: row.taskId,
+      taskId: taskIdOf(row.ownerId, row.ordinal),
       attempt: row.attempt,
       name: row.errorName,
       message: row.errorMessage ?? "",
     });
   }
 
-  #addObject(row: ObjectRow): void {
+  #addObject(row: ToldObject): void {
     const numbers = this.#objects.reserve(objectNumbers);
     let at = this.#objects.length;
     numbers[at++] = this.#ownerOf(row.ownerId, row.jobId);
+    numbers[at++] = row.ordinal;
+    numbers[at++] = row.index;
     numbers[at++] = origins.indexOf(row.origin);
     numbers[at++] = row.sizeBytes;
     numbers[at++] = row.createdAtMs;
     numbers[at++] = row.freedAtMs ?? NaN;
     this.#objects.length = at;
-    this.#objectIds.push(row.objectId);
     this.#rest.objectCount++;
   }
 
   #addFreed(row: FreedRow): void {
-    this.#freed.reserve(1)[this.#freed.length++] = row.atMs;
-    this.#freedIds.push(row.objectId);
+    const numbers = this.#freed.reserve(freedNumbers);
+    let at = this.#freed.length;
+    numbers[at++] = this.#ownerOf(row.ownerId);
+    numbers[at++] = row.ordinal;
+    numbers[at++] = row.index;
+    numbers[at++] = row.atMs;
+    this.#freed.length = at;
+    this.#rest.freedCount++;
   }
 
-  /** Which owner an id begins with: nearly always the only one there is. */
-  #ownerOf(id: string, jobId: string): number {
+  /** Which of the batch's owners: nearly always the only one there is. */
+  #ownerOf(ownerId: ProcessId, jobId?: string): number {
     const { owners } = this.#rest;
-    const known = owners.findIndex(({ ownerId }) => id.startsWith(ownerId));
-    if (known >= 0) return known;
-    return owners.push({ ownerId: id.slice(0, ownerDigits), jobId }) - 1;
+    for (let at = 0; at < owners.length; at++) {
+      const owner = owners[at]!;
+      if (owner.ownerId !== ownerId) continue;
+      owner.jobId ??= jobId;
+      return at;
+    }
+    return owners.push({ ownerId, jobId }) - 1;
   }
 
-  #laneOf(row: TaskRow): number {
+  #laneOf(row: ToldTask): number {
     const { lanes } = this.#rest;
     const workerPid = row.workerPid ?? null;
     const nodeId = row.nodeId ?? null;
@@ -270,7 +284,8 @@ export class LineageBatcher {
 }
 
 /** A batch, unpacked. */
-export interface OpenBatch extends Omit<Rest, "attemptCount" | "objectCount"> {
+export interface OpenBatch
+  extends Pick<Rest, "owners" | "lanes" | "errors" | "rows"> {
   attempts: AttemptEntry[];
   objects: ObjectEntry[];
   freed: FreedEntry[];
@@ -280,48 +295,57 @@ export interface OpenBatch extends Omit<Rest, "attemptCount" | "objectCount"> {
 export function openBatch(batch: LineageBatch): OpenBatch {
   // Aligned anew: what came out of a frame may lie at any offset.
   const numbers = new Float64Array(batch.numbers.slice().buffer);
-  const { attemptCount, objectCount, ...rest } = JSON.parse(batch.rest) as Rest;
+  const { attemptCount, objectCount, freedCount, args, ...rest } = JSON.parse(
+    batch.rest,
+  ) as Rest;
   const objectsStart = attemptCount * attemptNumbers;
   const freedStart = objectsStart + objectCount * objectNumbers;
-  const objectIdsStart = attemptCount * attemptTexts;
-  const freedIdsStart = objectIdsStart + objectCount;
-  const freedCount = numbers.length - freedStart;
-  const texts = batch.texts === "" ? [] : batch.texts.split(separator);
   assert(
-    texts.length === freedIdsStart + freedCount,
+    numbers.length === freedStart + freedCount * freedNumbers,
     "Lineage batch is cut",
   );
+  const ownerIds = rest.owners.map(({ ownerId }) => ownerId);
   const attempts: AttemptEntry[] = [];
   for (let index = 0; index < attemptCount; index++) {
     const at = index * attemptNumbers;
     attempts.push({
-      taskId: texts[index * attemptTexts]!,
-      args: texts[index * attemptTexts + 1]! || null,
-      attempt: numbers[at]!,
-      lane: numbers[at + 1]!,
-      state: states[numbers[at + 2]!]!,
-      submittedAtMs: numbers[at + 3]!,
-      startedAtMs: nullIfNaN(numbers[at + 4]!),
-      finishedAtMs: nullIfNaN(numbers[at + 5]!),
+      taskId: taskIdOf(ownerIds[numbers[at]!]!, numbers[at + 1]!),
+      args: null,
+      attempt: numbers[at + 2]!,
+      lane: numbers[at + 3]!,
+      state: states[numbers[at + 4]!]!,
+      submittedAtMs: numbers[at + 5]!,
+      startedAtMs: nullIfNaN(numbers[at + 6]!),
+      finishedAtMs: nullIfNaN(numbers[at + 7]!),
     });
   }
+  for (const [at, text] of args) attempts[at]!.args = text;
   const objects: ObjectEntry[] = [];
   for (let index = 0; index < objectCount; index++) {
     const at = objectsStart + index * objectNumbers;
     objects.push({
-      objectId: texts[objectIdsStart + index]!,
+      objectId: objectIdOf(
+        ownerIds[numbers[at]!]!,
+        numbers[at + 1]!,
+        numbers[at + 2]!,
+      ),
       owner: numbers[at]!,
-      origin: origins[numbers[at + 1]!]!,
-      sizeBytes: numbers[at + 2]!,
-      createdAtMs: numbers[at + 3]!,
-      freedAtMs: nullIfNaN(numbers[at + 4]!),
+      origin: origins[numbers[at + 3]!]!,
+      sizeBytes: numbers[at + 4]!,
+      createdAtMs: numbers[at + 5]!,
+      freedAtMs: nullIfNaN(numbers[at + 6]!),
     });
   }
   const freed: FreedEntry[] = [];
   for (let index = 0; index < freedCount; index++) {
+    const at = freedStart + index * freedNumbers;
     freed.push({
-      objectId: texts[freedIdsStart + index]!,
-      atMs: numbers[freedStart + index]!,
+      objectId: objectIdOf(
+        ownerIds[numbers[at]!]!,
+        numbers[at + 1]!,
+        numbers[at + 2]!,
+      ),
+      atMs: numbers[at + 3]!,
     });
   }
   return { attempts, objects, freed, ...rest };
@@ -334,8 +358,4 @@ export function minuteOf(atMs: number): number {
 
 function nullIfNaN(value: number): number | null {
   return Number.isNaN(value) ? null : value;
-}
-
-function clean(text: string): string {
-  return text.includes(separator) ? text.replaceAll(separator, " ") : text;
 }

@@ -277,7 +277,7 @@ export class LineageLog implements Disposable {
     }
     this.#attempts.flush();
     for (const entry of objects) {
-      const { ownerId, jobId } = rest.owners[entry.owner]!;
+      const { ownerId, jobId = null } = rest.owners[entry.owner]!;
       this.#objects.add([
         entry.objectId,
         jobId,
@@ -298,7 +298,7 @@ export class LineageLog implements Disposable {
   }
 
   #writeOwner({ ownerId, jobId }: Owner): void {
-    if (this.#owners.has(ownerId)) return;
+    if (jobId === undefined || this.#owners.has(ownerId)) return;
     this.#run("owner", [ownerId, jobId]);
     if (this.#owners.size >= knownMax) this.#owners.clear();
     this.#owners.add(ownerId);

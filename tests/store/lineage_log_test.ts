@@ -10,7 +10,6 @@ import type {
   ActorRow,
   DependencyRow,
   JobRow,
-  LineageRow,
   ObjectRow,
 } from "../../src/base/lineage.ts";
 import { failureOf, openDatabase } from "../../src/store/database.ts";
@@ -22,6 +21,7 @@ import {
 } from "../../src/store/lineage_reader.ts";
 import { lineageSchema } from "../../src/store/lineage_schema.ts";
 import {
+  type AnyRow,
   batchOf,
   countRow,
   jobId,
@@ -40,7 +40,7 @@ function withFile(use: (path: string) => void): void {
 
 /** Writes each list as a batch of its own, then reads. */
 function withWritten(
-  lists: LineageRow[][],
+  lists: AnyRow[][],
   use: (reader: LineageReader) => void,
 ): void {
   withFile((path) => {
@@ -154,7 +154,7 @@ Deno.test("LineageLog keeps jobs, objects, dependencies and actors", () => {
     reason: "killed",
   };
   const end: JobRow = { ...job, finishedAtMs: 10, outcome: "finished" };
-  const first: LineageRow[] = [job, object, dependency, actor];
+  const first: AnyRow[] = [job, object, dependency, actor];
   withWritten([first, [end, { ...object, freedAtMs: 9 }, dead]], (reader) => {
     assertEquals(reader.jobs(), [end]);
     assertEquals(reader.objects(), [{ ...object, freedAtMs: 9 }]);
@@ -238,11 +238,16 @@ Deno.test("The lineage file explains its columns by itself", () => {
 });
 
 Deno.test("A batch survives the wire at any offset, and a cut one is a bug", () => {
-  const rows = [taskRow(1), taskRow(2, { args: "a\0b" })];
+  const { args: _, ...noArgs } = taskRow(2);
+  const rows = [taskRow(1), noArgs];
   const batch = batchOf(rows);
   const shifted = new Uint8Array(batch.numbers.length + 3);
   shifted.set(batch.numbers, 3);
   const open = openBatch({ ...batch, numbers: shifted.subarray(3) });
-  assertEquals(open.attempts.map((each) => each.args), ["(3)", "a b"]);
-  assertThrows(() => openBatch({ ...batch, texts: "x" }), Error, "is cut");
+  assertEquals(open.attempts.map((each) => each.args), ["(3)", null]);
+  assertThrows(
+    () => openBatch({ ...batch, numbers: batch.numbers.subarray(8) }),
+    Error,
+    "is cut",
+  );
 });

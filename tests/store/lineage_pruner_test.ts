@@ -6,12 +6,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import type { JobId, ObjectId, ProcessId, TaskId } from "../../src/base/ids.ts";
-import type { JobRow, LineageRow } from "../../src/base/lineage.ts";
+import type { JobRow } from "../../src/base/lineage.ts";
 import { LineageLog } from "../../src/store/lineage_log.ts";
 import type { PruneBounds } from "../../src/store/lineage_pruner.ts";
 import { openLineage } from "../../src/store/lineage_reader.ts";
 import { ownMark } from "../../src/store/process_mark.ts";
-import { batchOf, countRow, taskRow } from "../support/lineage.ts";
+import { type AnyRow, batchOf, countRow, taskRow } from "../support/lineage.ts";
 
 const dayMs = 24 * 3_600_000;
 const nowMs = 1_800_000_000_000;
@@ -31,10 +31,10 @@ function jobRows(
   { daysAgo, taskCount, ...more }:
     & { daysAgo: number; taskCount: number }
     & Partial<JobRow>,
-): LineageRow[] {
+): AnyRow[] {
   const jobId = `job${no}` as JobId;
   const startedAtMs = nowMs - daysAgo * dayMs;
-  const rows: LineageRow[] = [{
+  const rows: AnyRow[] = [{
     kind: "job",
     jobId,
     script: `main${no}.ts`,
@@ -68,7 +68,7 @@ function jobRows(
 }
 
 /** Steps until nothing is left to remove; how many that took. */
-function prune(path: string, prune: PruneBounds, running?: LineageRow[]) {
+function prune(path: string, prune: PruneBounds, running?: AnyRow[]) {
   using log = new LineageLog(path, { prune });
   if (running !== undefined) log.write([batchOf(running)]);
   let stepCount = 0;
@@ -76,7 +76,7 @@ function prune(path: string, prune: PruneBounds, running?: LineageRow[]) {
   return stepCount;
 }
 
-function write(path: string, ...lists: LineageRow[][]): void {
+function write(path: string, ...lists: AnyRow[][]): void {
   using log = new LineageLog(path);
   log.write(lists.map(batchOf));
 }

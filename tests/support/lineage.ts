@@ -3,11 +3,18 @@
  *
  * @module
  */
-import type { JobId, NodeId, TaskId } from "../../src/base/ids.ts";
+import {
+  type ActorId,
+  type JobId,
+  makerOf,
+  type NodeId,
+  type TaskId,
+} from "../../src/base/ids.ts";
 import type {
   CountRow,
   LineageBatch,
   LineageRow,
+  ObjectRow,
   TaskRow,
 } from "../../src/base/lineage.ts";
 import { LineageBatcher } from "../../src/store/lineage_batch.ts";
@@ -44,9 +51,31 @@ export function countRow(more: Partial<CountRow> = {}): CountRow {
   return { kind: "count", jobId, name: "tiny", atMs, ...counted, ...more };
 }
 
+/** A row as it is told, or as it is read. */
+export type AnyRow = LineageRow | TaskRow | ObjectRow;
+
 /** Rows as one batch. */
-export function batchOf(rows: readonly LineageRow[]): LineageBatch {
+export function batchOf(
+  rows: readonly AnyRow[],
+): LineageBatch {
   const batcher = new LineageBatcher();
-  for (const row of rows) batcher.add(row);
+  for (const row of rows) batcher.add(told(row));
   return batcher.take();
+}
+
+/** A row as it is told: what names it is numbers. */
+function told(row: AnyRow): LineageRow {
+  if ("taskId" in row && row.kind === "task") {
+    const { taskId, ...rest } = row;
+    return { ...rest, ...makerOf(taskId as string as ActorId) };
+  }
+  if ("objectId" in row && row.kind === "object") {
+    const { objectId, ...rest } = row;
+    return {
+      ...rest,
+      ordinal: parseInt(objectId.slice(16, 28), 16),
+      index: parseInt(objectId.slice(28), 16),
+    };
+  }
+  return row as LineageRow;
 }
