@@ -149,15 +149,20 @@ export class Intake implements IntakePort {
     ready: Promise<void> | undefined,
     go: () => void,
   ): void {
+    const { fn } = record.template;
+    const isCodeKnown = fn === undefined ||
+      this.#owner.values.code.knownRef(fn) !== undefined;
+    const held = this.#owner.heldBack();
+    const { dependencies } = record;
+    const isReady = isCodeKnown && ready === undefined && held === undefined &&
+      dependencies.length === 0;
+    if (isReady) return record.phase === "preparing" ? go() : undefined;
     let missingCount = 1;
     const arrived = () => {
       if (--missingCount === 0 && record.phase === "preparing") go();
     };
     const failed = (error: unknown) => this.#owner.outcomes.fail(record, error);
-    const { fn } = record.template;
-    if (
-      fn !== undefined && this.#owner.values.code.knownRef(fn) === undefined
-    ) {
+    if (!isCodeKnown) {
       missingCount++;
       this.#owner.values.code.refOf(fn).then(arrived, failed);
     }
@@ -165,12 +170,11 @@ export class Intake implements IntakePort {
       missingCount++;
       ready.then(arrived, failed);
     }
-    const held = this.#owner.heldBack();
     if (held !== undefined) {
       missingCount++;
       held.then(arrived, failed);
     }
-    for (const { ref } of record.dependencies) {
+    for (const { ref } of dependencies) {
       missingCount++;
       this.#owner.objects.demand(entryOfRef(ref));
       entryOfRef(ref).whenSettled((entry) => {

@@ -82,12 +82,14 @@ export class Outcomes implements SubmitterEvents {
       if (ready !== undefined) waits.push(ready);
     }
     this.#owner.release(from, reply.pinToken);
+    const isKept = record.knownKey !== "" && reply.outcome === Outcome.finished;
+    if (waits.length === 0 && !isKept) {
+      return this.#conclude(record, reply, received);
+    }
     const conclude = () => this.#conclude(record, reply, received);
     const failed = (error: unknown) => this.fail(record, error);
     if (waits.length > 0) Promise.all(waits).then(conclude, failed);
-    else if (record.knownKey === "" || reply.outcome !== Outcome.finished) {
-      conclude();
-    } else {
+    else {
       const kept = { key: record.knownKey, values: received };
       this.#owner.results.keep(kept, conclude, failed);
     }

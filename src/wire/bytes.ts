@@ -11,6 +11,30 @@ import { ProtocolError } from "../base/errors.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/**
+ * Small copies are cut from a shared slab: a buffer of its own costs a small one
+ * ten times as much. One that is kept may therefore keep a slab.
+ */
+const slabBytes = 8 * 1024;
+const slabCopyBytesMax = 256;
+let slab = new Uint8Array(slabBytes);
+let slabAt = 0;
+
+function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { length } = bytes;
+  if (length > slabCopyBytesMax) {
+    return bytes.slice() as Uint8Array<ArrayBuffer>;
+  }
+  if (slabAt + length > slabBytes) {
+    slab = new Uint8Array(slabBytes);
+    slabAt = 0;
+  }
+  const copy = slab.subarray(slabAt, slabAt + length);
+  copy.set(bytes);
+  slabAt += length;
+  return copy;
+}
+
 /** A growing buffer with a cursor at its end. Little-endian. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
@@ -133,7 +157,7 @@ export class ByteReader {
   bytes(): Uint8Array<ArrayBuffer> {
     const length = this.u32();
     const at = this.#take(length);
-    return this.#bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
+    return copyOf(this.#bytes.subarray(at, at + length));
   }
 
   /** Length-prefixed UTF-8. */

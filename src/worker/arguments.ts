@@ -30,6 +30,7 @@ export function openArguments(
   const open = (stored: StoredValue) =>
     openValue(owner, { stored, from: run.peer });
   const opened = open(args);
+  if (dependencies.length === 0) return opened as unknown[];
   const values = dependencies.map((one) => openOne(owner, run, { one, open }));
   if (![opened, ...values].some(isPromise)) {
     return placed(run, opened, values);

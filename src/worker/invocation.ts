@@ -43,11 +43,9 @@ import {
 export class Invocation implements TaskContext {
   readonly frame: TaskFrame;
   readonly peer: Peer;
-  readonly taskId: TaskId;
   readonly functionName: string;
   readonly resources: ResourceAmounts;
   readonly callerNo: number;
-  readonly children = new Set<object>();
   readonly actorId?: ActorId;
   readonly currentActor?: unknown;
   readonly #owner: Owner;
@@ -55,6 +53,8 @@ export class Invocation implements TaskContext {
   /** Items of a durable actor's generator: they belong to its outcome. */
   readonly items?: StoredValue[];
   readonly #events: InvocationEvents<Invocation>;
+  #taskId: TaskId | undefined;
+  #children: Set<object> | undefined;
   #controller: AbortController | undefined;
   #waitCount = 0;
   #impatientCount = 0;
@@ -84,11 +84,19 @@ export class Invocation implements TaskContext {
     ({ frame: this.frame, peer: this.peer, callerNo: this.callerNo } = what);
     this.#invoked = what.invoked;
     ({ name: this.functionName, resources: this.resources } = what.invoked);
-    this.taskId = taskIdOf(what.peer.remote!.processId, what.frame.ordinal);
     if (what.actorId !== undefined) this.actorId = what.actorId;
     if (what.currentActor !== undefined) this.currentActor = what.currentActor;
     if (what.invoked.keep !== undefined) this.items = [];
     this.#events = events;
+  }
+
+  get taskId(): TaskId {
+    const { peer, frame } = this;
+    return this.#taskId ??= taskIdOf(peer.remote!.processId, frame.ordinal);
+  }
+
+  get children(): Set<object> {
+    return this.#children ??= new Set();
   }
 
   get attempt(): number {
@@ -151,7 +159,7 @@ export class Invocation implements TaskContext {
     runInContext(this, () => controller.abort(reason));
     this.#producer?.cancelled();
     if (!isRecursive) return;
-    for (const child of this.children) {
+    for (const child of this.#children ?? []) {
       if (!(child instanceof TaskRecord)) continue;
       this.#owner.cancelRecord(child, { isForced: false, isRecursive });
     }
@@ -258,6 +266,10 @@ export class Invocation implements TaskContext {
     if (this.#isAnswered || this.#isFailing) return;
     try {
       const storing = this.#storeResults(result);
+      const [only] = storing;
+      if (storing.length === 1 && only!.ready === undefined) {
+        return this.#answer(Outcome.finished, [only!.held]);
+      }
       const waits = storing.filter((one) => one.ready !== undefined);
       const held = storing.map((one) => one.held);
       if (waits.length === 0) this.#answer(Outcome.finished, held);
@@ -326,17 +338,21 @@ export class Invocation implements TaskContext {
       this.#runMs += monotonicMs() - this.#resumedAtMs;
     }
     this.#events.answering?.(this);
-    const isError = outcome === Outcome.failed;
-    // What a generator yielded comes before how it ended.
-    const stored = held.map((one) => one.stored);
-    const values = [...this.items ?? [], ...stored];
-    const keeping = this.#hasRun
-      ? this.#invoked.keep?.({ isError, values })
-      : undefined;
+    const keeping = this.#hasRun ? this.#kept(outcome, held) : undefined;
     if (keeping === undefined) {
       this.#tell(outcome, held);
       this.#events.finished(this);
     } else this.#tellWhenKept(keeping, { outcome, held });
+  }
+
+  #kept(outcome: number, held: HeldValue[]): Keeping | undefined {
+    if (this.#invoked.keep === undefined) return undefined;
+    // What a generator yielded comes before how it ended.
+    const stored = held.map((one) => one.stored);
+    return this.#invoked.keep({
+      isError: outcome === Outcome.failed,
+      values: [...this.items ?? [], ...stored],
+    });
   }
 
   #tellWhenKept(
@@ -361,7 +377,9 @@ export class Invocation implements TaskContext {
 
   #write(outcome: number, held: HeldValue[]): void {
     if (this.peer.isEnded) return;
-    const refs = held.flatMap((one) => one.refs);
+    const refs = held.length === 1
+      ? held[0]!.refs
+      : held.flatMap((one) => one.refs);
     writeReply(this.peer.begin(FrameKind.reply), {
       ordinal: this.frame.ordinal,
       outcome,

@@ -22,7 +22,7 @@ Deno.test("RunningCalls tells a host which calls run, by caller and number", () 
   assertEquals([seen.has(one, 1), seen.has(other, large)], [false, true]);
   calls.ended(second);
   assertEquals(seen.has(other, large), false);
-  assertEquals(calls.started(one, 3), first);
+  assertEquals([first, second].includes(calls.started(one, 3)), true);
 });
 
 Deno.test("RunningCalls says of any call that it may run while more run than it can tell apart", () => {
