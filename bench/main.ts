@@ -9,8 +9,12 @@
 import { fullPace, Harness, type Outcomes, quickPace } from "./harness.ts";
 import { help, type Options, optionsFrom } from "./options.ts";
 import { ownCommands, peerCommands } from "./peers.ts";
+import { plotOf, tableOf, withTable } from "./page.ts";
 import { machineLine, machineNow, reportRow, Table } from "./report.ts";
 import type { Row } from "./rows.ts";
+
+const pagePath = new URL("../docs/performance.md", import.meta.url);
+const plotPath = new URL("../docs/performance.svg", import.meta.url);
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -63,13 +67,19 @@ async function bench(options: Options): Promise<number> {
   const machine = machineNow(pace, { loadAverage, versions });
   console.log(machineLine(machine));
 
+  const reports = [...results].map(([row, outcomes]) =>
+    reportRow(row, outcomes)
+  );
   if (options.jsonPath !== undefined) {
-    const report = {
-      machine,
-      rows: [...results].map(([row, outcomes]) => reportRow(row, outcomes)),
-    };
-    const json = JSON.stringify(report, null, 2);
+    const json = JSON.stringify({ machine, rows: reports }, null, 2);
     await Deno.writeTextFile(options.jsonPath, `${json}\n`);
+  }
+  if (options.isForDocs) {
+    const columns = commands.map(({ name }) => name);
+    const table = tableOf(reports, { columns, machine });
+    const page = await Deno.readTextFile(pagePath);
+    await Deno.writeTextFile(pagePath, withTable(page, table));
+    await Deno.writeTextFile(plotPath, plotOf(reports, "ray"));
   }
   const outcomes = [...results.values()].flatMap((one) => [...one.values()]);
   return outcomes.some((outcome) => "failure" in outcome) ? 1 : 0;

@@ -15,8 +15,10 @@ export const help = `Usage: deno task bench [options]
   --peers[=LIST]  also run these in the same run: ${
   peerNames.join(",")
 } (default: all)
-  --only LIST     only these columns: manta,socket,ray,piscina,piscina64
+  --only LIST     only these columns: manta,socket,ray,piscina,
+                  piscina64,tinypool,workerpool
   --json FILE     write the same as JSON too
+  --docs          write it into docs/performance.md, and docs/performance.svg
   --help          this`;
 
 /** What was asked for. */
@@ -27,6 +29,8 @@ export interface Options {
   /** All, where undefined. */
   readonly only: readonly ContenderName[] | undefined;
   readonly jsonPath: string | undefined;
+  /** Whether the page on performance is to show this run. */
+  readonly isForDocs: boolean;
 }
 
 const contenderNames: readonly ContenderName[] = [
@@ -35,6 +39,8 @@ const contenderNames: readonly ContenderName[] = [
   "ray",
   "piscina",
   "piscina64",
+  "tinypool",
+  "workerpool",
 ];
 
 /** Reads the arguments; undefined when they ask for help. */
@@ -42,7 +48,7 @@ export function optionsFrom(args: string[]): Options | undefined {
   const strangers: string[] = [];
   const flags = parseArgs(args, {
     string: ["rows", "json", "peers", "only"],
-    boolean: ["quick", "help"],
+    boolean: ["quick", "help", "docs"],
     unknown: (arg) => strangers.push(arg) === 0,
   });
   if (flags.help) return undefined;
@@ -66,6 +72,7 @@ export function optionsFrom(args: string[]): Options | undefined {
       ? undefined
       : namesOf(flags.only, { flag: "--only", among: contenderNames }),
     jsonPath: flags.json,
+    isForDocs: flags.docs,
   };
 }
 

@@ -7,9 +7,15 @@
  * @module
  */
 import type { ContenderCommand } from "./contender.ts";
+import type { ContenderName } from "./rows.ts";
 
 /** What `--peers` takes. */
-export const peerNames = ["ray", "piscina"] as const;
+export const peerNames = [
+  "ray",
+  "piscina",
+  "tinypool",
+  "workerpool",
+] as const;
 /** One of them. */
 export type PeerName = typeof peerNames[number];
 
@@ -32,25 +38,41 @@ export async function peerCommands(
       const program = `${folder}/ray/bin/python`;
       await installOnce("ray", [
         [await pythonProgram(), "-m", "venv", `${folder}/ray`],
-        [program, "-m", "pip", "install", "--quiet", "ray[default]", "numpy"],
+        [
+          program,
+          "-m",
+          "pip",
+          "install",
+          "--quiet",
+          "ray[default]",
+          "numpy",
+          "psutil",
+        ],
       ]);
       return [{ name: "ray", program, args: [contenderPath("ray_peer.py")] }];
     }
-    case "piscina": {
-      const path = contenderPath("piscina.mjs");
-      await installOnce("node", [
-        ["npm", "install", "--silent", "--prefix", `${folder}/node`, "piscina"],
-      ]);
+    case "piscina":
       return [
-        { name: "piscina", program: "node", args: [path] },
-        {
-          name: "piscina64",
-          program: "node",
-          args: [path, "--in-flight", "64"],
-        },
+        await poolCommand("piscina", ["piscina"]),
+        await poolCommand("piscina64", ["piscina", "--in-flight", "64"]),
       ];
-    }
+    case "tinypool":
+    case "workerpool":
+      return [await poolCommand(peer, [peer])];
   }
+}
+
+/** A pool of threads on Node; `args` begin with its package. */
+async function poolCommand(
+  name: ContenderName,
+  args: readonly [pool: string, ...string[]],
+): Promise<ContenderCommand> {
+  const [pool] = args;
+  const place = `${folder}/${pool}`;
+  await installOnce(pool, [
+    ["npm", "install", "--silent", "--prefix", place, pool],
+  ]);
+  return { name, program: "node", args: [contenderPath("pool.mjs"), ...args] };
 }
 
 function denoRun(file: string): { program: string; args: string[] } {

@@ -7,7 +7,7 @@
  */
 import { cpus } from "node:os";
 import type { Outcomes, Pace } from "./harness.ts";
-import { type ContenderName, isDuration, type Row } from "./rows.ts";
+import { type ContenderName, isCost, type Row } from "./rows.ts";
 import { type Figure, isSteady, ratioOf, spreadMax } from "./statistics.ts";
 
 /** Where all this was measured. */
@@ -38,12 +38,15 @@ export type ReportRow =
     failures: Partial<Record<ContenderName, string>>;
   };
 
-const titles: Record<ContenderName, string> = {
+/** The contenders' names for people. */
+export const titles: Record<ContenderName, string> = {
   manta: "manta",
   socket: "bare socket",
   ray: "ray",
   piscina: "piscina",
   piscina64: "piscina, 64 in flight",
+  tinypool: "tinypool",
+  workerpool: "workerpool",
 };
 const figureWidth = 17;
 
@@ -104,7 +107,7 @@ export class Table {
       const [ours, theirs] = [figure("manta"), figure(column)];
       if (ours === undefined || theirs === undefined) return "";
       const isResult = isSteady(ours) && isSteady(theirs);
-      const ratio = ratioOf(ours, theirs, { isDuration: isDuration(row) });
+      const ratio = ratioOf(ours, theirs, { isCost: isCost(row) });
       return isResult ? numberText(ratio) : `${numberText(ratio)}?`;
     });
   }
@@ -166,7 +169,7 @@ export function reportRow(row: Row, outcomes: Outcomes): ReportRow {
     if (!isSteady(outcome)) report.unsteady.push(name);
     if (ours === undefined || name === "manta") continue;
     report.ratios[name] = ratioOf(ours, outcome, {
-      isDuration: isDuration(row),
+      isCost: isCost(row),
     });
   }
   return report;

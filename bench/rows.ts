@@ -2,8 +2,9 @@
  * The rows of the table: their names, units, and who can run them.
  *
  * Names and work are those of `ray microbenchmark`, whose definitions are in
- * the installed package (`ray/_private/ray_perf.py`); what a run of a row does
- * is in each file of `contenders/`. Where Ray's tasks return `b"ok"`, those in
+ * the installed package (`ray/_private/ray_perf.py`); those after them are of
+ * its `release/benchmarks/single_node` and our own, which show what a task costs
+ * beside many others. What a run of a row does is in each file of `contenders/`. Where Ray's tasks return `b"ok"`, those in
  * JavaScript return `"ok"`: each language's own small value.
  *
  * @module
@@ -15,12 +16,14 @@ export type ContenderName =
   | "socket"
   | "ray"
   | "piscina"
-  | "piscina64";
+  | "piscina64"
+  | "tinypool"
+  | "workerpool";
 
 /** One row of the table. */
 export interface Row {
   readonly name: string;
-  readonly unit: "/s" | "GB/s" | "ms" | "s";
+  readonly unit: "/s" | "GB/s" | "ms" | "s" | "MB";
   /** Everybody who can run it. */
   readonly contenders: readonly ContenderName[];
   /** Each round is a process of its own, which measures its own start. */
@@ -35,6 +38,8 @@ const pools: readonly ContenderName[] = [
   "ray",
   "piscina",
   "piscina64",
+  "tinypool",
+  "workerpool",
 ];
 const withLimit: readonly ContenderName[] = [...pools, "socket"];
 
@@ -48,7 +53,7 @@ export const rows: readonly Row[] = [
   {
     name: "init to first result",
     unit: "ms",
-    contenders: ["manta", "ray", "piscina"],
+    contenders: ["manta", "ray", "piscina", "tinypool", "workerpool"],
     isFresh: true,
   },
   rate("single client get calls (Plasma Store)"),
@@ -73,12 +78,33 @@ export const rows: readonly Row[] = [
   rate("1:1 async-actor calls with args async"),
   rate("1:n async-actor calls async"),
   rate("n:n async-actor calls async"),
+  rate("placement group create/removal"),
   { name: "fib(20)", unit: "s", contenders: both, slow: ["ray"] },
+  { name: "a task of 10,000 arguments", unit: "s", contenders: both },
+  { name: "a task of 3,000 returns", unit: "s", contenders: both },
+  { name: "get of 10,000 objects", unit: "s", contenders: both },
+  {
+    name: "100,000 queued tasks",
+    unit: "s",
+    contenders: both,
+    slow: ["ray"],
+  },
+  {
+    name: "1,000,000 queued tasks",
+    unit: "s",
+    contenders: ["manta"],
+    slow: ["manta"],
+  },
+  { name: "start of 200 actors", unit: "s", contenders: both, slow: ["ray"] },
+  { name: "memory of 200 actors", unit: "MB", contenders: both, slow: both },
+  rate("tasks async beside 100,000 objects", ["manta"]),
+  rate("tasks async beside 1,000 functions", ["manta"]),
+  rate("tasks async beside 100 actors", ["manta"]),
 ];
 
 /** Whether a smaller figure is the better one. */
-export function isDuration(row: Row): boolean {
-  return row.unit === "ms" || row.unit === "s";
+export function isCost(row: Row): boolean {
+  return row.unit === "ms" || row.unit === "s" || row.unit === "MB";
 }
 
 /** The rows a pattern names: a part of the name, or a regular expression. */

@@ -42,7 +42,7 @@ export function isSteady(figure: Figure): boolean {
 export function ratioOf(
   ours: Figure,
   theirs: Figure,
-  { isDuration }: { isDuration: boolean },
+  { isCost }: { isCost: boolean },
 ): number {
-  return isDuration ? theirs.median / ours.median : ours.median / theirs.median;
+  return isCost ? theirs.median / ours.median : ours.median / theirs.median;
 }

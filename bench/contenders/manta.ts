@@ -9,12 +9,15 @@ import {
   get,
   init,
   kill,
+  placementGroup,
   put,
   remote,
+  removePlacementGroup,
   shutdown,
   wait,
 } from "../../mod.ts";
 import config from "../../deno.json" with { type: "json" };
+import { memoryOfGroup } from "./memory.mjs";
 import { serve } from "./serve.mjs";
 
 type Row = import("./serve.mjs").Row;
@@ -111,6 +114,29 @@ async function fibonacci(n: number): Promise<number> {
   return a + b;
 }
 
+const countArgs = remote((...args: number[]) => args.length);
+const manyReturns = remote(() => times(3000, (i) => i), { numReturns: 3000 });
+
+async function placementGroups() {
+  const groups = times(100, () => placementGroup([{ custom: 0.001 }]));
+  await get(groups.map((group) => group.ready()));
+  await Promise.all(groups.map((group) => removePlacementGroup(group)));
+}
+
+/** Seconds a run. */
+function duration(run: () => unknown): Row {
+  return { run, isDuration: true };
+}
+
+/** Starts 200 actors, looks at them, and ends them. */
+async function withManyActors(look: () => number): Promise<number> {
+  const actors = times(200, () => RemoteActor.remote());
+  await get(actors.map((actor) => actor.smallValue.remote()));
+  const figure = look();
+  await Promise.all(actors.map((actor) => kill(actor)));
+  return figure;
+}
+
 const batch = () => get(times(1000, () => smallValue.remote()));
 
 async function waitRefs() {
@@ -123,7 +149,11 @@ function withActors<Handle extends object>(
   actors: Handle[],
   row: Row,
 ): Row {
-  return { ...row, end: () => Promise.all(actors.map((one) => kill(one))) };
+  const end = async () => {
+    await Promise.all(actors.map((one) => kill(one)));
+    await row.end?.();
+  };
+  return { ...row, end };
 }
 
 function callsSync(actor: Server): Row {
@@ -169,10 +199,19 @@ function manyToManyWithArg(): Row {
   return withActors([...clients, ...servers], { run, count: n * half });
 }
 
+function queued(n: number): Row {
+  return duration(() => get(times(n, () => smallValue.remote())));
+}
+
+/** Batches of tasks while all this is there. */
+function beside(kept: object[]): Row {
+  return { run: batch, count: 1000, end: () => kept.length = 0 };
+}
+
 const actors = () => times(half, () => RemoteActor.remote());
 const asyncActors = () => times(half, () => RemoteAsyncActor.remote());
 
-const rows: Record<string, (scale: number) => Row> = {
+const rows: Record<string, (scale: number) => Row | Promise<Row>> = {
   "single client get calls (Plasma Store)": () => {
     const value = put(0);
     return { run: () => get(value) };
@@ -218,12 +257,53 @@ const rows: Record<string, (scale: number) => Row> = {
   "1:1 async-actor calls with args async": callsAsyncWithArgs,
   "1:n async-actor calls async": (scale) => oneToMany(asyncActors(), scale),
   "n:n async-actor calls async": (scale) => manyToMany(asyncActors(), scale),
-  "fib(20)": () => ({ run: () => get(fib.remote(20)), isDuration: true }),
+  "placement group create/removal": () => ({
+    run: placementGroups,
+    count: 100,
+  }),
+  "fib(20)": () => duration(() => get(fib.remote(20))),
+  "a task of 10,000 arguments": () => {
+    const args = times(10_000, (i) => put(i));
+    return duration(() => get(countArgs.remote(...args)));
+  },
+  "a task of 3,000 returns": () => duration(() => get(manyReturns.remote())),
+  "get of 10,000 objects": () => {
+    const refs = times(10_000, (i) => put(i));
+    return duration(() => get(refs));
+  },
+  "100,000 queued tasks": (scale) => queued(100_000 * scale),
+  "1,000,000 queued tasks": (scale) => queued(1_000_000 * scale),
+  "start of 200 actors": () => ({
+    run: () => {},
+    figure() {
+      const startMs = performance.now();
+      return withManyActors(() => (performance.now() - startMs) / 1000);
+    },
+  }),
+  "memory of 200 actors": () => ({
+    run: () => {},
+    figure() {
+      const before = memoryOfGroup();
+      return withManyActors(() => (memoryOfGroup() - before) / 1e6);
+    },
+  }),
+  "tasks async beside 100,000 objects": () =>
+    beside(times(100_000, (i) => put(i))),
+  "tasks async beside 1,000 functions": async () => {
+    const functions = times(1000, (i) => remote(() => i));
+    await get(functions.map((one) => one.remote()));
+    return beside(functions);
+  },
+  "tasks async beside 100 actors": async () => {
+    const actors = times(100, () => RemoteActor.remote());
+    await get(actors.map((actor) => actor.smallValue.remote()));
+    return withActors(actors, beside(actors));
+  },
 };
 
 await serve({
   async start() {
-    await init();
+    await init({ resources: { custom: 100 } });
     return `manta ${config.version} (Deno ${Deno.version.deno})`;
   },
   async firstResult() {

@@ -15,6 +15,7 @@ import time
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import numpy as np
+import psutil
 import ray
 
 CORES = os.cpu_count() or 1
@@ -96,14 +97,26 @@ def fib(n):
     return sum(ray.get([fib.remote(n - 1), fib.remote(n - 2)]))
 
 
-class Row:
-    """One row, set up: what a run does, and for how much it counts."""
+@ray.remote
+def count_args(*args):
+    return len(args)
 
-    def __init__(self, run, count=1, is_duration=False, actors=()):
+
+@ray.remote(num_returns=3000)
+def many_returns():
+    return list(range(3000))
+
+
+class Row:
+    """One row, set up: what a run does, and for how much it counts; or, as
+    `figure`, what gives a round's figure by itself."""
+
+    def __init__(self, run, count=1, is_duration=False, actors=(), figure=None):
         self.run = run
         self.count = count
         self.is_duration = is_duration
         self.actors = actors
+        self.figure = figure
 
     def end(self):
         for actor in self.actors:
@@ -232,6 +245,61 @@ def n_to_n_arg(_scale):
     )
 
 
+def placement_groups():
+    groups = [
+        ray.util.placement_group(bundles=[{"custom": 0.001}]) for _ in range(100)
+    ]
+    for group in groups:
+        group.wait(timeout_seconds=30)
+    for group in groups:
+        ray.util.remove_placement_group(group)
+
+
+def duration(run):
+    return Row(run, is_duration=True)
+
+
+def many_args(_scale):
+    args = [ray.put(i) for i in range(10000)]
+    return duration(lambda: ray.get(count_args.remote(*args)))
+
+
+def get_many(_scale):
+    refs = [ray.put(i) for i in range(10000)]
+    return duration(lambda: ray.get(refs))
+
+
+def queued(n):
+    return duration(lambda: ray.get([small_value.remote() for _ in range(n)]))
+
+
+def many_actors(look):
+    """Starts 200 actors, looks at them, and ends them."""
+
+    def figure():
+        before = look()
+        actors = [Actor.remote() for _ in range(200)]
+        ray.get([actor.small_value.remote() for actor in actors])
+        value = look() - before
+        for actor in actors:
+            ray.kill(actor)
+        return value
+
+    return lambda _scale: Row(None, figure=figure)
+
+
+def memory_of_group():
+    """MB of this process and its descendants, what they share counted once."""
+    me = psutil.Process()
+    total = 0
+    for process in [me, *me.children(recursive=True)]:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            pass
+    return total / 1e6
+
+
 ROWS = {
     "single client get calls (Plasma Store)": get_small,
     "single client put calls (Plasma Store)": put_small,
@@ -255,7 +323,16 @@ ROWS = {
     "1:1 async-actor calls with args async": actor_async_args,
     "1:n async-actor calls async": one_to_n(AsyncActor),
     "n:n async-actor calls async": n_to_n(AsyncActor),
-    "fib(20)": lambda _: Row(lambda: ray.get(fib.remote(20)), is_duration=True),
+    "placement group create/removal": lambda _: Row(placement_groups, 100),
+    "fib(20)": lambda _: duration(lambda: ray.get(fib.remote(20))),
+    "a task of 10,000 arguments": many_args,
+    "a task of 3,000 returns": lambda _: duration(
+        lambda: ray.get(many_returns.remote())
+    ),
+    "get of 10,000 objects": get_many,
+    "100,000 queued tasks": lambda scale: queued(round(100_000 * scale)),
+    "start of 200 actors": many_actors(time.perf_counter),
+    "memory of 200 actors": many_actors(memory_of_group),
 }
 
 
@@ -281,6 +358,7 @@ def init(folder):
     ray.init(
         address="local",
         num_cpus=CORES,
+        resources={"custom": 100},
         include_dashboard=False,
         log_to_driver=False,
         logging_level="error",
@@ -298,9 +376,11 @@ def serve():
             if kind == "setup":
                 row = ROWS[request["row"]](request["scale"])
                 runs_per_second = 0.0
-                if request["warmupMs"] > 0:
+                if request["warmupMs"] > 0 and row.figure is None:
                     runs_per_second = measure(row, request["warmupMs"], 1)
                 tell({"kind": "done"})
+            elif kind == "round" and row.figure is not None:
+                tell({"kind": "figure", "value": row.figure()})
             elif kind == "round":
                 ms = request["roundMs"]
                 step = max(1, round(runs_per_second * ms / 10000))

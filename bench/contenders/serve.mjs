@@ -18,6 +18,7 @@ const exitMsMax = 10_000;
  * @property {() => unknown} run One run; what it returns is awaited.
  * @property {number} [count] How much one run counts for in a rate (1).
  * @property {boolean} [isDuration] The figure is seconds a run, not runs a second.
+ * @property {() => Promise<number>} [figure] Gives the figure of a round by itself, instead.
  * @property {() => unknown} [end] Gives back what the set-up took.
  */
 
@@ -59,12 +60,14 @@ export async function serve(contender) {
         const setup = contender.rows[request.row];
         if (setup === undefined) throw new Error(`No row "${request.row}"`);
         row = await setup(request.scale);
-        runsPerMs = request.warmupMs > 0
+        runsPerMs = request.warmupMs > 0 && row.figure === undefined
           ? await measure(row, { ms: request.warmupMs, step: 1 })
           : 0;
         tell({ kind: "done" });
       } else if (row === undefined) {
         throw new Error(`Cannot do "${request.kind}": no row is set up`);
+      } else if (request.kind === "round" && row.figure !== undefined) {
+        tell({ kind: "figure", value: await row.figure() });
       } else if (request.kind === "round") {
         // As Ray does: ten looks at the clock a round.
         const step = Math.max(1, Math.round(runsPerMs * request.roundMs / 10));

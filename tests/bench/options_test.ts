@@ -13,6 +13,7 @@ Deno.test("optionsFrom() runs all rows without peers when nothing is asked for",
     peers: [],
     only: undefined,
     jsonPath: undefined,
+    isForDocs: false,
   });
 });
 
@@ -20,7 +21,12 @@ Deno.test("optionsFrom() takes a list of peers, or all where none is named", () 
   assertEquals(optionsFrom(["--peers", "ray"])?.peers, ["ray"]);
   assertEquals(optionsFrom(["--peers=piscina,ray"])?.peers, ["piscina", "ray"]);
   const all = optionsFrom(["--peers", "--quick", "--json", "out.json"]);
-  assertEquals(all?.peers, ["ray", "piscina"]);
+  assertEquals(all?.peers, [
+    "ray",
+    "piscina",
+    "tinypool",
+    "workerpool",
+  ]);
   assertEquals(all?.isQuick, true);
   assertEquals(all?.jsonPath, "out.json");
 });

@@ -21,6 +21,6 @@ Deno.test("isSteady() refuses rounds that lie more than 30 % of the median apart
 
 Deno.test("ratioOf() is over 1 when ours is better, for rates and for durations", () => {
   const [ten, hundred] = [figureOf([10]), figureOf([100])];
-  assertEquals(ratioOf(hundred, ten, { isDuration: false }), 10);
-  assertEquals(ratioOf(ten, hundred, { isDuration: true }), 10);
+  assertEquals(ratioOf(hundred, ten, { isCost: false }), 10);
+  assertEquals(ratioOf(ten, hundred, { isCost: true }), 10);
 });

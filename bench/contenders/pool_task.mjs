@@ -1,5 +1,5 @@
 /**
- * The task that piscina's workers run.
+ * The task that the workers of piscina and tinypool run.
  *
  * @module
  */
