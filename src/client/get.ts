@@ -110,7 +110,10 @@ async function readAll(
   for (const entry of entries) entry.isAsked = true;
   const failed = entries.find((entry) => hasFailed(entry));
   if (failed !== undefined) await readFailed(own, failed);
-  return await Promise.all(entries.map((entry) => own.objects.read(entry)));
+  const values = entries.map((entry) => own.objects.read(entry));
+  return values.some((value) => value instanceof Promise)
+    ? await Promise.all(values)
+    : values;
 }
 
 /** Rejects with why there is no value. */
@@ -151,7 +154,9 @@ function listOf(
   refs: unknown,
 ): [keys: string[] | undefined, refs: ObjectRef<unknown>[]] {
   if (Array.isArray(refs)) {
-    for (const [at, ref] of refs.entries()) assertRef(ref, `element ${at}`);
+    for (let at = 0; at < refs.length; at++) {
+      if (!isObjectRef(refs[at])) assertRef(refs[at], `element ${at}`);
+    }
     return [undefined, refs];
   }
   if (typeof refs === "object" && refs !== null) {

@@ -42,9 +42,13 @@ export function currentContext(): TaskContext | undefined {
   return storage.getStore();
 }
 
-/** Runs `body` as part of a task. */
-export function runInContext<T>(context: TaskContext, body: () => T): T {
-  return storage.run(context, body);
+/** Runs `body` as part of a task; what it takes comes after it. */
+export function runInContext<Args extends unknown[], T>(
+  context: TaskContext,
+  body: (...args: Args) => T,
+  ...args: Args
+): T {
+  return storage.run(context, body, ...args);
 }
 
 /**

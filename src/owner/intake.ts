@@ -55,16 +55,19 @@ export class Intake implements IntakePort {
 
   /** Stores arguments, refs among them set apart. */
   storeArgs(args: unknown[]): StoredArgs {
+    const { values, references } = this.#owner;
+    if (!args.some(isObjectRef)) {
+      const { held, ready } = values.store(args, { label: [] });
+      return { held, ready, dependencies: [] };
+    }
     const dependencies: ArgumentRef[] = [];
-    const plain = args.some(isObjectRef)
-      ? args.map((arg, position) => {
-        if (!isObjectRef(arg)) return arg;
-        this.#owner.references.assertKnown(arg);
-        dependencies.push({ position, ref: this.#owner.references.hold(arg) });
-        return undefined;
-      })
-      : args;
-    return { ...this.#owner.values.store(plain, { label: [] }), dependencies };
+    const plain = args.map((arg, position) => {
+      if (!isObjectRef(arg)) return arg;
+      references.assertKnown(arg);
+      dependencies.push({ position, ref: references.hold(arg) });
+      return undefined;
+    });
+    return { ...values.store(plain, { label: [] }), dependencies };
   }
 
   /** A record with its arguments stored; not yet on its way. */

@@ -86,6 +86,15 @@ export class Outcomes implements SubmitterEvents {
     if (waits.length === 0 && !isKept) {
       return this.#conclude(record, reply, received);
     }
+    this.#concludeLater(record, reply, { received, waits });
+  }
+
+  /** What it needs must come before, or it must be kept. */
+  #concludeLater(
+    record: TaskRecord,
+    reply: ReplyFrame,
+    { received, waits }: { received: HeldValue[]; waits: Promise<unknown>[] },
+  ): void {
     const conclude = () => this.#conclude(record, reply, received);
     const failed = (error: unknown) => this.fail(record, error);
     if (waits.length > 0) Promise.all(waits).then(conclude, failed);
@@ -264,11 +273,13 @@ export class Outcomes implements SubmitterEvents {
     }
     this.#owner.recovery.finished(record, received);
     this.#settle(record, "finished", { reply, received });
-    record.returns.forEach((entry, index) => {
+    const { returns } = record;
+    for (let index = 0; index < returns.length; index++) {
+      const entry = returns[index]!;
       // One of a task that ran again may still have its value.
       if (entry.isSettled) this.#owner.values.discard(received[index]!);
       else entry.resolve(received[index]!);
-    });
+    }
     record.sink?.ended(undefined);
   }
 

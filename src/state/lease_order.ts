@@ -9,9 +9,6 @@
  */
 import { assert } from "../base/errors.ts";
 
-/** What is compared, the first that differs decides. */
-export type Rank = readonly [number, number, number];
-
 interface Entry<Item> {
   readonly item: Item;
   /** Its rank, in the entry itself: heaps are read far and wide. */
@@ -31,8 +28,8 @@ export class LeaseOrder<Item> {
     return this.#heap[0]?.item;
   }
 
-  /** An item comes, or its rank is another. */
-  ranked(item: Item, rank: Rank): void {
+  /** An item comes, or its rank is another: of the three, the first that differs decides. */
+  ranked(item: Item, first: number, second: number, third: number): void {
     let entry = this.#entries.get(item);
     if (entry === undefined) {
       const at = this.#heap.length;
@@ -40,7 +37,9 @@ export class LeaseOrder<Item> {
       this.#entries.set(item, entry);
       this.#heap.push(entry);
     }
-    [entry.first, entry.second, entry.third] = rank;
+    entry.first = first;
+    entry.second = second;
+    entry.third = third;
     this.#settle(entry);
   }
 

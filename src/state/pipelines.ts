@@ -316,8 +316,8 @@ export class TaskQueue<Task extends Queueable> {
     const isFull = depth >= depthMax || expectedMs > windowMs;
     if (pipeline.isClosing || (isFull && depth > 0)) {
       this.#order.removed(pipeline);
-    } else if (depth === 0) this.#order.ranked(pipeline, [0, arrival, 0]);
-    else this.#order.ranked(pipeline, [1, expectedMs, depth]);
+    } else if (depth === 0) this.#order.ranked(pipeline, 0, arrival, 0);
+    else this.#order.ranked(pipeline, 1, expectedMs, depth);
   }
 
   /** The lease that would start a task soonest. */

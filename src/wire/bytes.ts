@@ -10,6 +10,8 @@ import { ProtocolError } from "../base/errors.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+/** Longer strings go to the native encoder. */
+const asciiLoopMax = 48;
 
 /**
  * Small copies are cut from a shared slab: a buffer of its own costs a small one
@@ -17,22 +19,32 @@ const decoder = new TextDecoder();
  */
 const slabBytes = 8 * 1024;
 const slabCopyBytesMax = 256;
+/** Fewer bytes are copied one by one. */
+const byteLoopMax = 32;
 let slab = new Uint8Array(slabBytes);
 let slabAt = 0;
 
-function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { length } = bytes;
+function copyOf(
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+): Uint8Array<ArrayBuffer> {
   if (length > slabCopyBytesMax) {
-    return bytes.slice() as Uint8Array<ArrayBuffer>;
+    return bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
   }
   if (slabAt + length > slabBytes) {
     slab = new Uint8Array(slabBytes);
     slabAt = 0;
   }
-  const copy = slab.subarray(slabAt, slabAt + length);
-  copy.set(bytes);
+  const start = slabAt;
   slabAt += length;
-  return copy;
+  if (length > byteLoopMax) slab.set(bytes.subarray(at, at + length), start);
+  else {
+    for (let index = 0; index < length; index++) {
+      slab[start + index] = bytes[at + index]!;
+    }
+  }
+  return slab.subarray(start, slabAt);
 }
 
 /** A growing buffer with a cursor at its end. Little-endian. */
@@ -100,7 +112,10 @@ export class ByteWriter {
   string(value: string): void {
     this.#reserve(4 + value.length * 3);
     const at = this.#length + 4;
-    const { written } = encoder.encodeInto(value, this.#bytes.subarray(at));
+    const isAscii = value.length <= asciiLoopMax && this.#ascii(value, at);
+    const written = isAscii
+      ? value.length
+      : encoder.encodeInto(value, this.#bytes.subarray(at)).written;
     this.#view.setUint32(this.#length, written, true);
     this.#length = at + written;
   }
@@ -108,6 +123,16 @@ export class ByteWriter {
   /** Overwrites four bytes written before. */
   patchU32(at: number, value: number): void {
     this.#view.setUint32(at, value, true);
+  }
+
+  /** False if it is none; what was written then is nothing. */
+  #ascii(value: string, at: number): boolean {
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code > 0x7f) return false;
+      this.#bytes[at + index] = code;
+    }
+    return true;
   }
 
   #reserve(byteLength: number): void {
@@ -157,12 +182,13 @@ export class ByteReader {
   bytes(): Uint8Array<ArrayBuffer> {
     const length = this.u32();
     const at = this.#take(length);
-    return copyOf(this.#bytes.subarray(at, at + length));
+    return copyOf(this.#bytes, at, length);
   }
 
   /** Length-prefixed UTF-8. */
   string(): string {
     const length = this.u32();
+    if (length === 0) return "";
     const at = this.#take(length);
     return decoder.decode(this.#bytes.subarray(at, at + length));
   }

@@ -24,7 +24,7 @@ export interface ReaderSetting {
   readonly buffers: readonly ArrayBufferView[];
   readonly functions: readonly unknown[];
   /** The program's own symbols, by number. */
-  readonly symbols: Map<number, symbol>;
+  readonly symbols?: Map<number, symbol>;
 }
 
 type Fields = Record<string, unknown>;
@@ -59,6 +59,7 @@ export class ValueReader implements BuiltinSource {
   #later: Later[] = [];
   /** Objects that are to be closed to changes once they are whole. */
   readonly #closing: [value: object, closed: number][] = [];
+  #symbols: Map<number, symbol> | undefined;
   #depth = 0;
 
   constructor(bytes: Uint8Array, setting: ReaderSetting) {
@@ -117,7 +118,7 @@ export class ValueReader implements BuiltinSource {
 
   /** The program's own symbols, by number. */
   get symbols(): Map<number, symbol> {
-    return this.#setting.symbols;
+    return this.#symbols ??= this.#setting.symbols ?? new Map();
   }
 
   /** Gives the next object its number. */

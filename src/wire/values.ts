@@ -141,18 +141,22 @@ export class ValueCodec {
 
   /** Reads a value. Bytes that are none are a {@linkcode ProtocolError}. */
   decode(bytes: Uint8Array, parts: DecodeParts = {}): unknown {
+    // What most calls carry needs no reader.
+    const [tag] = bytes;
     if (bytes.length === 1) {
-      const only = bytes[0]!;
-      if (only >= Tag.smallInt && only < Tag.shortString) {
-        return only - Tag.smallInt;
+      if (tag! >= Tag.smallInt && tag! < Tag.shortString) {
+        return tag! - Tag.smallInt;
       }
+      if (tag === Tag.undefined) return undefined;
+    } else if (bytes.length === 2 && tag === Tag.array && bytes[1] === 0) {
+      return [];
     }
     try {
       return new ValueReader(bytes, {
         extensions: this.#byTag,
         buffers: parts.buffers ?? none,
         functions: parts.functions ?? none,
-        symbols: parts.symbols ?? new Map(),
+        ...(parts.symbols === undefined ? {} : { symbols: parts.symbols }),
       }).root();
     } catch (cause) {
       // Ours, or one that a ref or handle threw when it was made again.

@@ -235,7 +235,7 @@ export class Invocation implements TaskContext {
     if (this.isCancelled) return this.refuse(this.signal.reason);
     this.#hasRun = true;
     try {
-      const result = runInContext(this, () => this.#invoked.call(args));
+      const result = runInContext(this, this.#invoked.call, args);
       if ((this.frame.flags & TaskFlag.stream) !== 0) {
         this.#produce(result);
       } else if (isPromise(result)) {
@@ -268,29 +268,31 @@ export class Invocation implements TaskContext {
       const storing = this.#storeResults(result);
       const [only] = storing;
       if (storing.length === 1 && only!.ready === undefined) {
-        return this.#answer(Outcome.finished, [only!.held]);
-      }
-      const waits = storing.filter((one) => one.ready !== undefined);
-      const held = storing.map((one) => one.held);
-      if (waits.length === 0) this.#answer(Outcome.finished, held);
-      else {
-        Promise.all(waits.map((one) => one.ready)).then(
-          () => this.#answer(Outcome.finished, held),
-          (error) => this.refuse(error),
-        );
-      }
+        this.#answer(Outcome.finished, [only!.held]);
+      } else this.#finishStored(storing);
     } catch (error) {
       this.refuse(error);
     }
+  }
+
+  #finishStored(storing: Storing[]): void {
+    const waits = storing.filter((one) => one.ready !== undefined);
+    const held = storing.map((one) => one.held);
+    if (waits.length === 0) return this.#answer(Outcome.finished, held);
+    Promise.all(waits.map((one) => one.ready)).then(
+      () => this.#answer(Outcome.finished, held),
+      (error) => this.refuse(error),
+    );
   }
 
   #storeResults(result: unknown): Storing[] {
     const { returnCount } = this.frame;
     if (returnCount === 0) return [];
     const ownerId = this.peer.remote!.processId;
-    const store = (value: unknown, label: string) =>
-      this.#owner.values.store(value, { label, ownerId });
-    if (returnCount === 1) return [store(result, "result")];
+    const { values } = this.#owner;
+    if (returnCount === 1) {
+      return [values.store(result, { label: "result", ownerId })];
+    }
     if (!Array.isArray(result) || result.length !== returnCount) {
       const got = Array.isArray(result)
         ? `an array of ${result.length}`
@@ -302,7 +304,9 @@ export class Invocation implements TaskContext {
         "its result does not fit",
       );
     }
-    return result.map((value, at) => store(value, `result[${at}]`));
+    return result.map((value, at) =>
+      values.store(value, { label: `result[${at}]`, ownerId })
+    );
   }
 
   /** The runtime can't go on with it: such an error is told as it is. */
