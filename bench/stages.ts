@@ -22,7 +22,7 @@ const stages: Readonly<Record<string, string>> = {
   "#pump submitter.ts": "choose a worker",
   "writeTaskTo lease_link.ts": "write",
   "#pour ring_transport.ts": "write",
-  "start socket.ts": "write",
+  "#drain socket.ts": "write",
   "#look ring_transport.ts": "wake and read",
   "receive socket.ts": "wake and read",
   "readReply task_frames.ts": "decode",
