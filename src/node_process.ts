@@ -26,6 +26,7 @@ import {
   removeAll,
   sweepFolders,
 } from "./store/folder.ts";
+import { sendAtOnce } from "./store/no_delay.ts";
 import type { StateFolder } from "./store/state_folder.ts";
 import { dialLink, type TlsClient } from "./wire/link_dial.ts";
 import { LinkListener, type TlsServer } from "./wire/link_listener.ts";
@@ -90,6 +91,7 @@ export async function startNode(
     refusal: ({ tag }) => node.far.reasonOf(tag as NodeTag),
     onLink: (link) => node.linked(link),
   });
+  if (tls !== undefined) sendAtOnce(Number(/\d+$/.exec(listener.address)![0]));
   state.listening(listener.address);
   const node: ClusterNode = new ClusterNode({
     folder,

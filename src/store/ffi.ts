@@ -49,6 +49,10 @@ const symbols = {
     parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"],
     result: "isize",
   },
+  setsockopt: {
+    parameters: ["i32", "i32", "i32", "buffer", "u32"],
+    result: "i32",
+  },
   prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;

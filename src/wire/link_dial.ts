@@ -100,11 +100,13 @@ async function open({ address, tls }: DialOptions): Promise<LinkConn> {
   const at = address.lastIndexOf(":");
   const hostname = address.slice(0, at).replace(/^\[|\]$/g, "");
   const port = Number(address.slice(at + 1));
+  const plain = await Deno.connect({ hostname, port });
+  // Before TLS: a connection has it still then, and has no way to get it later.
+  plain.setNoDelay(true);
   if (tls !== undefined) {
     const { ca } = tls;
-    const conn = await Deno.connectTls({
+    const conn = await Deno.startTls(plain, {
       hostname,
-      port,
       ...(ca === undefined ? {} : { caCerts: [ca] }),
     });
     try {
@@ -121,8 +123,6 @@ async function open({ address, tls }: DialOptions): Promise<LinkConn> {
     conn.unref();
     return conn;
   }
-  const conn = await Deno.connect({ hostname, port });
-  conn.setNoDelay(true);
-  conn.unref();
-  return conn;
+  plain.unref();
+  return plain;
 }
