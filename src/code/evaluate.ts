@@ -10,7 +10,7 @@
  */
 import { SerializationError } from "../base/errors.ts";
 import type { ModuleMeta } from "./meta.ts";
-import { broughtTo, missingIn, placeOf } from "./shipped.ts";
+import { broughtTo, isLeftBehind, missingIn, placeOf } from "./shipped.ts";
 import { mapAddress, marked } from "./stack.ts";
 
 /** Where a text stands. */
@@ -54,6 +54,13 @@ export async function importFrom(
   try {
     return await importHere(placeOf(base), specifier, attributes);
   } catch (cause) {
+    const url = absolute(specifier, placeOf(base));
+    if (url !== undefined && isLeftBehind(url)) {
+      throw new SerializationError(
+        `Cannot import "${specifier}" on this node: packages' own folders do not go along; import it as "npm:…", or put it on each node at the same path`,
+        { path: specifier, cause },
+      );
+    }
     const [missing] = missingIn(String(cause));
     if (missing === undefined) throw cause;
     throw new SerializationError(

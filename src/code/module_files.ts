@@ -5,7 +5,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { lateImportsOf } from "./late_imports.ts";
+import { lateImportsOf, workerModulesOf } from "./late_imports.ts";
 import {
   isPackageUrl,
   ownSource,
@@ -21,7 +21,7 @@ export interface ModuleFiles {
 
 const hasImports = /\.[cm]?[jt]sx?$/;
 
-/** Reads a module and all local ones that it imports, however. */
+/** Reads a module and all local ones that it imports, however, or starts as workers. */
 export async function moduleFilesOf(roots: string[]): Promise<ModuleFiles> {
   const files = new Map<string, Uint8Array>();
   const missing = new Set<string>();
@@ -40,8 +40,10 @@ export async function moduleFilesOf(roots: string[]): Promise<ModuleFiles> {
       files.set(url, bytes);
       if (!hasImports.test(url)) return [];
       const text = new TextDecoder().decode(bytes);
-      const late = await lateImportsOf(text, url);
-      return [...staticImportsOf(text, url), ...late ?? []].map(withoutQuery);
+      const late = await lateImportsOf(text, url) ?? [];
+      const workers = await workerModulesOf(text, url);
+      return [...staticImportsOf(text, url), ...late, ...workers]
+        .map(withoutQuery);
     }));
     wave = found.flat();
   }

@@ -23,6 +23,7 @@ import type {
   SymbolName,
 } from "./meta.ts";
 import { resolved } from "./modules.ts";
+import { placeOf } from "./shipped.ts";
 
 /** The functions of a bundle. */
 export interface Revived {
@@ -308,9 +309,9 @@ class Revival implements Revived {
   }
 }
 
-/** What `import.meta` is in a module that is not running here. */
-function importMetaFor(module: ModuleMeta): object {
-  const { url, main } = module;
+/** What `import.meta` is in a module that is not running here: its copy's, where the program has its files on another machine. */
+function importMetaFor({ url: name, main }: ModuleMeta): object {
+  const url = placeOf(name);
   const path = url.startsWith("file:")
     ? decodeURIComponent(new URL(url).pathname)
     : undefined;
@@ -323,7 +324,7 @@ function importMetaFor(module: ModuleMeta): object {
       return resolved(specifier, url) ?? import.meta.resolve(specifier);
     },
   };
-  noteImportMeta(meta, url);
+  noteImportMeta(meta, name);
   return meta;
 }
 

@@ -57,6 +57,12 @@ export function withNames(text: string): string {
     .replaceAll(`${decodeURIComponent(new URL(root).pathname)}/`, "/");
 }
 
+/** Whether a module is a package's in the program's `node_modules`, which does not go along, and is not here. */
+export function isLeftBehind(url: string): boolean {
+  return shipped !== undefined && url.startsWith("file:///") &&
+    isPackageUrl(url) && !existsSync(new URL(url));
+}
+
 /** The files that were gone before they could be sent, of those that a text names. */
 export function missingIn(text: string): string[] {
   const names = withNames(text);

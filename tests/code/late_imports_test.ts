@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { lateImportsOf } from "../../src/code/late_imports.ts";
+import { lateImportsOf, workerModulesOf } from "../../src/code/late_imports.ts";
 
 const at = "file:///p/main.ts";
 
@@ -61,4 +61,26 @@ Deno.test("lateImportsOf() takes nothing else for an import()", async () => {
     'import a from "./b.ts"; // not import(name)',
   ];
   for (const text of texts) assertEquals(await found(text), [], text);
+});
+
+Deno.test("workerModulesOf() finds modules beside this one that are started as workers", async () => {
+  const texts: Record<string, string[]> = {
+    'new Worker(new URL("./w.ts", import.meta.url), { type: "module" });': [
+      "w.ts",
+    ],
+    "export const start = (): Worker => new Worker(\n  new URL(`../p/w.ts`, import.meta.url),\n);":
+      ["w.ts"],
+    'new Worker(import.meta.resolve("./w.ts"));': ["w.ts"],
+    "const w = new Worker(url); new Worker(new URL(name, import.meta.url));":
+      [],
+    'new Worker(new URL("https://a.b/w.ts")); new Worker("./w.ts");': [],
+    'new Other(new URL("./w.ts", import.meta.url));': [],
+    '// new Worker(new URL("./w.ts", import.meta.url))': [],
+    '"new Worker(@": @': [],
+  };
+  for (const [text, expected] of Object.entries(texts)) {
+    const urls = await workerModulesOf(text, at);
+    const names = urls.map((url) => url.replace("file:///p/", ""));
+    assertEquals(names, expected, text);
+  }
 });
