@@ -7,7 +7,10 @@
  *
  * @module
  */
+import { afterMs } from "../base/clock.ts";
+import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { ActorId, JobId, NodeId, ProcessId } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { JobDescription, LogLine } from "../wire/facts.ts";
 import type { Notices } from "../wire/messages.ts";
@@ -57,6 +60,8 @@ export class Jobs {
   readonly #rooms: JobsRooms;
   readonly #parts = new Map<JobId, JobPart>();
   readonly #making = new Map<JobId, Promise<JobPart>>();
+  /** Jobs whose part could not be set up just now. */
+  readonly #failures = new Map<JobId, RuntimeEnvSetupError>();
   readonly #ending = new Set<Promise<void>>();
   /** Their drivers are gone: why they end with their last detached actor. */
   readonly #orphaned = new Map<JobPart, string>();
@@ -86,14 +91,24 @@ export class Jobs {
   async of(jobId: JobId, home: ProcessId): Promise<JobPart> {
     const known = this.#parts.get(jobId);
     if (known !== undefined) return known;
+    const failure = this.#failures.get(jobId);
+    if (failure !== undefined) throw failure;
     let making = this.#making.get(jobId);
     if (making === undefined) {
       making = this.#make(jobId, home).finally(() =>
         this.#making.delete(jobId)
       );
       this.#making.set(jobId, making);
+      making.catch((error) => this.#failed(jobId, error));
     }
     return await making;
+  }
+
+  /** What this machine can't set up now it can't a moment later: its files are not fetched for each who asks. */
+  #failed(jobId: JobId, error: unknown): void {
+    if (!(error instanceof RuntimeEnvSetupError)) return;
+    this.#failures.set(jobId, error);
+    afterMs(limits.startRetryMs, () => this.#failures.delete(jobId));
   }
 
   /** The driver's own job, which has its part from the start. */

@@ -8,7 +8,7 @@
  * @module
  */
 import { afterMs } from "../base/clock.ts";
-import { unreachable } from "../base/errors.ts";
+import { RuntimeEnvSetupError, unreachable } from "../base/errors.ts";
 import {
   type JobId,
   type LeaseId,
@@ -29,6 +29,7 @@ import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import type { EnvNodes } from "./env_nodes.ts";
 import { GroupRequests } from "./group_requests.ts";
+import type { Leaseholder } from "./node.ts";
 import type { Processes } from "./processes.ts";
 
 /** What routing takes. */
@@ -59,6 +60,8 @@ interface Asked {
   readonly answer: PromiseWithResolvers<LeaseAnswer>;
   /** What was granted, where. */
   grant: LeaseAnswer | undefined;
+  /** Why a node can't do it that has what it asks for. */
+  refusal: LeaseAnswer | undefined;
   /** Its worker is to be replaced. */
   isSpent: boolean;
 }
@@ -101,6 +104,7 @@ export class LeaseRouter {
           needs,
           answer: Promise.withResolvers(),
           grant: undefined,
+          refusal: undefined,
           isSpent: false,
         };
         this.#asked.set(leaseId, asked);
@@ -112,11 +116,14 @@ export class LeaseRouter {
       "lease.ask": async ({ leaseId, ownerId, jobId, home, needs }, peer) => {
         this.#foreign.set(leaseId, jobId);
         this.#rooms.watch(ownerId);
-        const node = await this.#rooms.nodeOf(jobId, home);
-        if (!this.#foreign.has(leaseId)) return { kind: "withdrawn" };
         const reclaim = () => peer.notify("lease.reclaim", { leaseId });
-        const holder = { ownerId, reclaim };
-        return await node.requested(leaseId, { needs, holder });
+        const answer = await this.#grant(leaseId, {
+          ...{ jobId, home, needs },
+          holder: { ownerId, reclaim },
+          isWanted: () => this.#foreign.has(leaseId),
+        });
+        if (answer.kind === "setup_failed") this.#foreign.delete(leaseId);
+        return answer;
       },
       "worker.fate": ({ processId }) => this.#fate(processId),
     };
@@ -223,10 +230,9 @@ export class LeaseRouter {
         return asked?.answer.resolve(asked.grant!);
       case "failed":
         this.#asked.delete(leaseId);
-        return asked?.answer.resolve({
-          kind: "failed",
-          reason: command.reason,
-        });
+        return asked?.answer.resolve(
+          asked.refusal ?? { kind: "failed", reason: command.reason },
+        );
       case "withdraw":
       case "give_back": {
         if (command.tag === this.#rooms.self) {
@@ -253,6 +259,8 @@ export class LeaseRouter {
         case "unschedulable":
           return this.#carryOut(this.#routes.refused(leaseId, tag));
         case "failed":
+        case "setup_failed":
+          asked.refusal = answer;
           return this.#carryOut(
             this.#routes.refused(leaseId, tag, answer.reason),
           );
@@ -277,14 +285,39 @@ export class LeaseRouter {
     { jobId, home, ownerId, needs }: Asked,
   ): Promise<LeaseAnswer> {
     if (tag === this.#rooms.self) {
-      const node = await this.#rooms.nodeOf(jobId, home);
       const reclaim = () => this.#reclaim(leaseId);
-      const holder = { ownerId, reclaim };
-      return await node.requested(leaseId, { needs, holder });
+      return await this.#grant(leaseId, {
+        ...{ jobId, home, needs },
+        holder: { ownerId, reclaim },
+        isWanted: () => true,
+      });
     }
     const peer = await this.#rooms.network.peer(nodeProcessIdOf(tag));
     const ask = { leaseId, ownerId, jobId, home, needs };
     return await peer.request("lease.ask", ask);
+  }
+
+  /** What this machine answers, once the job's part is there; it may be that it can't be made. */
+  async #grant(
+    leaseId: LeaseId,
+    { jobId, home, needs, holder, isWanted }: {
+      jobId: JobId;
+      home: ProcessId;
+      needs: LeaseNeeds;
+      holder: Leaseholder;
+      isWanted(): boolean;
+    },
+  ): Promise<LeaseAnswer> {
+    try {
+      const node = await this.#rooms.nodeOf(jobId, home);
+      if (!isWanted()) return { kind: "withdrawn" };
+      return await node.requested(leaseId, { needs, holder });
+    } catch (error) {
+      if (!(error instanceof RuntimeEnvSetupError)) throw error;
+      const nodeId = this.#rooms.nodeIdOf(this.#rooms.self);
+      const reason = `node ${nodeId} could not: ${error.message}`;
+      return { kind: "setup_failed", reason };
+    }
   }
 
   /** How a worker ended, wherever it was. */

@@ -13,6 +13,7 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import { loadOf, type TaskQueue } from "../state/pipelines.ts";
+import type { LeaseRefusal } from "../wire/facts.ts";
 import type { Requests } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";
@@ -45,7 +46,7 @@ export interface LeaseEvents {
   /** A connection ended, and all that came over it was handled. */
   workerEnded(worker: WorkerLink): void;
   /** No node will ever run tasks of this class. */
-  unschedulable(schedulingClass: SchedulingClass, reason: string): void;
+  refused(schedulingClass: SchedulingClass, refusal: LeaseRefusal): void;
   /** Whether a class has more requests under way than work. */
   isSurplus(schedulingClass: SchedulingClass): boolean;
 }
@@ -112,9 +113,10 @@ export class LeaseHolder {
         return this.#granted(schedulingClass, { leaseId, leaseNo, ...answer });
       }
       queue.refused();
-      if (answer.kind === "unschedulable") {
-        this.#events.unschedulable(schedulingClass, answer.reason);
-      } else this.#events.changed(schedulingClass);
+      const isRefused = answer.kind === "unschedulable" ||
+        answer.kind === "setup_failed";
+      if (isRefused) this.#events.refused(schedulingClass, answer);
+      else this.#events.changed(schedulingClass);
     }).catch((error) => {
       // Without a node all that is open is failed by the session.
       if (!this.#node.isEnded) log.error(`lease ${leaseId} was lost: ${error}`);

@@ -10,6 +10,7 @@
 import { afterMs } from "../base/clock.ts";
 import {
   OutOfMemoryError,
+  RuntimeEnvSetupError,
   TaskCancelledError,
   TaskTimeoutError,
   TaskUnschedulableError,
@@ -21,6 +22,7 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { CodeRef, HeldValue } from "../base/stored.ts";
 import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
+import type { LeaseRefusal } from "../wire/facts.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { Peer } from "../wire/peer.ts";
 import {
@@ -139,17 +141,14 @@ export class Outcomes implements SubmitterEvents {
     this.#owner.submitter.requeue(record);
   }
 
-  unschedulable(record: TaskRecord, reason: string): void {
+  refused(record: TaskRecord, { kind, reason }: LeaseRefusal): void {
     const { name, resources } = record.template.settings;
-    this.fail(
-      record,
-      new TaskUnschedulableError(
-        `Cannot run task "${name}": it asks for ${
-          amounts(resources)
-        }, and ${reason}`,
-        { resources },
-      ),
-    );
+    const cannot = `Cannot run task "${name}": `;
+    const lacking = `${cannot}it asks for ${amounts(resources)}, and ${reason}`;
+    const error = kind === "setup_failed"
+      ? new RuntimeEnvSetupError(cannot + reason)
+      : new TaskUnschedulableError(lacking, { resources });
+    this.fail(record, error);
   }
 
   /** There will be no value. The error is the owner's own, or came encoded. */

@@ -13,6 +13,7 @@ import { limits } from "../base/limits.ts";
 import type { CodeRef } from "../base/stored.ts";
 import { recordRun, TaskQueue } from "../state/pipelines.ts";
 import { type ClaimPage, type ClaimSlots, ClaimState } from "../wire/claims.ts";
+import type { LeaseRefusal } from "../wire/facts.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";
@@ -38,7 +39,7 @@ export interface SubmitterEvents {
   /** There will be no value. */
   fail(record: TaskRecord, error: unknown): void;
   /** No node will ever run it. */
-  unschedulable(record: TaskRecord, reason: string): void;
+  refused(record: TaskRecord, refusal: LeaseRefusal): void;
   /** Which code a pushed task runs; known by then. */
   codeOf(record: TaskRecord): CodeRef;
 }
@@ -81,8 +82,8 @@ export class Submitter {
       changed: (schedulingClass) => this.#wake(schedulingClass),
       connected: (worker) => this.#greet(worker),
       workerEnded: (worker) => this.#workerEnded(worker),
-      unschedulable: (schedulingClass, reason) =>
-        this.#dropAll(schedulingClass, reason),
+      refused: (schedulingClass, refusal) =>
+        this.#dropAll(schedulingClass, refusal),
       isSurplus: ({ queue }) => queue.requestsWanted(this.#isUnstarted) < 0,
     });
     this.#claims = rooms.claims;
@@ -375,12 +376,12 @@ export class Submitter {
     }
   }
 
-  #dropAll(schedulingClass: SchedulingClass, reason: string): void {
+  #dropAll(schedulingClass: SchedulingClass, refusal: LeaseRefusal): void {
     for (;;) {
       const record = schedulingClass.queue.peek();
       if (record === undefined) return;
       schedulingClass.queue.withdrawn(record);
-      this.#events.unschedulable(record, reason);
+      this.#events.refused(record, refusal);
     }
   }
 }

@@ -26,6 +26,9 @@ interface Route {
   readonly needs: PlaceNeeds;
   /** Where it waits. */
   readonly asked: Set<NodeTag>;
+  /** Nodes that can't do it, though they have what it asks for, and why the last one can't. */
+  readonly refusers: Set<NodeTag>;
+  refusal: string | undefined;
   grantedBy: NodeTag | undefined;
 }
 
@@ -56,7 +59,13 @@ export class LeaseRoutes {
   /** A process asks. A retry changes nothing. */
   requested(leaseId: LeaseId, needs: PlaceNeeds): RouteCommand[] {
     if (this.#routes.has(leaseId)) return [];
-    const route = { needs, asked: new Set<NodeTag>(), grantedBy: undefined };
+    const route: Route = {
+      needs,
+      asked: new Set(),
+      refusers: new Set(),
+      refusal: undefined,
+      grantedBy: undefined,
+    };
     this.#routes.set(leaseId, route);
     this.#waiting.add(leaseId);
     return this.#ask(leaseId, route);
@@ -78,16 +87,18 @@ export class LeaseRoutes {
 
   /**
    * A node will not grant it. Without a `reason` it only has less than it was
-   * thought to have: the request waits for another.
+   * thought to have: the request waits for another. With one it is not asked
+   * again, and where no other can do it the request has failed.
    */
   refused(leaseId: LeaseId, tag: NodeTag, reason?: string): RouteCommand[] {
     const route = this.#routes.get(leaseId);
     if (route === undefined || !route.asked.delete(tag)) return [];
+    if (reason !== undefined) {
+      route.refusers.add(tag);
+      route.refusal = reason;
+    }
     if (route.grantedBy !== undefined || route.asked.size > 0) return [];
-    const commands = this.#ask(leaseId, route, new Set([tag]));
-    if (commands.length > 0 || reason === undefined) return commands;
-    this.#forget(leaseId);
-    return [{ kind: "failed", leaseId, reason }];
+    return this.#askOthers(leaseId, route, tag);
   }
 
   /** Its owner has no use for it any more: granted or not. */
@@ -117,7 +128,7 @@ export class LeaseRoutes {
     for (const [leaseId, route] of this.#routes) {
       if (route.grantedBy === tag) this.#forget(leaseId);
       else if (route.asked.delete(tag) && route.asked.size === 0) {
-        commands.push(...this.#ask(leaseId, route));
+        commands.push(...this.#askOthers(leaseId, route, tag));
       }
     }
     return commands;
@@ -129,7 +140,8 @@ export class LeaseRoutes {
     for (const leaseId of this.#waiting) {
       const route = this.#routes.get(leaseId)!;
       if (route.asked.size >= askedMax) continue;
-      const { tags, hasRoom } = this.#view.choose(route.needs, route.asked);
+      const except = route.asked.union(route.refusers);
+      const { tags, hasRoom } = this.#view.choose(route.needs, except);
       if (!hasRoom && route.asked.size > 0) continue;
       for (const tag of tags) commands.push(this.#askAt(leaseId, route, tag));
     }
@@ -143,6 +155,8 @@ export class LeaseRoutes {
       assert(route !== undefined, "A request waits without a route");
       assert(route.grantedBy === undefined, "A granted request waits");
       assert(route.asked.size <= askedMax, "A request waits at too many nodes");
+      const isInVain = !route.asked.isDisjointFrom(route.refusers);
+      assert(!isInVain, "A request waits at a node that can't do it");
     }
     for (const [leaseId, route] of this.#routes) {
       const isWaiting = this.#waiting.has(leaseId);
@@ -157,13 +171,20 @@ export class LeaseRoutes {
     }
   }
 
-  #ask(
-    leaseId: LeaseId,
-    route: Route,
-    except: ReadonlySet<NodeTag> = route.asked,
-  ): RouteCommand[] {
+  #ask(leaseId: LeaseId, route: Route, but?: NodeTag): RouteCommand[] {
+    const except = route.asked.union(route.refusers);
+    if (but !== undefined) except.add(but);
     const { tags } = this.#view.choose(route.needs, except);
     return tags.map((tag) => this.#askAt(leaseId, route, tag));
+  }
+
+  /** It waits nowhere any more: where nobody else can do it, and somebody said why not, it has failed. */
+  #askOthers(leaseId: LeaseId, route: Route, but: NodeTag): RouteCommand[] {
+    const commands = this.#ask(leaseId, route, but);
+    const { refusal: reason } = route;
+    if (commands.length > 0 || reason === undefined) return commands;
+    this.#forget(leaseId);
+    return [{ kind: "failed", leaseId, reason }];
   }
 
   #askAt(leaseId: LeaseId, route: Route, tag: NodeTag): RouteCommand {

@@ -67,6 +67,12 @@ export interface ActorPlace {
   incarnation: number;
 }
 
+/** No node will ever grant it: none has what it asks for, or those that have can't set the program up. */
+export interface LeaseRefusal {
+  kind: "unschedulable" | "setup_failed";
+  reason: string;
+}
+
 /** What becomes of a lease request. */
 export type LeaseAnswer =
   | {
@@ -74,7 +80,7 @@ export type LeaseAnswer =
     processId: ProcessId;
     pid: number;
   }
-  | { kind: "unschedulable"; reason: string }
+  | LeaseRefusal
   | { kind: "withdrawn" }
   | { kind: "failed"; reason: string };
 

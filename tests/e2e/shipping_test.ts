@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { canHide, TestCluster, type TestNode } from "../support/cluster.ts";
+import { canMount, mountDisk } from "../support/disk.ts";
 import { until } from "../support/notes.ts";
 import { Program } from "../support/program.ts";
 
@@ -158,6 +159,59 @@ export const plugin = (): string => late;
   },
 });
 
+Deno.test({
+  name:
+    "Modules that a program starts as workers go along, and packages' folders are named that don't",
+  ignore: !canHide,
+  fn: async () => {
+    await using program = new Program();
+    await using cluster = await farFrom(program);
+    program.write("part.ts", `export const half = (x: number) => x / 2;\n`);
+    program.write(
+      "halver.ts",
+      `import { half } from "./part.ts";
+self.onmessage = ({ data }: MessageEvent) => self.postMessage(half(data));
+`,
+    );
+    const body = `{
+  const worker = new Worker(new URL("./halver.ts", import.meta.url), { type: "module" });
+  const answer = Promise.withResolvers<number>();
+  worker.onmessage = ({ data }) => answer.resolve(data);
+  worker.onerror = (event) => (event.preventDefault(), answer.reject(new Error(event.message)));
+  worker.postMessage(x);
+  return await answer.promise.finally(() => worker.terminate());
+}`;
+    program.write(
+      "lib.ts",
+      `export async function halved(x: number) ${body}\n`,
+    );
+    Deno.mkdirSync(`${program.folder}/node_modules/left`, { recursive: true });
+    program.write(
+      "node_modules/left/index.js",
+      "export const left = () => 1;\n",
+    );
+    program.write(
+      "main.ts",
+      `import { get, remote } from "@manta/manta";
+import { halved } from "./lib.ts";
+import { left } from "./node_modules/left/index.js";
+const own = async (x: number) => ${body};
+const failed = await get(remote(left).remote()).catch((error) => error);
+console.log(JSON.stringify({
+  byReference: await get(remote(halved).remote(4)),
+  byValue: await get(remote(own).remote(6)),
+  name: failed.cause?.name ?? failed.name,
+  message: failed.cause?.message ?? failed.message,
+}));
+`,
+    );
+    const out = await results(program, cluster, "main.ts");
+    assertEquals([out.byReference, out.byValue], [2, 3]);
+    assertEquals(out.name, "SerializationError");
+    assertMatch(String(out.message), /node_modules\/left.* do not go along/);
+  },
+});
+
 /** Asks for its version; the older of two is edited, starts the newer one, and asks again. */
 const asking = `import { get, remote } from "@manta/manta";
 import { version } from "./lib.ts";
@@ -233,6 +287,64 @@ console.log(JSON.stringify({
       /gone\.ts" was gone from the program's machine/,
     );
     assertEquals(out.two, 2);
+  },
+});
+
+Deno.test({
+  name:
+    "A node that can't write a program's files: its tasks run elsewhere, or are told which node and why",
+  ignore: !canHide || !canMount,
+  fn: async (t) => {
+    await using program = new Program();
+    using disk = mountDisk("1m");
+    await using cluster = await farFrom(program);
+    const full = await cluster.join({
+      hidden: program.folder,
+      args: ["--num-cpus", "4", "--resources", '{"only":4}'],
+      env: { TMPDIR: disk.path },
+    });
+    const { nodeId } = full.ready;
+    program.write("lib.ts", `export const one = (): number => 1;\n`);
+    program.write(
+      "main.ts",
+      `import { get, remote } from "@manta/manta";
+import { one } from "./lib.ts";
+const told = (error: Error) => ({ name: error.name, message: error.message });
+const here = remote(one);
+const only = here.options({ resources: { only: 1 } });
+class Counter { count() { return 1; } }
+const asked = Array.from({ length: 6 }, () => only.remote());
+const actor = remote(Counter).remote();
+const onlyActor = remote(Counter, { resources: { only: 1 } }).remote();
+console.log(JSON.stringify({
+  elsewhere: await get(Array.from({ length: 12 }, () => here.remote())),
+  only: await Promise.all(asked.map((ref) => get(ref).catch(told))),
+  actor: await get(actor.count.remote()),
+  onlyActor: await get(onlyActor.count.remote()).catch(told),
+}));
+`,
+    );
+    const room = disk.fill();
+    await t.step("its disk is full", async () => {
+      const out = await results(program, cluster, "main.ts");
+      assertEquals(out.elsewhere, new Array(12).fill(1));
+      assertEquals(out.actor, 1);
+      const only = out.only as { name: string; message: string }[];
+      for (const { name, message } of only) {
+        assertEquals(name, "RuntimeEnvSetupError");
+        assert(message.includes(nodeId), message);
+        assertMatch(message, /No space left/);
+      }
+      const { name, message } = out.onlyActor as typeof only[0];
+      assertEquals(name, "ActorDiedError");
+      assertMatch(message, /No space left/);
+    });
+    room.release();
+    await t.step("and has room again", async () => {
+      const out = await results(program, cluster, "main.ts");
+      assertEquals(out.only, new Array(6).fill(1));
+      assertEquals(out.onlyActor, 1);
+    });
   },
 });
 
