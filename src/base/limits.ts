@@ -126,6 +126,8 @@ export const limits = {
   strangersSaidMax: 100,
   /** How long a stream waits for a link that the other side is to make. */
   linkWaitMs: 10_000,
+  /** How soon that is asked for again: words to a head that is killed are lost. */
+  linkAskMs: 500,
   /** How long lines of other machines' processes gather before they are sent to the driver. */
   logGatherMs: 20,
   /** Lines that may gather; further ones are counted. */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { deadline } from "@std/async";
+import { afterMs, monotonicMs } from "../base/clock.ts";
 import { NodeDiedError } from "../base/errors.ts";
 import { type NodeTag, nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
@@ -132,21 +132,34 @@ export class FarNodes {
   }
 
   async #make(tag: NodeTag): Promise<Link> {
-    // The head is where this node was told to find it, whatever it calls itself.
-    const isHead = tag === this.#rooms.headTag();
-    const address = isHead ? undefined : this.#rooms.find(tag)?.address;
-    if (isHead || (address !== undefined && address !== "")) {
-      const link = await this.#rooms.dial(address);
-      this.linked(link);
-      return link;
+    const untilMs = monotonicMs() + limits.linkWaitMs;
+    for (;;) {
+      // The head is where this node was told to find it, whatever it calls itself.
+      const isHead = tag === this.#rooms.headTag();
+      const address = isHead ? undefined : this.#rooms.find(tag)?.address;
+      if (isHead || (address !== undefined && address !== "")) {
+        const link = await this.#rooms.dial(address);
+        this.linked(link);
+        return link;
+      }
+      let awaited = this.#awaited.get(tag);
+      if (awaited === undefined) {
+        this.#awaited.set(tag, awaited = Promise.withResolvers());
+        awaited.promise.catch(() => {}); // Whoever waits is told.
+      }
+      // Again and again: a word to a head that is killed is lost, and that
+      // node may be one that has still to join a new one.
+      this.#rooms.askFor(tag);
+      const again = Promise.withResolvers<undefined>();
+      const waitMs = Math.min(limits.linkAskMs, untilMs - monotonicMs());
+      const timer = afterMs(waitMs, () => again.resolve(undefined));
+      const link = await Promise.race([awaited.promise, again.promise])
+        .finally(() => clearTimeout(timer));
+      if (link !== undefined) return link;
+      if (this.#isClosed || monotonicMs() >= untilMs) {
+        throw new Error(`node ${tag} made no link`);
+      }
     }
-    let awaited = this.#awaited.get(tag);
-    if (awaited === undefined) {
-      this.#awaited.set(tag, awaited = Promise.withResolvers());
-      awaited.promise.catch(() => {}); // Whoever waits is told.
-    }
-    this.#rooms.askFor(tag);
-    return await deadline(awaited.promise, limits.linkWaitMs);
   }
 
   #goneError(tag: NodeTag): NodeDiedError {

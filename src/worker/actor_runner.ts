@@ -44,6 +44,8 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   #instance: Instance | undefined;
   #handle: unknown;
   #isLeaving = false;
+  /** What the head was told last. */
+  #word: (() => void) | undefined;
   #restTimer: Timer | undefined;
   /** What `exitActor` threw. */
   #exitError: ActorDiedError | undefined;
@@ -73,20 +75,23 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     this.#handle = handle;
     const { spec: { actorId }, incarnation } = this.#life;
     await this.#begin(() =>
-      this.#owner.head.notify("actor.ready", { actorId, incarnation })
+      this.#tell("actor.ready", { actorId, incarnation })
     );
   }
 
-  /** The head was away: it may not have heard that this actor lives. */
+  /** The head was away: it may not have heard how this actor is. */
   tellAgain(): void {
-    const { spec: { actorId }, incarnation } = this.#life;
-    if (this.#instance === undefined) return;
-    this.#owner.head.notify("actor.ready", { actorId, incarnation });
+    this.#word?.();
+  }
+
+  #tell<K extends keyof Notices>(kind: K, notice: Notices[K]): void {
+    this.#word = () => this.#owner.head.notify(kind, notice);
+    this.#word();
   }
 
   async #begin(begun: () => void): Promise<void> {
     const { spec: { actorId }, incarnation } = this.#life;
-    const { head, values } = this.#owner;
+    const { values } = this.#owner;
     try {
       this.#instance = await this.#make();
       begun();
@@ -94,7 +99,7 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     } catch (error) {
       const mapped = mapErrorStack(error);
       const { stored } = await storeError(mapped, values);
-      head.notify("actor.failed", { actorId, incarnation, error: stored });
+      this.#tell("actor.failed", { actorId, incarnation, error: stored });
     }
   }
 
@@ -178,14 +183,11 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   exit(): never {
     const { spec, incarnation } = this.#life;
     const reason = "it left by exitActor()";
-    this.#owner.head.notify("actor.exiting", {
-      actorId: spec.actorId,
-      incarnation,
-      reason,
-    });
+    const { actorId } = spec;
+    this.#tell("actor.exiting", { actorId, incarnation, reason });
     this.#exitError = new ActorDiedError(
       `Cannot go on in actor ${spec.className}: ${reason}`,
-      { actorId: spec.actorId, reason },
+      { actorId, reason },
     );
     throw this.#exitError;
   }
@@ -223,11 +225,7 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     this.#restTimer = afterMs(ttlMs, () => {
       const { spec: { actorId }, incarnation } = this.#life;
       const reason = `nobody called it for its ttl of ${ttlMs} ms`;
-      this.#owner.head.notify("actor.exiting", {
-        actorId,
-        incarnation,
-        reason,
-      });
+      this.#tell("actor.exiting", { actorId, incarnation, reason });
     });
   }
 
