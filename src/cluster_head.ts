@@ -9,9 +9,9 @@
 import type { ClusterNode, HeadPart } from "./cluster_node.ts";
 import type { Contents } from "./base/program_code.ts";
 import { batchesOf, pick } from "./node/program_code.ts";
-import { nodeProcessIdOf, type NodeTag } from "./base/ids.ts";
+import { nodeProcessIdOf, type NodeTag, nodeTagOf } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
-import type { ClusterStatus } from "./wire/facts.ts";
+import type { ActorPlace, ClusterStatus } from "./wire/facts.ts";
 import { afterMs } from "./base/clock.ts";
 import { limits } from "./base/limits.ts";
 import { ActorRows } from "./head/actor_rows.ts";
@@ -20,6 +20,7 @@ import type { Directory } from "./head/directory.ts";
 import { Groups } from "./head/groups.ts";
 import { Head } from "./head/head.ts";
 import { Members } from "./head/members.ts";
+import { groupOf } from "./state/placement_groups.ts";
 import type { SubmittedJobs } from "./head/submitted_jobs.ts";
 import { DurableStates } from "./node/durable_states.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
@@ -70,11 +71,13 @@ export function leadCluster(
     view: node.view,
     network: node.network,
     ended: (actorId, how) => head.actorEnded(actorId, how),
+    missed: (actorId, how) => head.actorMissed(actorId, how),
+    keep: (actorId, tag) => directory.placed(actorId, tag),
     durable,
   });
   const head: Head = new Head(places, {
-    told: (view, pid) => {
-      directory.told(view);
+    told: (view, pid, error) => {
+      directory.told(view, error);
       actorRows.told(view, pid);
     },
   });
@@ -89,23 +92,35 @@ export function leadCluster(
       node.network.tell(nodeProcessIdOf(tag), "bundle.release", bundle),
     removed: (groupId) => {
       for (const { tag } of node.view.all()) {
-        node.network.tell(nodeProcessIdOf(tag), "group.removed", { groupId });
+        tellRemoved(tag, [groupId]);
       }
       head.groupRemoved(groupId);
     },
     isAlone: false,
+    keeper: directory,
   });
+  const tellRemoved = (tag: NodeTag, groupIds = groups.removedIds()) => {
+    if (groupIds.length === 0) return;
+    node.network.tell(nodeProcessIdOf(tag), "groups.removed", { groupIds });
+  };
+  const known = restored(directory, node.describe().tag);
   const members: Members = new Members({
     clusterId,
     view: node.view,
     dead: directory.dead(),
     rejoinGraceMs: limits.rejoinGraceMs,
-    joined: (tag, actors) => {
-      for (const actor of actors) {
-        if (head.present(actor.actorId, actor.incarnation) !== undefined) {
-          places.found(tag, actor);
+    expected: known.tags,
+    joined: (tag, actors, bundles) => {
+      const isPresent = ({ actorId, incarnation }: ActorPlace) =>
+        head.present(actorId, incarnation) !== undefined;
+      for (const place of actors) {
+        if (!isPresent(place)) {
+          places.halt(tag, place, "the head knows it no more");
         }
       }
+      places.joined(tag, actors.filter(isPresent));
+      groups.joined(tag, bundles);
+      tellRemoved(tag);
     },
     changed: () => {
       places.changed();
@@ -187,7 +202,10 @@ export function leadCluster(
       groups.changed();
     },
     lost: (tag: NodeTag, reason) => members.lost(tag, reason),
-    ownerEnded: (processId) => head.ownerEnded(processId),
+    ownerEnded: (processId) => {
+      head.ownerEnded(processId);
+      groups.ownerEnded(processId);
+    },
     processEnded: (peer) => {
       const processId = peer.remote?.processId;
       if (processId === undefined) return;
@@ -195,10 +213,30 @@ export function leadCluster(
       groups.ownerEnded(processId);
     },
   };
-  head.restore(directory.actors());
+  head.restore(known.actors, directory.deadActors());
+  groups.restore(known.groups, directory.removedGroupIds());
   node.lead(part);
+  const reason = "its node did not come back with the head";
+  for (const { spec: { actorId }, phase, incarnation, tag } of known.actors) {
+    // Of one that lives it is known where, but for files of an earlier version.
+    if (tag !== undefined) places.expect(tag, { actorId, incarnation });
+    else if (phase !== "alive") {
+      head.actorMissed(actorId, { incarnation, reason });
+    }
+  }
+  for (const [tag, reason] of directory.dead()) {
+    if (!known.tags.has(tag)) continue;
+    places.nodeGone(tag, reason);
+    groups.nodeGone(tag);
+  }
+  const removedIds = new Set(groups.removedIds());
+  for (const { spec: { ownerId, resources } } of known.actors) {
+    if (directory.dead().has(nodeTagOf(ownerId))) head.ownerEnded(ownerId);
+    const groupId = groupOf(resources);
+    if (groupId && removedIds.has(groupId)) head.groupRemoved(groupId);
+  }
+  tellRemoved(node.describe().tag);
   afterMs(limits.rejoinGraceMs, () => {
-    const reason = "its node did not come back with the head";
     for (const { spec: { actorId }, incarnation } of [...head.living()]) {
       if (places.has({ actorId, incarnation })) continue;
       head.actorEnded(actorId, { incarnation, reason });
@@ -206,6 +244,22 @@ export function leadCluster(
     for (const { spec } of [...head.living()]) {
       if (!spec.isDetached) node.watch(spec.ownerId);
     }
+    for (const ownerId of groups.owners()) node.watch(ownerId);
   });
   return members;
+}
+
+/** What an earlier head of this cluster knew, and which nodes that takes; its own is no more. */
+function restored(directory: Directory, self: NodeTag) {
+  const before = directory.begun(self);
+  if (before !== undefined) {
+    directory.buried(before, "it was the head, which was started again");
+  }
+  const actors = directory.actors();
+  const groups = directory.groups();
+  const tags = new Set([
+    ...actors.map(({ tag }) => tag),
+    ...groups.flatMap(({ places, ownerId }) => [...places, nodeTagOf(ownerId)]),
+  ].filter((tag) => tag !== undefined));
+  return { actors, groups, tags };
 }

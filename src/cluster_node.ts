@@ -9,6 +9,7 @@
  * @module
  */
 import {
+  type ActorId,
   type NodeId,
   nodeProcessIdOf,
   type NodeTag,
@@ -27,6 +28,7 @@ import { Jobs } from "./node/jobs.ts";
 import { LeaseRouter } from "./node/lease_router.ts";
 import { Machine } from "./node/machine.ts";
 import { Member } from "./node/member.ts";
+import { type ActorEnd, PlacedActors } from "./node/placed_actors.ts";
 import type { RecentLines } from "./node/recent_lines.ts";
 import type { CodeKeeper } from "./node/shipped_code.ts";
 import { Relay } from "./node/relay.ts";
@@ -101,6 +103,7 @@ export class ClusterNode {
   readonly #segments: FarSegments;
   readonly #relay: Relay;
   readonly #bundles: Bundles;
+  readonly #actors: PlacedActors;
   readonly #headPeer: StandingPeer;
   readonly #homes: JobHomes;
   readonly #handlers: PeerHandlers = { requests: {}, notices: {} };
@@ -146,13 +149,22 @@ export class ClusterNode {
       dialHead: () => options.dial(),
       describe: () => this.describe(),
       ownChanged: (view) => this.#head?.ownChanged(view),
-      actors: () => [...this.jobs.all()].flatMap(({ hosts }) => hosts.places()),
+      actors: () => this.#actors.places(),
+      bundles: () => this.#bundles.all(),
       infeasible: () => this.#router.infeasible(),
       linked: (link) => this.far.linked(link),
       changed: () => this.#viewChanged(),
       gone: (tag, reason) => this.#gone(tag, reason),
       reach: (tag) => this.far.reach(tag),
       fenced: options.fenced,
+    });
+    const actorEnded = (actorId: ActorId, how: ActorEnd) =>
+      this.#headPeer.notify("actor.ended", { actorId, ...how });
+    this.#actors = new PlacedActors({
+      partOf: (jobId, home) => this.jobs.of(jobId, home),
+      parts: () => this.jobs.all(),
+      ended: actorEnded,
+      loaded: () => this.member.loaded(),
     });
     this.jobs = new Jobs({
       ...options,
@@ -162,8 +174,7 @@ export class ClusterNode {
       network: this.network,
       describe: (jobId, home) => this.#homes.ready(jobId, home),
       released: (jobId) => options.code.released(jobId),
-      actorEnded: (actorId, how) =>
-        this.#headPeer.notify("actor.ended", { actorId, ...how }),
+      actorEnded,
       printed: (home, lines) => this.network.tell(home, "log.lines", { lines }),
       loaded: () => this.member.loaded(),
     });
@@ -281,21 +292,10 @@ export class ClusterNode {
         ...this.#router.requests(),
         ...this.#homes.requests(),
         ...this.#processes.requests(this.machine.processes),
-        "actor.place": async ({ spec, incarnation }) => {
-          const part = await this.jobs.of(spec.jobId, spec.home);
-          part.hosts.start(spec, incarnation);
-          this.member.loaded();
-          return {};
-        },
         "bundle.reserve": (bundle) => ({
           isReserved: this.#bundles.reserve(bundle),
         }),
-        "actor.runs": async (call) => {
-          for (const { hosts } of this.jobs.all()) {
-            if (await hosts.runs(call)) return { isRunning: true };
-          }
-          return { isRunning: false };
-        },
+        ...this.#actors.requests(),
         ...this.#options.requests,
       } satisfies RequestHandlers,
     );
@@ -313,11 +313,11 @@ export class ClusterNode {
           }
         },
         "bundle.release": (bundle) => this.#bundles.release(bundle),
-        "group.removed": ({ groupId }) => this.#router.groupRemoved(groupId),
-        "node.stop": ({ reason }) => this.#options.stopped?.(reason),
-        "actor.halt": ({ actorId, ...how }) => {
-          for (const { hosts } of this.jobs.all()) hosts.stop(actorId, how);
+        "groups.removed": ({ groupIds }) => {
+          for (const groupId of groupIds) this.#router.groupRemoved(groupId);
         },
+        "node.stop": ({ reason }) => this.#options.stopped?.(reason),
+        ...this.#actors.notices(),
         "log.lines": ({ lines }, peer) =>
           this.#options.printed(
             lines,

@@ -3,11 +3,14 @@
  * one, and tells it.
  *
  * An actor that no node can take waits until one can. What a node runs dies
- * with it.
+ * with it. A head that came back expects actors where they were placed, until
+ * their nodes have joined and say what they run.
  *
  * @module
  */
+import { afterMs } from "../base/clock.ts";
 import { type ActorId, nodeProcessIdOf, type NodeTag } from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
@@ -24,6 +27,13 @@ export interface PlacesRooms {
     actorId: ActorId,
     how: { incarnation: number; reason: string },
   ): void;
+  /** A node is not known to run what it was placed to run. */
+  missed(
+    actorId: ActorId,
+    how: { incarnation: number; reason: string },
+  ): void;
+  /** Writes down which node is to run an actor, before that is told. */
+  keep(actorId: ActorId, tag: NodeTag): void;
   readonly durable: DurableStore;
 }
 
@@ -35,6 +45,8 @@ interface Placed {
 interface Queued {
   readonly spec: ActorSpec;
   readonly incarnation: number;
+  /** Nodes that can't take it, though they have room. */
+  readonly refusers: ReadonlySet<NodeTag>;
 }
 
 /** Places the actors of one cluster. */
@@ -43,6 +55,8 @@ export class ClusterPlaces implements ActorPlaces {
   readonly #rooms: PlacesRooms;
   readonly #placed = new Map<ActorId, Placed>();
   readonly #queued = new Map<ActorId, Queued>();
+  /** Placed by an earlier head, on nodes that have not joined this one yet. */
+  readonly #expected = new Set<ActorId>();
 
   constructor(rooms: PlacesRooms) {
     this.#rooms = rooms;
@@ -56,13 +70,15 @@ export class ClusterPlaces implements ActorPlaces {
         const placed = this.#placed.get(actorId);
         if (placed?.incarnation !== incarnation) return;
         this.#placed.delete(actorId);
+        this.#expected.delete(actorId);
         this.#rooms.ended(actorId, { incarnation, reason });
       },
     };
   }
 
   start(spec: ActorSpec, incarnation: number): void {
-    this.#queued.set(spec.actorId, { spec, incarnation });
+    const refusers = new Set<NodeTag>();
+    this.#queued.set(spec.actorId, { spec, incarnation, refusers });
     this.#advance();
   }
 
@@ -113,9 +129,35 @@ export class ClusterPlaces implements ActorPlaces {
     this.#advance();
   }
 
-  /** An actor was found running: the head came back. */
-  found(tag: NodeTag, { actorId, incarnation }: ActorPlace): void {
+  /** The head came back: an actor is to be on a node. */
+  expect(tag: NodeTag, { actorId, incarnation }: ActorPlace): void {
     this.#placed.set(actorId, { tag, incarnation });
+    this.#expected.add(actorId);
+  }
+
+  /** A node joined, and runs `found`, as they are to be. */
+  joined(tag: NodeTag, found: readonly ActorPlace[]): void {
+    for (const { actorId, incarnation } of found) {
+      const placed = this.#placed.get(actorId);
+      this.#expected.delete(actorId);
+      if (placed !== undefined && placed.tag !== tag) {
+        this.halt(tag, { actorId, incarnation }, "it runs elsewhere");
+        continue;
+      }
+      if (placed === undefined) this.#rooms.keep(actorId, tag);
+      this.#queued.delete(actorId);
+      this.#placed.set(actorId, { tag, incarnation });
+    }
+    for (const actorId of [...this.#expected]) {
+      const placed = this.#placed.get(actorId)!;
+      if (placed.tag === tag) this.#miss(actorId, placed);
+    }
+  }
+
+  /** A node runs an actor that is not to be. */
+  halt(tag: NodeTag, place: ActorPlace, reason: string): void {
+    const word = { ...place, isGraceful: false, reason };
+    this.#rooms.network.tell(nodeProcessIdOf(tag), "actor.halt", word);
   }
 
   /** Whether an incarnation runs somewhere, or waits to. */
@@ -130,37 +172,66 @@ export class ClusterPlaces implements ActorPlaces {
       if (placed.tag !== tag) continue;
       this.#placed.delete(actorId);
       const { incarnation } = placed;
-      this.#rooms.ended(actorId, {
-        incarnation,
-        reason: `its node is gone (${reason})`,
-      });
+      const how = { incarnation, reason: `its node is gone (${reason})` };
+      if (this.#expected.delete(actorId)) this.#rooms.missed(actorId, how);
+      else this.#rooms.ended(actorId, how);
     }
+  }
+
+  #miss(actorId: ActorId, { incarnation }: Placed): void {
+    this.#placed.delete(actorId);
+    this.#expected.delete(actorId);
+    const reason = "it ended while the head was away";
+    this.#rooms.missed(actorId, { incarnation, reason });
   }
 
   #advance(): void {
     for (const [actorId, queued] of this.#queued) {
-      const { spec, incarnation } = queued;
+      const { spec, incarnation, refusers } = queued;
       const { tags } = this.#rooms.view.choose({
         resources: spec.resources,
         strategy: spec.strategy ?? "SPREAD",
-      }, new Set());
+      }, refusers);
       const [tag] = tags;
       if (tag === undefined) continue;
       this.#queued.delete(actorId);
       this.#placed.set(actorId, { tag, incarnation });
       this.#rooms.view.asked(tag, spec.resources);
+      this.#rooms.keep(spec.actorId, tag);
       this.#place(tag, queued);
     }
   }
 
-  async #place(tag: NodeTag, { spec, incarnation }: Queued): Promise<void> {
+  /** A node can't take it: where no other can, it ends, unless one comes soon. */
+  #refused(queued: Queued, reason: string): void {
+    const { spec: { actorId }, incarnation } = queued;
+    this.#queued.set(actorId, queued);
+    this.#advance();
+    afterMs(limits.startRetryMs, () => {
+      if (this.#queued.get(actorId) !== queued) return;
+      this.#queued.delete(actorId);
+      this.#rooms.ended(actorId, { incarnation, reason });
+    });
+  }
+
+  async #place(tag: NodeTag, queued: Queued): Promise<void> {
+    const { spec, incarnation } = queued;
     const { actorId } = spec;
+    const isPresent = () =>
+      this.#placed.get(actorId)?.incarnation === incarnation;
     try {
       const peer = await this.#rooms.network.peer(nodeProcessIdOf(tag));
-      await peer.request("actor.place", { spec, incarnation });
+      const ask = { spec, incarnation };
+      const { refusal } = await peer.request("actor.place", ask);
+      if (refusal === undefined || !isPresent()) return;
+      this.#placed.delete(actorId);
+      this.#refused({
+        ...queued,
+        refusers: queued.refusers.union(new Set([tag])),
+      }, refusal);
     } catch (error) {
       log.debug(`actor ${actorId} was not placed: ${error}`);
-      if (this.#placed.get(actorId)?.incarnation !== incarnation) return;
+      if (!isPresent()) return;
       this.#placed.delete(actorId);
       const reason = `its node did not start it: ${(error as Error).message}`;
       this.#rooms.ended(actorId, { incarnation, reason });

@@ -2,20 +2,21 @@
  * Placement groups of a cluster: reserved on nodes whole or not at all, given
  * back when they are removed, or their maker is gone.
  *
- * Where bundles go is decided by `state/placement_groups.ts`. A group that
- * can't be placed waits for room. Bundles whose node is gone are placed again.
+ * Which waits, and what is reserved where, is decided by
+ * `state/group_table.ts`; here it is carried out, and who asked is answered.
  *
  * @module
  */
+import { unreachable } from "../base/errors.ts";
 import type { NodeTag, ProcessId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
-import type { ResourceAmounts } from "../base/spec.ts";
 import {
-  type GroupNode,
-  type GroupSpec,
-  impossible,
-  placeBundles,
-} from "../state/placement_groups.ts";
+  type GroupBundle,
+  type GroupCommand,
+  GroupTable,
+  type KeptGroup,
+} from "../state/group_table.ts";
+import { type GroupNode, impossible } from "../state/placement_groups.ts";
 import type { Bundle } from "../wire/facts.ts";
 import type { RequestHandlers } from "../wire/peer.ts";
 
@@ -29,22 +30,26 @@ export interface GroupsRooms {
   removed(groupId: string): void;
   /** No further node can join: what does not fit is refused. */
   isAlone: boolean;
+  /** Writes down what a head must know again; none where it ends with its program. */
+  readonly keeper?: GroupKeeper;
 }
 
-interface Group extends GroupSpec {
-  readonly groupId: string;
-  readonly ownerId: ProcessId;
-  /** Where each bundle is reserved. */
-  readonly places: (NodeTag | undefined)[];
-  readonly placed: PromiseWithResolvers<{ refusal?: string }>;
-  isPlacing: boolean;
-  isRemoved: boolean;
+/** Where groups are written down. */
+export interface GroupKeeper {
+  keepGroup(group: KeptGroup): void;
+  groupRemoved(groupId: string): void;
 }
+
+type Answer = { refusal?: string };
+
+const removal: Answer = { refusal: "it was removed" };
 
 /** Keeps placement groups. */
 export class Groups {
   readonly #rooms: GroupsRooms;
-  readonly #groups = new Map<string, Group>();
+  readonly #table = new GroupTable();
+  /** Who waits for groups that are not placed. */
+  readonly #asked = new Map<string, PromiseWithResolvers<Answer>>();
 
   constructor(rooms: GroupsRooms) {
     this.#rooms = rooms;
@@ -54,114 +59,108 @@ export class Groups {
   requests(): RequestHandlers {
     return {
       "group.create": ({ groupId, bundles, strategy }, peer) => {
-        const known = this.#groups.get(groupId);
-        if (known !== undefined) return known.placed.promise;
-        const spec = { bundles, strategy };
-        const refusal = this.#rooms.isAlone
-          ? impossible(spec, this.#rooms.nodes())
-          : undefined;
-        if (refusal !== undefined) return { refusal };
-        const group: Group = {
-          ...spec,
-          groupId,
-          ownerId: peer.remote!.processId,
-          places: bundles.map(() => undefined),
-          placed: Promise.withResolvers(),
-          isPlacing: false,
-          isRemoved: false,
-        };
-        this.#groups.set(groupId, group);
-        this.#place(group);
-        return group.placed.promise;
+        if (this.#table.isRemoved(groupId)) return removal;
+        const nodes = this.#rooms.nodes();
+        if (!this.#table.has(groupId) && this.#rooms.isAlone) {
+          const refusal = impossible({ bundles, strategy }, nodes);
+          if (refusal !== undefined) return { refusal };
+        }
+        const { processId: ownerId } = peer.remote!;
+        const group = { groupId, ownerId, bundles, strategy };
+        this.#carryOut(this.#table.created(group, nodes));
+        return this.#table.isPlaced(groupId) ? {} : this.#answerOf(groupId);
       },
       "group.remove": ({ groupId }) => {
-        this.#remove(groupId);
+        this.#carryOut(this.#table.removed(groupId));
         return {};
       },
     };
   }
 
+  /** Groups that this head knew before it was killed, and such as were removed. */
+  restore(groups: Iterable<KeptGroup>, removedIds: Iterable<string>): void {
+    for (const groupId of removedIds) this.#table.restoredRemoved(groupId);
+    for (const group of groups) this.#table.restored(group);
+  }
+
+  /** Groups that are no more, as far as they are remembered. */
+  removedIds(): string[] {
+    return this.#table.removedIds();
+  }
+
+  /** Who made the groups that are there. */
+  owners(): Iterable<ProcessId> {
+    return this.#table.owners();
+  }
+
   /** There may be room. */
   changed(): void {
-    for (const group of this.#groups.values()) this.#place(group);
+    this.#carryOut(this.#table.changed(this.#rooms.nodes()));
   }
 
   /** A process is gone, and the groups that it made. */
   ownerEnded(ownerId: ProcessId): void {
-    for (const group of [...this.#groups.values()]) {
-      if (group.ownerId === ownerId) this.#remove(group.groupId);
-    }
+    this.#carryOut(this.#table.ownerEnded(ownerId));
+  }
+
+  /** A node joined, and holds these. */
+  joined(tag: NodeTag, bundles: readonly Bundle[]): void {
+    this.#carryOut(this.#table.joined(tag, bundles, this.#rooms.nodes()));
   }
 
   /** A node is gone: its bundles are placed again. */
   nodeGone(tag: NodeTag): void {
-    for (const { places } of this.#groups.values()) {
-      places.forEach((place, at) => {
-        if (place === tag) places[at] = undefined;
-      });
-    }
-    this.changed();
+    this.#carryOut(this.#table.nodeGone(tag, this.#rooms.nodes()));
   }
 
-  async #place(group: Group): Promise<void> {
-    const { bundles, strategy, places } = group;
-    const open = bundles.keys().filter((at) => places[at] === undefined)
-      .toArray();
-    if (group.isPlacing || group.isRemoved || open.length === 0) return;
-    group.isPlacing = true;
-    try {
-      const spec = { bundles: open.map((at) => bundles[at]!), strategy };
-      const kept = new Set(places.filter((tag) => tag !== undefined));
-      const nodes = this.#rooms.nodes().filter(({ tag }) =>
-        strategy === "STRICT_SPREAD" ? !kept.has(tag) : true
-      );
-      const tags = placeBundles(spec, nodes);
-      if (tags !== undefined) await this.#reserve(group, open, tags);
-    } catch (error) {
-      log.debug(`placement group ${group.groupId} waits: ${error}`);
-    } finally {
-      group.isPlacing = false;
-    }
-    if (places.every((tag) => tag !== undefined)) group.placed.resolve({});
-  }
-
-  /** Takes all, or gives back what it took. */
-  async #reserve(
-    group: Group,
-    open: readonly number[],
-    tags: readonly NodeTag[],
-  ): Promise<void> {
-    const taken: { tag: NodeTag; at: number }[] = [];
-    let isWhole = true;
-    for (const [place, at] of open.entries()) {
-      const tag = tags[place]!;
-      const isReserved = await this.#rooms.reserve(tag, bundleOf(group, at))
-        .catch(() => false); // Its node is going.
-      if (!isReserved) {
-        isWhole = false;
-        break;
+  #carryOut(commands: GroupCommand[]): void {
+    for (const command of commands) {
+      switch (command.kind) {
+        case "keep":
+          this.#rooms.keeper?.keepGroup(command.group);
+          break;
+        case "reserve":
+          this.#reserve(command.tag, command.bundle);
+          break;
+        case "release":
+          this.#rooms.release(command.tag, command.bundle);
+          break;
+        case "placed":
+          this.#answer(command.groupId, {});
+          break;
+        case "remove":
+          this.#rooms.keeper?.groupRemoved(command.groupId);
+          this.#answer(command.groupId, removal);
+          this.#rooms.removed(command.groupId);
+          break;
+        default:
+          unreachable(command);
       }
-      taken.push({ tag, at });
-    }
-    for (const { tag, at } of taken) {
-      if (isWhole && !group.isRemoved) group.places[at] = tag;
-      else this.#rooms.release(tag, bundleOf(group, at));
     }
   }
 
-  #remove(groupId: string): void {
-    const group = this.#groups.get(groupId);
-    if (group === undefined) return;
-    this.#groups.delete(groupId);
-    group.isRemoved = true;
-    group.placed.resolve({ refusal: "it was removed" });
-    group.places.forEach((tag, at) => {
-      if (tag !== undefined) this.#rooms.release(tag, bundleOf(group, at));
-    });
-    this.#rooms.removed(groupId);
+  async #reserve(tag: NodeTag, bundle: GroupBundle): Promise<void> {
+    let isReserved = false;
+    try {
+      isReserved = await this.#rooms.reserve(tag, bundle);
+    } catch (error) {
+      // Its node is going.
+      log.debug(`placement group ${bundle.groupId} waits: ${error}`);
+    }
+    const nodes = this.#rooms.nodes();
+    this.#carryOut(this.#table.reserved(bundle, isReserved, nodes));
   }
-}
 
-function bundleOf({ groupId, bundles }: Group, index: number): Bundle {
-  return { groupId, index, amounts: bundles[index] as ResourceAmounts };
+  #answer(groupId: string, answer: Answer): void {
+    this.#asked.get(groupId)?.resolve(answer);
+    this.#asked.delete(groupId);
+  }
+
+  #answerOf(groupId: string): Promise<Answer> {
+    let asked = this.#asked.get(groupId);
+    if (asked === undefined) {
+      this.#asked.set(groupId, asked = Promise.withResolvers());
+    }
+    return asked.promise;
+  }
 }

@@ -21,6 +21,7 @@ import { groupOf } from "../state/placement_groups.ts";
 import type { ActorHandleFields, ActorState } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 import { listActors } from "./actor_list.ts";
+import type { DeadActor } from "./directory.ts";
 
 /** Where actors run. */
 export interface ActorPlaces {
@@ -50,7 +51,12 @@ export interface DurableStore {
 
 /** What hears of every change of an actor. */
 export interface ActorListener {
-  told(view: ActorView, pid: number | undefined): void;
+  /** `error` is what its constructor threw, if it did. */
+  told(
+    view: ActorView,
+    pid: number | undefined,
+    error: StoredValue | undefined,
+  ): void;
 }
 
 /** Keeps the actors of one cluster. */
@@ -111,16 +117,17 @@ export class Head {
         await this.#leaving.get(real);
         return {};
       },
+      "actor.release": ({ actorId }) => {
+        const isAlias = this.#aliases.delete(actorId);
+        if (!isAlias) this.#carryOut(this.#table.released(actorId));
+        return {};
+      },
     };
   }
 
   /** What it hears. */
   notices(): NoticeHandlers {
     return {
-      "actor.release": ({ actorId }) => {
-        if (this.#aliases.delete(actorId)) return;
-        this.#carryOut(this.#table.released(actorId));
-      },
       "actor.abort": async ({ processId, ordinal, reason, ...ask }, peer) => {
         const actorId = this.#real(ask.actorId);
         const callerId = peer.remote!.processId;
@@ -169,9 +176,16 @@ export class Head {
     return name === undefined ? identity : { ...identity, name };
   }
 
-  /** Actors that this head knew before it was killed. */
-  restore(actors: Iterable<Omit<ActorView, "reason">>): void {
+  /** Actors that this head knew before it was killed, and those that were dead. */
+  restore(
+    actors: Iterable<Omit<ActorView, "reason">>,
+    dead: Iterable<DeadActor>,
+  ): void {
     for (const actor of actors) this.#table.restored(actor);
+    for (const { error, ...actor } of dead) {
+      this.#table.restoredDead(actor);
+      if (error !== undefined) this.#errors.set(actor.spec.actorId, error);
+    }
   }
 
   /** All that are not dead. */
@@ -192,6 +206,14 @@ export class Head {
     how: { incarnation: number; reason: string },
   ): void {
     this.#carryOut(this.#table.ended(actorId, how));
+  }
+
+  /** The head came back, and an incarnation is not where it was to be. */
+  actorMissed(
+    actorId: ActorId,
+    how: { incarnation: number; reason: string },
+  ): void {
+    this.#carryOut(this.#table.missed(actorId, how));
   }
 
   /** A process is gone. */
@@ -311,7 +333,7 @@ export class Head {
       switch (command.kind) {
         case "start": {
           const view = this.#table.view(command.actorId)!;
-          this.#listener.told(view, undefined);
+          this.#listener.told(view, undefined, undefined);
           this.#places.start(view.spec, command.incarnation);
           break;
         }
@@ -340,7 +362,9 @@ export class Head {
   #announce(actorId: ActorId): void {
     const state = this.#state(actorId);
     const view = this.#table.view(actorId);
-    if (view !== undefined) this.#listener.told(view, state.pid);
+    if (view !== undefined) {
+      this.#listener.told(view, state.pid, state.error);
+    }
     for (const peer of this.#watchers.get(actorId) ?? []) {
       peer.notify("actor.state", state);
     }

@@ -14,7 +14,7 @@ import { limits } from "../base/limits.ts";
 import type { NodeView } from "../base/nodes.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
 import type { ClusterView } from "../state/cluster_view.ts";
-import type { ActorPlace, NodeRow } from "../wire/facts.ts";
+import type { ActorPlace, Bundle, NodeRow } from "../wire/facts.ts";
 import type { NoticeHandlers, Peer, RequestHandlers } from "../wire/peer.ts";
 
 /** What keeping members takes. */
@@ -26,8 +26,10 @@ export interface MembersRooms {
   readonly dead: ReadonlyMap<NodeTag, string>;
   /** How long nodes that others know may take to join. */
   readonly rejoinGraceMs: number;
-  /** A node joined, and runs these actors. */
-  joined(tag: NodeTag, actors: ActorPlace[]): void;
+  /** Nodes that it knew, as far as they are not declared dead. */
+  readonly expected: Iterable<NodeTag>;
+  /** A node joined, runs these actors, and holds these bundles. */
+  joined(tag: NodeTag, actors: ActorPlace[], bundles: Bundle[]): void;
   /** There may be room. */
   changed(): void;
   gone(tag: NodeTag, reason: string): void;
@@ -44,14 +46,15 @@ export class Members {
   readonly #drains = new Map<NodeTag, PromiseWithResolvers<void>>();
   /** Rows of nodes that are gone, the latest last. */
   readonly #past: NodeRow[] = [];
-  /** Nodes that others knew before this head, until its grace is over. */
-  readonly #awaited = new Set<NodeTag>();
+  /** Nodes that were known before this head, until its grace is over. */
+  readonly #awaited: Set<NodeTag>;
   #isGraceOver = false;
   #timer: Timer | undefined;
   readonly #graceTimer: Timer;
 
   constructor(rooms: MembersRooms) {
     this.#rooms = rooms;
+    this.#awaited = new Set(rooms.expected);
     this.#graceTimer = afterMs(rooms.rejoinGraceMs, () => {
       this.#isGraceOver = true;
       for (const tag of this.#awaited) this.#knownOf(tag);
@@ -62,13 +65,13 @@ export class Members {
   /** What it answers. */
   requests(): RequestHandlers {
     return {
-      "node.join": ({ view, actors, known }, peer) => {
+      "node.join": ({ view, actors, bundles, known }, peer) => {
         const { tag } = view;
         const reason = this.#rooms.dead.get(tag);
         if (reason !== undefined) return { kind: "fenced", reason };
         this.#peers.set(tag, peer);
         this.#rooms.view.updated(view);
-        this.#rooms.joined(tag, actors);
+        this.#rooms.joined(tag, actors, bundles);
         this.#told(tag);
         for (const other of known) this.#knownOf(other, peer);
         const nodes = [...this.#rooms.view.all()];

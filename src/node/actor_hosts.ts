@@ -113,8 +113,13 @@ export class ActorHosts {
     } ${lacking}, and this machine has ${total}`;
   }
 
-  /** Starts an incarnation as soon as its resources are free. */
+  /** Starts an incarnation as soon as its resources are free. Idempotent. */
   start(spec: ActorSpec, incarnation: number): void {
+    const isHere = (one: { spec: ActorSpec; incarnation: number }) =>
+      one.spec.actorId === spec.actorId && one.incarnation === incarnation;
+    const living = this.#living.get(spec.actorId);
+    const isKnown = living !== undefined && isHere(living);
+    if (isKnown || this.#queued.some(isHere)) return;
     this.#queued.push({ spec, incarnation });
     this.resourcesGiven();
     if (this.isAnyQueued) this.#events.waits();
@@ -138,9 +143,18 @@ export class ActorHosts {
   /** Ends an actor: asks first where it may clean up, then by force. */
   stop(
     actorId: ActorId,
-    { isGraceful, reason }: { isGraceful: boolean; reason: string },
+    { isGraceful, reason, incarnation: only }: {
+      isGraceful: boolean;
+      reason: string;
+      /** Not another one. */
+      incarnation?: number;
+    },
   ): void {
-    const queued = this.#queued.find(({ spec }) => spec.actorId === actorId);
+    const isMeant = (one: { incarnation: number }) =>
+      only === undefined || one.incarnation === only;
+    const queued = this.#queued.find((one) =>
+      one.spec.actorId === actorId && isMeant(one)
+    );
     if (queued !== undefined) {
       this.#queued.splice(this.#queued.indexOf(queued), 1);
       const { incarnation } = queued;
@@ -148,7 +162,7 @@ export class ActorHosts {
       return;
     }
     const living = this.#living.get(actorId);
-    if (living === undefined) return;
+    if (living === undefined || !isMeant(living)) return;
     const { host } = living;
     host.peer.promise.then(
       (peer) => peer.notify("actor.stop", { actorId, reason, isGraceful }),

@@ -13,7 +13,7 @@ import type { Bundle } from "../wire/facts.ts";
 export class Bundles {
   readonly #pool: ResourcePool;
   readonly #changed: () => void;
-  readonly #reserved = new Set<string>();
+  readonly #reserved = new Map<string, Bundle>();
 
   /** `changed` is called when resources have come or gone. */
   constructor(pool: ResourcePool, changed: () => void) {
@@ -21,13 +21,19 @@ export class Bundles {
     this.#changed = changed;
   }
 
+  /** All that is reserved here. */
+  all(): Bundle[] {
+    return [...this.#reserved.values()];
+  }
+
   /** Takes a bundle's resources; false where they are not free. Idempotent. */
-  reserve({ groupId, index, amounts }: Bundle): boolean {
+  reserve(bundle: Bundle): boolean {
+    const { groupId, index, amounts } = bundle;
     const key = `${groupId}:${index}`;
     if (this.#reserved.has(key)) return true;
     const units = toUnits(amounts);
     if (!this.#pool.fits(units)) return false;
-    this.#reserved.add(key);
+    this.#reserved.set(key, bundle);
     this.#pool.take(units);
     this.#pool.extend(toUnits(bundleResources(groupId, index, amounts)));
     this.#changed();

@@ -19,7 +19,7 @@ import type { ClusterView } from "../state/cluster_view.ts";
 import { GreetingCutError } from "../wire/handshake.ts";
 import type { Link } from "../wire/link.ts";
 import type { Requests } from "../wire/messages.ts";
-import type { ActorPlace } from "../wire/facts.ts";
+import type { ActorPlace, Bundle } from "../wire/facts.ts";
 import type { Asker } from "../wire/standing_peer.ts";
 import type { NoticeHandlers } from "../wire/peer.ts";
 
@@ -35,6 +35,7 @@ export interface MemberRooms {
   /** This node is the head, and has changed. */
   ownChanged(view: NodeView): void;
   actors(): ActorPlace[];
+  bundles(): Bundle[];
   infeasible(): ResourceAmounts[];
   /** The link is made; other nodes may be reached over it. */
   linked(link: Link): void;
@@ -140,6 +141,7 @@ export class Member {
         const answer = await this.#rooms.head.request("node.join", {
           view: this.#rooms.describe(),
           actors: this.#rooms.actors(),
+          bundles: this.#rooms.bundles(),
           known: [...this.#rooms.view.all()].map(({ tag }) => tag),
         });
         if (answer.kind === "joined") this.#joined(answer);

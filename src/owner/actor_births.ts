@@ -10,6 +10,7 @@
 import { restoreState, saveState } from "../base/durable_symbols.ts";
 import { ActorDiedError, SerializationError } from "../base/errors.ts";
 import { type ActorId, makerOf } from "../base/ids.ts";
+import { log } from "../base/log.ts";
 import { privateFieldOf } from "../code/private_fields.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import { kindOf } from "../wire/values.ts";
@@ -136,7 +137,10 @@ export class ActorBirths {
       this.#end(pending, "no handle to it was left");
     }
     await this.created(actorId);
-    this.#owner.head.notify("actor.release", { actorId });
+    // Asked, not told: what is told to a head that is killed is lost.
+    this.#owner.head.request("actor.release", { actorId }).catch((error) =>
+      log.debug(`the release of actor ${actorId} was not heard: ${error}`)
+    );
     const kept = this.#kept.get(actorId);
     if (!(kept instanceof ObjectRef)) return;
     this.#kept.delete(actorId);

@@ -115,6 +115,24 @@ export class ActorTable {
     });
   }
 
+  /** The head came back, and knew that this actor is dead. */
+  restoredDead(
+    { spec, incarnation, reason }: Omit<ActorView, "phase" | "processId">,
+  ): void {
+    const actor: Actor = {
+      spec,
+      phase: "dead",
+      incarnation,
+      processId: undefined,
+      reason,
+      stopReason: undefined,
+      mayRestart: false,
+      isForgotten: false,
+    };
+    this.#actors.set(spec.actorId, actor);
+    this.#bury(actor);
+  }
+
   /** An incarnation's constructor is done: it takes calls. */
   started(
     actorId: ActorId,
@@ -158,6 +176,24 @@ export class ActorTable {
       { kind: "announce", actorId },
       { kind: "start", actorId, incarnation: actor.incarnation },
     ];
+  }
+
+  /**
+   * The head came back, and the node that was to run an incarnation has it not:
+   * one that never lived starts there or elsewhere, of one that did the end was
+   * not heard.
+   */
+  missed(
+    actorId: ActorId,
+    how: { incarnation: number; reason: string },
+  ): ActorCommand[] {
+    const actor = this.#actors.get(actorId);
+    const { incarnation } = how;
+    if (actor?.incarnation !== incarnation || actor.phase === "dead") return [];
+    const isAwaited = actor.phase !== "alive" && actor.stopReason === undefined;
+    return isAwaited
+      ? [{ kind: "start", actorId, incarnation }]
+      : this.ended(actorId, how);
   }
 
   /** Somebody kills it. */
@@ -296,19 +332,7 @@ export class ActorTable {
     actor.processId = undefined;
     actor.reason = reason;
     if (name !== undefined) this.#names.delete(nameKey(namespace, name));
-    actor.spec = {
-      ...actor.spec,
-      bundles: [],
-      args: noValue,
-      dependencies: [],
-    };
-    // Remembered for late questions.
-    this.#dead.add(actorId);
-    if (this.#dead.size > limits.rememberedMax) {
-      const [oldest] = this.#dead;
-      this.#dead.delete(oldest!);
-      this.#actors.delete(oldest!);
-    }
+    this.#bury(actor);
     const { isForgotten } = actor;
     return [
       { kind: "announce", actorId },
@@ -321,6 +345,21 @@ export class ActorTable {
         }]
         : []),
     ];
+  }
+
+  /** It is remembered for late questions. */
+  #bury(actor: Actor): void {
+    actor.spec = {
+      ...actor.spec,
+      bundles: [],
+      args: noValue,
+      dependencies: [],
+    };
+    this.#dead.add(actor.spec.actorId);
+    if (this.#dead.size <= limits.rememberedMax) return;
+    const [oldest] = this.#dead;
+    this.#dead.delete(oldest!);
+    this.#actors.delete(oldest!);
   }
 }
 

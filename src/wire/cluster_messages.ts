@@ -28,10 +28,17 @@ import type {
 /** Requests by kind. */
 export interface ClusterRequests {
   // From node to head.
-  /** Answered again after a head came back; `actors` are those that run there. */
+  /** Answered again after a head came back. */
   "node.join": {
-    /** With the tags of all nodes that it knows, from a head before this one. */
-    ask: { view: NodeView; actors: ActorPlace[]; known: NodeTag[] };
+    ask: {
+      view: NodeView;
+      /** Those that run there, or are about to. */
+      actors: ActorPlace[];
+      /** What placement groups have reserved there. */
+      bundles: Bundle[];
+      /** The tags of all nodes that it knows, from a head before this one. */
+      known: NodeTag[];
+    };
     answer:
       | { kind: "joined"; clusterId: string; nodes: NodeView[] }
       /** It was declared dead: what it runs is to end, and it joins as a new one. */
@@ -101,9 +108,10 @@ export interface ClusterRequests {
     answer: Record<never, never>;
   };
   // From head to node.
+  /** Refused where the program can't be set up there: another node may. */
   "actor.place": {
     ask: { spec: ActorSpec; incarnation: number };
-    answer: Record<never, never>;
+    answer: { refusal?: string };
   };
   "actor.runs": { ask: CallKey; answer: { isRunning: boolean } };
 }
@@ -129,8 +137,14 @@ export interface ClusterNotices {
   "nodes.gone": { tags: NodeTag[]; reason: string };
   "node.stop": { reason: string };
   "bundle.release": Bundle;
-  "group.removed": { groupId: string };
-  "actor.halt": { actorId: ActorId; isGraceful: boolean; reason: string };
+  "groups.removed": { groupIds: string[] };
+  /** Whichever incarnation runs there, if none is said. */
+  "actor.halt": {
+    actorId: ActorId;
+    incarnation?: number;
+    isGraceful: boolean;
+    reason: string;
+  };
   "link.wanted": { to: NodeTag };
   // From node to node.
   /** A copying is over. */

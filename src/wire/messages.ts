@@ -179,6 +179,11 @@ export interface Requests extends ClusterRequests, CommandRequests {
     ask: { actorId: ActorId; noRestart: boolean };
     answer: { isUnknown?: boolean };
   };
+  /** No handle of it is left, by that id. */
+  "actor.release": {
+    ask: { actorId: ActorId };
+    answer: Record<never, never>;
+  };
   /** To the process that makes it: answered once it is known to the head, or never will be. */
   "actor.birth": {
     ask: { actorId: ActorId; kill?: { noRestart: boolean } };
@@ -256,7 +261,6 @@ export interface Notices extends ClusterNotices {
   "worker.kill": { processId: ProcessId; reason: string };
   "segment.close": { segmentId: SegmentId; mapping: number };
   "segment.free": { segmentId: SegmentId; isUnreadable?: boolean };
-  "actor.release": { actorId: ActorId };
   /** The sender's call there can't be stopped in another way: if it runs, the incarnation is to end. */
   "actor.abort": {
     actorId: ActorId;

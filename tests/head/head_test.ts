@@ -77,7 +77,7 @@ Deno.test("Head answers by an id that found another actor, until no handle by it
   assertEquals(heard.map(({ actorId, phase }) => [actorId, phase]), [
     ["real", "alive"],
   ]);
-  notices["actor.release"]!({ actorId: alias }, peer);
+  await ask("actor.release", { actorId: alias });
   assertEquals((await ask("actor.watch", { actorId: alias })).isUnknown, true);
   own.actorEnded("real" as ActorId, { incarnation: 0, reason: "killed" });
   assertEquals(heard.at(-1)!.phase, "dead");
@@ -91,4 +91,20 @@ Deno.test("Head says of an actor that it has not heard of that it has not", asyn
   });
   const state = await ask("actor.watch", { actorId });
   assertEquals([state.phase, state.isUnknown], ["dead", true]);
+});
+
+Deno.test("A head that came back tells why an actor is dead, and makes none again that was", async () => {
+  const { ask, notices, peer } = head();
+  const spec = specOf("broken");
+  const { actorId } = spec;
+  const error = { bytes: new Uint8Array([1]) };
+  await ask("actor.create", { spec });
+  notices["actor.failed"]!({ actorId, incarnation: 0, error }, peer);
+  const before = await ask("actor.watch", { actorId });
+  const after = head();
+  const { incarnation, reason } = before;
+  after.own.restore([], [{ spec, incarnation, reason, error }]);
+  assertEquals(await after.ask("actor.watch", { actorId }), before);
+  assertEquals(await after.ask("actor.create", { spec }), { kind: "created" });
+  assertEquals(await after.ask("actor.watch", { actorId }), before);
 });

@@ -12,7 +12,10 @@ const viewOf = (tag: NodeTag) =>
   nodeView(tag, { address: "h:1", isHead: tag === head });
 
 /** The members of a head that came back, and what each node hears of the dead. */
-function cameBack(buried: [NodeTag, string][] = []) {
+function cameBack(
+  buried: [NodeTag, string][] = [],
+  expected: NodeTag[] = [],
+) {
   const dead = new Map(buried);
   const view = new ClusterView(head!, () => 0);
   view.updated(viewOf(head!));
@@ -21,6 +24,7 @@ function cameBack(buried: [NodeTag, string][] = []) {
     view,
     dead,
     rejoinGraceMs: 50,
+    expected,
     joined: () => {},
     changed: () => {},
     gone: () => {},
@@ -32,7 +36,7 @@ function cameBack(buried: [NodeTag, string][] = []) {
       notify: (kind: string, what: { tags: NodeTag[] }) =>
         kind === "nodes.gone" && heard.push(`${tag}: ${what.tags}`),
     } as unknown as Peer;
-    const ask = { view: viewOf(tag), actors: [], known };
+    const ask = { view: viewOf(tag), actors: [], bundles: [], known };
     return members.requests()["node.join"]!(ask, peer);
   };
   return { members, dead, heard, join };
@@ -47,6 +51,18 @@ Deno.test("A head that came back declares dead who was known before and has not 
   const reason = "it did not come back";
   assertEquals([...dead], [[lost, reason]]);
   assertEquals(await join(lost!, []), { kind: "fenced", reason });
+  members.close();
+});
+
+Deno.test("A head that came back declares dead whom it knew itself, where nobody else did", async () => {
+  const { members, dead, join } = cameBack(
+    [[lost!, "it was killed"]],
+    [near!, late!, lost!],
+  );
+  join(near!, [near!]);
+  await until(() => dead.has(late!), "the other is declared dead");
+  assertEquals(dead.get(lost!), "it was killed");
+  assertEquals(dead.has(near!), false);
   members.close();
 });
 

@@ -75,6 +75,31 @@ Deno.test("ActorTable.aborted() ends the incarnation in that process, which may 
   table.validate();
 });
 
+Deno.test("ActorTable.missed() starts the same incarnation of one that never lived, and ends one that did", () => {
+  const table = new ActorTable();
+  const spec = specOf();
+  const { actorId } = spec;
+  table.created(spec);
+  const how = { incarnation: 0, reason: "it ended unheard" };
+  deepStrictEqual(table.missed(actorId, how), [{
+    kind: "start",
+    actorId,
+    incarnation: 0,
+  }]);
+  table.started(actorId, { incarnation: 0, processId: first });
+  deepStrictEqual(table.missed(actorId, { ...how, incarnation: 1 }), []);
+  table.missed(actorId, how);
+  strictEqual(table.view(actorId)?.phase, "dead");
+  strictEqual(table.view(actorId)?.reason, how.reason);
+  deepStrictEqual(table.missed(actorId, how), []);
+  const killed = specOf();
+  table.created(killed);
+  table.killed(killed.actorId, { noRestart: true });
+  table.missed(killed.actorId, how);
+  strictEqual(table.view(killed.actorId)?.phase, "dead");
+  table.validate();
+});
+
 Deno.test("ActorTable tells a name from its namespace, whatever both are made of", () => {
   const table = new ActorTable();
   const one = specOf({ namespace: "a/b", name: "c" });
