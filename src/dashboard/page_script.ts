@@ -70,16 +70,10 @@ function textOf(value) {
   return String(value).replace(/\p{Cc}+/gu, " ");
 }
 
-function cell(column, value, explained) {
+function cell(column, value, { kind, explained }) {
   const text = textOf(value);
-  const kind = idColumns.includes(column)
-    ? "id"
-    : amountText.test(text)
-    ? "number"
-    : longColumns.includes(column) && text.length > 24
-    ? "long"
-    : undefined;
-  const td = el("td", { class: kind });
+  const isLong = kind === undefined && longColumns.includes(column) && text.length > 24;
+  const td = el("td", { class: isLong ? "long" : kind });
   if (column === "state" && Object.hasOwn(tones, text)) td.dataset.tone = tones[text];
   if (column === explained && text !== "–" && text !== "unknown") {
     const button = el("button", { type: "button", title: "why?", "data-id": text }, text);
@@ -93,11 +87,15 @@ function cell(column, value, explained) {
 function table(rows, { none, explained }) {
   if (rows.length === 0) return el("p", { class: "quiet" }, none);
   const columns = [...new Set(rows.flatMap(Object.keys))];
-  const isNumber = (column) => rows.every((row) => amountText.test(textOf(row[column])) || textOf(row[column]) === "–");
-  const head = columns.map((column) =>
-    el("th", { scope: "col", class: isNumber(column) ? "number" : undefined }, column));
+  const isNumber = (text) => amountText.test(text) || text === "–";
+  const kinds = columns.map((column) => {
+    if (idColumns.includes(column)) return "id";
+    return rows.every((row) => isNumber(textOf(row[column]))) ? "number" : undefined;
+  });
+  const head = columns.map((column, at) =>
+    el("th", { scope: "col", class: kinds[at] === "number" ? "number" : undefined }, column));
   const body = rows.map((row) =>
-    el("tr", {}, ...columns.map((column) => cell(column, row[column], explained))));
+    el("tr", {}, ...columns.map((column, at) => cell(column, row[column], { kind: kinds[at], explained }))));
   return el("div", { class: "scrolls" },
     el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)));
 }

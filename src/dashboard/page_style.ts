@@ -30,7 +30,7 @@ header { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: baseline
 h1 { font-size: 1.15rem; margin: 0; overflow-wrap: anywhere; }
 h1 small { color: var(--quiet); font-weight: normal; }
 h2 { font-size: 1rem; margin: 1.25rem 0 0.4rem; }
-nav { display: flex; gap: 0.25rem; overflow-x: auto; margin: 0.6rem 0; border-bottom: 1px solid var(--line); }
+nav { display: flex; flex-wrap: wrap; gap: 0.25rem; margin: 0.6rem 0; border-bottom: 1px solid var(--line); }
 nav a { padding: 0.35rem 0.7rem; color: var(--quiet); text-decoration: none; border-bottom: 2px solid transparent; }
 nav a[aria-current] { color: var(--text); border-color: var(--accent); }
 #trouble, #why { padding: 0.5rem 0.75rem; background: var(--raised); border-left: 3px solid var(--accent); overflow-wrap: anywhere; }

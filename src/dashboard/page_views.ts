@@ -48,7 +48,7 @@ async function overview() {
         el("div", {}, el("b", { "data-tone": count(state) > 0 ? tones[state] : undefined }, String(count(state))), state))),
       h2("Tasks by function"),
       table(sums.functionCells, { none: "No tasks yet." }),
-      h2("Nodes"),
+      h2("Nodes, and what of each is free"),
       table(nodes.cells, { none: "No nodes.", explained: "node" }),
       el("p", { class: "quiet" }, sums.processCount + " processes; actors: " + (actors.join(", ") || "none") + "."),
     ],
