@@ -380,34 +380,31 @@ Deno.test("The dashboard of a program on this machine: its own, or served by the
     assertEquals(await statusAt(stdout.trim()), 200);
   });
   await t.step(
-    "where it has none, the command serves until Ctrl-C",
+    "where it has none, the command serves until Ctrl-C, or the program's end",
     async () => {
-      await using _started = await start();
-      const serving = command("--port", "0");
-      await serving.complained("until Ctrl-C");
-      const desk = new Desk(serving.printed.trim());
-      await until(async () => {
-        const { rows } = await desk.json("/api/tasks?state=running");
-        return rows.map(({ name }) => name).join() === "forever";
-      }, "a task that runs");
-      serving.kill("SIGINT");
-      assertEquals((await serving.ended).code, 0);
+      let left: Running;
+      {
+        await using _started = await start();
+        const first = command("--port", "0");
+        const second = left = command("--port", "0", "--json");
+        await first.complained("until Ctrl-C");
+        const desk = new Desk(first.printed.trim());
+        await until(async () => {
+          const { rows } = await desk.json("/api/tasks?state=running");
+          return rows.map(({ name }) => name).join() === "forever";
+        }, "a task that runs");
+        first.kill("SIGINT");
+        assertEquals((await first.ended).code, 0);
+        await second.complained("until Ctrl-C");
+        const { url, isServedHere } = JSON.parse(second.printed);
+        assertEquals(isServedHere, true);
+        assertEquals(await statusAt(url), 200);
+      }
+      const { code, stderr } = await left.ended;
+      assertEquals(code, 0);
+      assert(stderr.includes("the program has ended"), stderr);
     },
   );
-  await t.step("or until the program ends", async () => {
-    let serving: Running;
-    {
-      await using _started = await start();
-      serving = command("--json");
-      await serving.complained("until Ctrl-C");
-      const { url, isServedHere } = JSON.parse(serving.printed);
-      assertEquals(isServedHere, true);
-      assertEquals(await statusAt(url), 200);
-    }
-    const { code, stderr } = await serving.ended;
-    assertEquals(code, 0);
-    assert(stderr.includes("the program has ended"), stderr);
-  });
   await t.step("what is misused is refused", async () => {
     const cases: [number, string, string[]][] = [
       [2, "--port", ["--port", "many"]],
