@@ -47,11 +47,8 @@ const commands: Record<
     const { init } = await import("./src/runtime.ts");
     return await bench(args, { start: () => init({ address: "local" }) });
   },
-  dashboard: () => {
-    throw new UsageError(
-      "there is no dashboard yet: `summary`, `list` and `memory` show what runs",
-    );
-  },
+  dashboard: async (args) =>
+    (await import("./src/cli/dashboard.ts")).dashboard(args),
 };
 
 /** Those whose words from the script on are the script's own. */

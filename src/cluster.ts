@@ -19,6 +19,7 @@ import {
   newNodeTag,
   type NodeId,
   nodeProcessIdOf,
+  nodeTagOf,
   randomHex,
 } from "./base/ids.ts";
 import { limits } from "./base/limits.ts";
@@ -28,6 +29,7 @@ import type { ResourceAmounts } from "./base/spec.ts";
 import { endAllWaits } from "./client/long_waits.ts";
 import { setStarter } from "./client/session.ts";
 import {
+  dashboardPort,
   type InitOptions,
   localResources,
   memoryLimitBytes,
@@ -36,9 +38,13 @@ import {
 import type { NodeThreadData, NodeThreadReport } from "./node_entry.ts";
 import { joinOptions } from "./client/join_options.ts";
 import { envOf } from "./client/runtime_env.ts";
+import {
+  type DashboardThread,
+  startDashboard,
+} from "./dashboard/dashboard_start.ts";
 import { startLineage } from "./node/lineage_start.ts";
 import { commandLine } from "./node/command_line.ts";
-import { assertPermitted } from "./node/permissions.ts";
+import { assertMayServe, assertPermitted } from "./node/permissions.ts";
 import { Reaper } from "./node/reaper.ts";
 import { currentSession, setCurrentSession } from "./owner/current.ts";
 import { joinSession, type Session } from "./owner/session.ts";
@@ -68,6 +74,8 @@ interface Local {
   /** Resolves with whether it ended in order. */
   readonly ended: Promise<boolean>;
   readonly hold: Timer;
+  /** Of a runtime of its own that was asked for one. */
+  readonly dashboard: DashboardThread | undefined;
 }
 
 let local: Local | undefined;
@@ -82,6 +90,8 @@ let ending: Promise<void> | undefined;
 export function startLocal(options: InitOptions = {}): Local {
   const join = joinOptions(options);
   assertPermitted(folderRoot());
+  const port = join === undefined ? dashboardPort(options) : undefined;
+  if (port !== undefined) assertMayServe(port);
   checkLogLevel();
   const memoryLimit = memoryLimitBytes();
   const { env } = envOf(options);
@@ -159,6 +169,19 @@ export function startLocal(options: InitOptions = {}): Local {
       else Deno.unrefTimer(hold);
     },
   });
+  const dashboard = port === undefined ? undefined : startDashboard({
+    session: {
+      folder,
+      tag: nodeTagOf(nodeProcessId),
+      about: { kind: "local" },
+    },
+    hostname: "127.0.0.1",
+    ports: [port],
+  });
+  dashboard?.serving.then(
+    (url) => session.owner.home.notify("dashboard.serves", { url }),
+    () => {}, // Whoever called `init` is told.
+  );
   local = {
     address: join?.address ?? "local",
     session,
@@ -170,6 +193,7 @@ export function startLocal(options: InitOptions = {}): Local {
     ready,
     ended,
     hold,
+    dashboard,
   };
   setCurrentSession(session);
   session.owner.lineage.jobStarted();
@@ -224,11 +248,21 @@ export async function nodeRows(session: Session): Promise<NodeRow[]> {
   return nodes;
 }
 
+/** Where a page shows what runs: the program's own, or its cluster's; undefined where there is none. */
+export async function dashboardUrl(
+  { session, dashboard }: Local,
+): Promise<string | undefined> {
+  const { owner } = session;
+  if (!owner.job.isClustered) return await dashboard?.serving;
+  return (await owner.askHead("dashboard.url", {})).url;
+}
+
 setStarter(() => (local ?? startLocal()).session);
 
 async function end(runtime: Local): Promise<void> {
   globalThis.removeEventListener("beforeunload", endBeforeUnload);
   const { session, thread, lineageLeft, folder, reaper } = runtime;
+  const dashboardLeft = runtime.dashboard?.close();
   session.owner.lineage.jobEnded();
   await session.owner.close();
   const isUp = await runtime.ready.then(() => true, () => false);
@@ -239,6 +273,7 @@ async function end(runtime: Local): Promise<void> {
   const isOrderly = isUp && await runtime.ended;
   await session.close();
   if (currentSession() === session) setCurrentSession(undefined);
+  await dashboardLeft;
   await thread.terminate();
   // A terminated thread may go on for a moment, and write where a folder is removed.
   await deadline(lineageLeft, limits.lineageLeaveMs).catch(() => {});

@@ -35,6 +35,8 @@ export interface ClusterHeadOptions {
   directory: Directory;
   /** Programs that it runs itself. */
   submitted: SubmittedJobs;
+  /** Where its dashboard is, if it has one. */
+  dashboardUrl(): string | undefined;
   /** The whole cluster is to end. */
   stopped(reason: string): void;
 }
@@ -53,7 +55,7 @@ function tallied(all: ResourceAmounts[]): ClusterStatus["waiting"] {
 
 /** Makes a node the head of its cluster. */
 export function leadCluster(
-  { clusterId, node, lineage, directory, submitted, stopped }:
+  { clusterId, node, lineage, directory, submitted, dashboardUrl, stopped }:
     ClusterHeadOptions,
 ): Members {
   const actorRows = new ActorRows({
@@ -143,6 +145,10 @@ export function leadCluster(
       "cluster.tags": () => ({
         tags: [...node.view.all()].map(({ tag }) => tag),
       }),
+      "dashboard.url": () => {
+        const url = dashboardUrl();
+        return url === undefined ? {} : { url };
+      },
       "job.kept": ({ jobId }) => {
         const kept = directory.job(jobId);
         if (kept === undefined) return {};

@@ -110,6 +110,7 @@ export async function runLocalNode(
     },
     isAlone: true,
   });
+  let dashboard: { url?: string } = {};
   const handlers: PeerHandlers = {
     requests: {
       ...machine.objects.requests(),
@@ -121,12 +122,14 @@ export async function runLocalNode(
       ...machine.facts.requests(),
       "node.rows": () => ({ nodes: [machine.row()] }),
       "cluster.tags": () => ({ tags: [tag] }),
+      "dashboard.url": () => dashboard,
     },
     notices: {
       ...machine.objects.notices(),
       ...part.notices(),
       ...lineageNotices(lineage),
       "progress": (word) => machine.toDriver(word),
+      "dashboard.serves": ({ url }) => void (dashboard = { url }),
       ...head.notices(),
       "node.register": (registration, peer) => {
         machine.joined(registration, peer);

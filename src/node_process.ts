@@ -12,6 +12,10 @@ import { ClusterNode } from "./cluster_node.ts";
 import { newNodeTag, type NodeTag } from "./base/ids.ts";
 import { log } from "./base/log.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
+import {
+  type DashboardThread,
+  startDashboard,
+} from "./dashboard/dashboard_start.ts";
 import { Directory } from "./head/directory.ts";
 import { SubmittedJobs } from "./head/submitted_jobs.ts";
 import { identityOf } from "./joined_node.ts";
@@ -46,6 +50,8 @@ export interface NodeProcessOptions {
   labels: Record<string, string>;
   capacityBytes: number;
   memoryLimitBytes: number | undefined;
+  /** The port of the head's dashboard, 0 for the one of before, or any; none: it has no dashboard. */
+  dashboardPort: number | undefined;
 }
 
 /** A node that runs. */
@@ -54,6 +60,8 @@ export interface NodeProcess {
   readonly node: ClusterNode;
   /** Of the head only. */
   readonly members: Members | undefined;
+  /** Of a head that has a dashboard, with its token. */
+  readonly dashboardUrl: string | undefined;
   /** Resolves when it must end although nobody told it: it was declared dead. */
   readonly fenced: Promise<string>;
   /** Resolves when somebody in the cluster tells it to leave. */
@@ -93,6 +101,9 @@ export async function startNode(
   });
   if (tls !== undefined) sendAtOnce(Number(/\d+$/.exec(listener.address)![0]));
   state.listening(listener.address);
+  const dashboard = headAddress === undefined
+    ? dashboardOf(options, { folder, tag, address: listener.address })
+    : undefined;
   const node: ClusterNode = new ClusterNode({
     folder,
     secrets: [state.path, ...options.secretFiles],
@@ -125,6 +136,7 @@ export async function startNode(
   let directory: Directory | undefined;
   let submitted: SubmittedJobs | undefined;
   let lineage: Promise<LineagePort> | undefined;
+  let dashboardUrl: string | undefined;
   if (headAddress === undefined) {
     lineage = LineagePort.open(`${state.path}/lineage.db`);
     await lineage;
@@ -140,17 +152,24 @@ export async function startNode(
       lineage,
       directory,
       submitted,
+      dashboardUrl: () => dashboardUrl,
       stopped: stopped.resolve,
     });
+    dashboardUrl = await dashboard?.serving;
+    if (dashboardUrl !== undefined) {
+      state.serving(Number(new URL(dashboardUrl).port));
+    }
   } else await node.member.join(true);
   sweepFolders(folder);
   return {
     address: listener.address,
     node,
     members,
+    dashboardUrl,
     fenced: fenced.promise,
     stopped: stopped.promise,
     close: async (reason) => {
+      await dashboard?.close();
       await submitted?.close();
       await listener.close();
       await node.close(reason);
@@ -161,4 +180,26 @@ export async function startNode(
       removeAll(folder);
     },
   };
+}
+
+/**
+ * The head's dashboard: beside its node's port where that is reached from other
+ * machines by TLS, and on loopback else.
+ */
+function dashboardOf(
+  { dashboardPort, hostname, tls, state }: NodeProcessOptions,
+  { folder, tag, address }: { folder: string; tag: NodeTag; address: string },
+): DashboardThread | undefined {
+  if (dashboardPort === undefined) return undefined;
+  const isLoopback = /^(127\.|localhost$|\[?::1\]?$)/.test(hostname);
+  const isOpen = !isLoopback && tls !== undefined;
+  return startDashboard({
+    session: { folder, tag, about: { kind: "head", clusterAddress: address } },
+    hostname: isOpen ? hostname : "127.0.0.1",
+    ports: dashboardPort === 0
+      ? [state.memory.dashboardPort ?? 0, 0]
+      : [dashboardPort],
+    tls: isOpen ? { cert: tls.cert, key: tls.key } : undefined,
+    token: state.dashboardToken(),
+  });
 }

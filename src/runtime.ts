@@ -12,6 +12,7 @@ import {
 } from "./base/notebook.ts";
 import { checkInitOptions, type InitOptions } from "./client/init_options.ts";
 import {
+  dashboardUrl,
   endingLocal,
   endLocal,
   localRuntime,
@@ -44,6 +45,12 @@ export interface NodeInfo {
 export interface Runtime extends AsyncDisposable {
   /** Where its head takes connections; "local" for one of this program's own. */
   readonly address: string;
+  /**
+   * Where a page shows what runs, with the token that opens it: this program's
+   * own where `init` was asked for one, or that of the cluster it joined, as
+   * the head's machine knows it. Undefined where there is none.
+   */
+  readonly dashboardUrl?: string;
   /** Its nodes. */
   nodes(): Promise<NodeInfo[]>;
   /** All resources there are, by name: `CPU`, `GPU`, `memory` (bytes) and custom ones. */
@@ -63,7 +70,7 @@ export interface Runtime extends AsyncDisposable {
  * with defaults.
  *
  * @param options How it is to be.
- * @returns The runtime, once it is up.
+ * @returns The runtime, once it is up, and its dashboard, if it is to have one.
  * @throws {MantaError} Where a runtime is up already, unless `ignoreReinit`,
  *   or where it can't be started.
  * @throws {TypeError} Where an option is unknown or of a wrong type.
@@ -90,16 +97,23 @@ export async function init(options: InitOptions = {}): Promise<Runtime> {
     if (ending === undefined) return await start(options);
     await ending; // Meanwhile another init() may have started one.
   }
-  await localRuntime()?.ready;
-  return runtimeOf(currentSession()!);
+  const local = localRuntime(); // None in a worker.
+  await local?.ready;
+  const url = local === undefined ? undefined : await dashboardUrl(local);
+  return runtimeOf(currentSession()!, url);
 }
 
 async function start(options: InitOptions): Promise<Runtime> {
-  const { session, ready } = startLocal(options);
+  const local = startLocal(options);
+  const { session, ready } = local;
   try {
     // Asked at once: what is owed keeps the program alive while the node starts.
-    await Promise.all([ready, session.owner.askHead("node.rows", {})]);
-    return runtimeOf(session);
+    const [url] = await Promise.all([
+      dashboardUrl(local),
+      ready,
+      session.owner.askHead("node.rows", {}),
+    ]);
+    return runtimeOf(session, url);
   } catch (error) {
     await endLocal();
     throw error;
@@ -138,7 +152,10 @@ export function isInitialized(): boolean {
   return session !== undefined && !session.owner.isEnding;
 }
 
-function runtimeOf(session: Session): Runtime {
+function runtimeOf(
+  session: Session,
+  dashboardUrl: string | undefined,
+): Runtime {
   const nodes = async () => {
     if (currentSession() === session && isInitialized()) {
       const { owner } = session;
@@ -163,6 +180,7 @@ function runtimeOf(session: Session): Runtime {
   const address = localRuntime()?.address ?? "local";
   const runtime: Runtime = {
     address,
+    ...(dashboardUrl === undefined ? {} : { dashboardUrl }),
     nodes,
     clusterResources: () => sum("resources"),
     availableResources: () => sum("available"),

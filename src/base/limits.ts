@@ -218,6 +218,18 @@ export const limits = {
   jobsKeptMax: 200,
   /** Bytes of a program's files that are asked for at once. */
   shippedBytesMax: 4 << 20,
+  /** Connections to a dashboard at a time; for one more the oldest that asks nothing goes. */
+  dashboardConnsMax: 64,
+  /** Longest head of a request to a dashboard. */
+  dashboardHeadBytesMax: 16 * 1024,
+  /** How long a request to a dashboard may take to arrive. */
+  dashboardHeadMs: 5000,
+  /** How long an answer of a dashboard may take to be read. */
+  dashboardAnswerMs: 30_000,
+  /** Rows of one list of a dashboard, whatever is asked. */
+  dashboardRowsMax: 1000,
+  /** How long a dashboard may take to end what it answers. */
+  dashboardLeaveMs: 2000,
   /** How long the lineage thread of a node that failed may take to write what it has. */
   lineageLeaveMs: 2000,
 } as const;

@@ -25,6 +25,7 @@ import {
   readLabels,
   UsageError,
 } from "./flags.ts";
+import { note } from "./show.ts";
 
 /** What both commands take. */
 const clusterFlags: FlagKinds = {
@@ -44,7 +45,7 @@ const clusterFlags: FlagKinds = {
     "dashboard-port",
     "ready-file",
   ],
-  booleans: ["insecure"],
+  booleans: ["insecure", "no-dashboard"],
 };
 
 const defaultPort = 6379;
@@ -60,11 +61,6 @@ export async function runCluster(
   const [word] = given.words;
   if (verb === "head" && word !== undefined) {
     throw new UsageError(`no such command "cluster ${word}"`);
-  }
-  if (given.text("dashboard-port") !== undefined) {
-    throw new UsageError(
-      "--dashboard-port: there is no dashboard yet; `summary`, `list` and `memory` show what runs",
-    );
   }
   const ended = interrupted();
   const state = StateFolder.open(
@@ -133,15 +129,18 @@ function settingsOf(
   const numCpus = given.amount("num-cpus");
   const numGpus = given.amount("num-gpus");
   const objectStoreMemory = given.whole("object-store-memory", 1 << 20);
+  const dashboardPort = given.port("dashboard-port") ?? 0;
+  if (headAddress !== undefined && given.text("dashboard-port") !== undefined) {
+    note("--dashboard-port is the head's: a node that joins has no dashboard");
+  }
   const options = {
     resources: readAmounts(given.text("resources")),
     ...(numCpus === undefined ? {} : { numCpus }),
     ...(numGpus === undefined ? {} : { numGpus }),
     ...(objectStoreMemory === undefined ? {} : { objectStoreMemory }),
   };
-  const port = given.whole("port", 0) ??
+  const port = given.port("port") ??
     (headAddress === undefined ? defaultPort : 0);
-  if (port > 65_535) throw new UsageError(`--port can't be ${port}`);
   return {
     state,
     secretFiles: ["token-file", "tls-key"].flatMap((name) => {
@@ -157,6 +156,7 @@ function settingsOf(
     labels: readLabels(given.text("labels")),
     capacityBytes: storeBytes(options),
     memoryLimitBytes: undefined,
+    dashboardPort: given.has("no-dashboard") ? undefined : dashboardPort,
   };
 }
 
@@ -203,7 +203,7 @@ function readFile(name: string, path: string): string {
 }
 
 function tell(
-  { address, node, members }: NodeProcess,
+  { address, node, members, dashboardUrl }: NodeProcess,
   { headAddress, given, token }: {
     headAddress: string | undefined;
     given: Given;
@@ -222,11 +222,12 @@ function tell(
   add a node:     deno run -A cli.ts cluster join ${address}
   run a program:  MANTA_ADDRESS=${address} deno run -A program.ts
   its token:      ${tokenFile ?? "none"}
+  its dashboard:  ${dashboardUrl ?? "none"}
 Ctrl-C ends it.`);
   }
   const readyFile = given.text("ready-file");
   if (readyFile === undefined) return;
-  const ready = { address, tokenFile, pid: Deno.pid, nodeId };
+  const ready = { address, tokenFile, dashboardUrl, pid: Deno.pid, nodeId };
   writePrivate(readyFile, JSON.stringify(ready));
 }
 

@@ -4,9 +4,9 @@
  * @module
  */
 import { MantaError } from "../base/errors.ts";
+import { within } from "../inspect/reach.ts";
 import type { ClusterStatus } from "../wire/facts.ts";
 import { readFlags, UsageError } from "./flags.ts";
-import { within } from "./reach.ts";
 import { show } from "./show.ts";
 import { outputStyle, table, type TableStyle } from "./table.ts";
 import { clusterPlaces, reachHead } from "./where.ts";

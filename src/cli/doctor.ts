@@ -8,9 +8,10 @@ import { limits } from "../base/limits.ts";
 import { localResources, storeBytes } from "../client/init_options.ts";
 import { folderRoot } from "../store/folder.ts";
 import { isSharedMemoryAvailable } from "../store/segment.ts";
+import { bytesText } from "../inspect/words.ts";
 import { readFlags } from "./flags.ts";
 import { show } from "./show.ts";
-import { bytesText, outputStyle, table } from "./table.ts";
+import { outputStyle, table } from "./table.ts";
 
 /** One thing that was looked at. */
 export interface Finding {

@@ -23,6 +23,8 @@ export interface Given {
   has(name: string): boolean;
   /** A whole number, `least` or more. */
   whole(name: string, least: number): number | undefined;
+  /** A port; 0 for any. */
+  port(name: string): number | undefined;
   /** A number that is not negative. */
   amount(name: string): number | undefined;
 }
@@ -68,6 +70,11 @@ export function readFlags(
     has: (name) => parsed[name] === true,
     whole: (name, least) =>
       number(name, (value) => Number.isSafeInteger(value) && value >= least),
+    port: (name) =>
+      number(
+        name,
+        (value) => Number.isInteger(value) && value >= 0 && value <= 65_535,
+      ),
     amount: (name) =>
       number(name, (value) => Number.isFinite(value) && value >= 0),
   };

@@ -38,6 +38,10 @@ Options:
   --tls-cert FILE --tls-key FILE --tls-ca FILE
                          PEM files: connections are encrypted
   --insecure             takes connections from other machines without TLS
+  --dashboard-port PORT  of the head: where its dashboard is served, on 127.0.0.1, or
+                         on --host where that speaks TLS; default: 0, the one of
+                         before, or any
+  --no-dashboard         of the head: serves none
   --ready-file FILE      written when it is ready: JSON with address, tokenFile,
                          dashboardUrl, pid and nodeId`;
 
@@ -172,6 +176,23 @@ ${anyChoice}
 Examples:
   deno run -A cli.ts timeline out.json
   deno run -A cli.ts timeline out.json --lineage run.db`,
+  dashboard:
+    `Prints the URL of the page that shows what runs. Where the cluster or program
+has none, this command serves one on 127.0.0.1, until Ctrl-C.
+
+Usage: deno run -A cli.ts dashboard [OPTIONS]
+
+Options:
+  --port PORT            serves one at that port, whatever there is; 0 picks one
+  --json                 prints { "url": …, "isServedHere": … }
+${anyChoice}
+
+The URL has a token in it: whoever has the URL sees all that the page shows.
+
+Examples:
+  deno run -A cli.ts dashboard
+  deno run -A cli.ts dashboard --address 127.0.0.1:6379
+  deno run -A cli.ts dashboard --port 8265`,
   doctor:
     `Looks at what this machine and these permissions give, and says what each thing
 that is missing costs. Exit status 1 where something is missing.
@@ -217,6 +238,7 @@ What runs, in a cluster or in a program on this machine:
   logs [ID]              what workers and actors printed; --follow
   why ID                 what a task or object waits for, or failed of
   timeline OUT.json      what tasks did when, for Perfetto
+  dashboard              all of it in the browser
 
 This machine:
   doctor                 what it and these permissions give

@@ -10,11 +10,11 @@ import { MantaError } from "../base/errors.ts";
 import { randomHex } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { SubmittedJob } from "../base/jobs.ts";
+import { type Reach, within } from "../inspect/reach.ts";
+import { submittedCells, submittedTo } from "../inspect/submitted.ts";
 import { readFlags, splitAtScript, UsageError } from "./flags.ts";
-import { type Reach, within } from "./reach.ts";
 import { note, show, showRows, write } from "./show.ts";
-import { spanText } from "./table.ts";
-import { clusterPlaces, nameOf, reachHead } from "./where.ts";
+import { clusterPlaces, reachHead } from "./where.ts";
 
 /** Runs `submit`. */
 export async function submit(args: string[]): Promise<number> {
@@ -63,8 +63,12 @@ export async function jobs(args: string[]): Promise<number> {
         throw new UsageError(`no such command "jobs ${given.words[0]}"`);
       }
       await using reach = await reachHead(given);
-      const { jobs } = await within(reach.head.request("job.list", {}));
-      showRows(given, { rows: jobs, cells: jobs.map(cellsOf), notes: [] });
+      const jobs = await submittedTo(reach);
+      showRows(given, {
+        rows: jobs,
+        cells: jobs.map(submittedCells),
+        notes: [],
+      });
       return 0;
     }
   }
@@ -136,23 +140,7 @@ async function find(
   reach: Reach,
   id: string,
 ): Promise<SubmittedJob | undefined> {
-  const { jobs } = await within(reach.head.request("job.list", {}));
-  return jobs.find((job) => job.id === id);
-}
-
-function cellsOf(job: SubmittedJob) {
-  const untilMs = job.endedAtMs ?? Date.now();
-  return {
-    job: job.id,
-    state: job.state,
-    exit: job.exitCode,
-    submitted: new Date(job.submittedAtMs).toISOString().slice(0, 19) + "Z",
-    took: job.state === "lost"
-      ? undefined
-      : spanText(Math.max(0, untilMs - job.submittedAtMs)),
-    pid: job.state === "running" ? job.pid : undefined,
-    script: [nameOf(job.script), ...job.args].join(" "),
-  };
+  return (await submittedTo(reach)).find((job) => job.id === id);
 }
 
 /** A script as the head's machine finds it. */

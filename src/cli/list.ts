@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { listableLive, listLive } from "../inspect/lists.ts";
 import { openLineage } from "../store/lineage_reader.ts";
 import { type Given, readFlags, UsageError } from "./flags.ts";
-import { listableLive, listLive } from "./lists.ts";
 import { showRows } from "./show.ts";
 import { askingFlags, reachAny } from "./where.ts";
 

@@ -5,23 +5,19 @@
  * @module
  */
 import { delay } from "@std/async";
-import { nodeProcessIdOf, type NodeTag } from "../base/ids.ts";
+import type { NodeTag } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { MantaError } from "../base/errors.ts";
-import type { KeptLine } from "../wire/command_messages.ts";
-import type { Peer } from "../wire/peer.ts";
+import { actorsOf, gather } from "../inspect/gather.ts";
+import { type Line, type OpenedLines, openLines } from "../inspect/lines.ts";
+import { type Reach, within } from "../inspect/reach.ts";
 import { readFlags } from "./flags.ts";
-import { actorsOf, gather } from "./gather.ts";
 import { followJob, isJobId } from "./jobs.ts";
-import { type Reach, within } from "./reach.ts";
 import { write } from "./show.ts";
 import { askingFlags, reachAny, reachHead } from "./where.ts";
 
 const membersEveryMs = 1000;
-
-/** A line and the node that it came from. */
-type Line = KeptLine & { nodeId: string };
 
 /** Runs `logs`. */
 export async function logs(args: string[]): Promise<number> {
@@ -101,9 +97,9 @@ async function read(
   let firstCount = 0;
   const first: Line[] = [];
   const follow = async (tag: NodeTag, isFirst: boolean) => {
-    let told: Told;
+    let told: OpenedLines;
     try {
-      told = await open(reach, tag);
+      told = await openLines(reach, tag);
     } catch (error) {
       log.debug(`node ${tag} tells no lines: ${error}`);
       return;
@@ -137,31 +133,8 @@ async function read(
   return firstCount;
 }
 
-interface Told {
-  peer: Peer;
-  nodeId: string;
-  lines: Line[];
-  nextSeq: number;
-}
-
-async function open(reach: Reach, tag: NodeTag): Promise<Told> {
-  const peer = await within(reach.peer(nodeProcessIdOf(tag)));
-  const { row: { nodeId } } = await within(
-    peer.request("node.facts", { rowsMax: 0, isBrief: true }),
-  );
-  const { lines, nextSeq } = await within(
-    peer.request("log.read", { afterSeq: 0, waitMs: 0 }),
-  );
-  return {
-    peer,
-    nodeId,
-    nextSeq,
-    lines: lines.map((line) => ({ ...line, nodeId })),
-  };
-}
-
 async function followed(
-  { peer, nodeId, nextSeq: seq }: Told,
+  { peer, nodeId, nextSeq: seq }: OpenedLines,
   { print, over }: {
     print(lines: Line[]): boolean;
     over: PromiseWithResolvers<void>;

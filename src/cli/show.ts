@@ -4,8 +4,9 @@
  *
  * @module
  */
+import type { Cells } from "../inspect/words.ts";
 import type { Given } from "./flags.ts";
-import { type Cells, outputStyle, table } from "./table.ts";
+import { outputStyle, table } from "./table.ts";
 
 const encoder = new TextEncoder();
 

@@ -9,15 +9,16 @@
 import { MantaError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { checkAddress } from "../client/join_options.ts";
-import { nodeTagIn, sessionFolders } from "../store/folder.ts";
-import { type FlagKinds, type Given, UsageError } from "./flags.ts";
 import {
   aboutSession,
   type Reach,
   reachCluster,
   reachSession,
   type SessionPlace,
-} from "./reach.ts";
+} from "../inspect/reach.ts";
+import { nameOf } from "../inspect/words.ts";
+import { nodeTagIn, sessionFolders } from "../store/folder.ts";
+import { type FlagKinds, type Given, UsageError } from "./flags.ts";
 
 const defaultAddress = "127.0.0.1:6379";
 
@@ -57,22 +58,21 @@ export async function reachHead(given: Given): Promise<Reach> {
 
 /** Reaches the cluster or program that is meant. */
 export async function reachAny(given: Given): Promise<Reach> {
+  return await (await findAny(given))();
+}
+
+/** Finds the cluster or program that is meant: what it gives reaches the same one each time. */
+export async function findAny(given: Given): Promise<() => Promise<Reach>> {
   const folder = given.text("session");
-  if (folder !== undefined) return await reachSession(await sessionAt(folder));
-  if (namedAddress(given) !== undefined) return await reachHead(given);
+  if (folder !== undefined) {
+    const place = await sessionAt(folder);
+    return () => Promise.resolve(reachSession(place));
+  }
+  if (namedAddress(given) !== undefined) return () => reachHead(given);
   const places = await livingSessions();
   const [first, ...others] = places;
-  if (first === undefined) {
-    try {
-      return await reachHead(given);
-    } catch (error) {
-      if (!isNobody(error)) throw error;
-      throw new MantaError(
-        `Cannot find what to ask: no program of this user runs here, and there is no cluster at ${defaultAddress}; name one by --address, --dir or --session`,
-      );
-    }
-  }
-  if (others.length === 0) return await reachSession(first);
+  if (first === undefined) return () => reachDefault(given);
+  if (others.length === 0) return () => Promise.resolve(reachSession(first));
   const names = places.map(({ folder, about }) =>
     `${folder} (${nameOf(about.script)})`
   );
@@ -81,6 +81,17 @@ export async function reachAny(given: Given): Promise<Reach> {
       names.join(", ")
     }`,
   );
+}
+
+async function reachDefault(given: Given): Promise<Reach> {
+  try {
+    return await reachHead(given);
+  } catch (error) {
+    if (!isNobody(error)) throw error;
+    throw new MantaError(
+      `Cannot find what to ask: no program of this user runs here, and there is no cluster at ${defaultAddress}; name one by --address, --dir or --session`,
+    );
+  }
 }
 
 function isNobody(error: unknown): boolean {
@@ -127,11 +138,6 @@ async function sessionAt(folder: string): Promise<SessionPlace> {
       about.clusterAddress === undefined ? "" : ` ${about.clusterAddress}`
     }`,
   );
-}
-
-/** A script as people know it. */
-export function nameOf(script: string | undefined): string {
-  return script?.slice(script.lastIndexOf("/") + 1) ?? "no program";
 }
 
 function namedAddress(given: Given): string | undefined {

@@ -7,18 +7,6 @@
 /** Checks one option; throws for a wrong one. */
 export type Check = (value: unknown, name: string) => void;
 
-/** An option that the contract names and this version can't honour: never ignored silently. */
-export function notYet(_value: unknown, name: string): void {
-  throw new TypeError(
-    `Cannot use ${name}: this version of manta does not have it yet`,
-  );
-}
-
-/** Checks for options that this version lacks, by name. */
-export function notYetChecks(...names: string[]): Record<string, Check> {
-  return Object.fromEntries(names.map((name) => [name, notYet]));
-}
-
 /** Throws unless every given option is known and passes its check. */
 export function checkOptions(
   options: unknown,
@@ -43,7 +31,7 @@ function unknownOption(
   name: string,
   { checks, what }: { checks: Record<string, Check>; what: string },
 ): TypeError {
-  const names = Object.keys(checks).filter((name) => checks[name] !== notYet);
+  const names = Object.keys(checks);
   const near = names.find((known) => isNear(known, name));
   const advice = near === undefined
     ? `known are ${names.join(", ")}`

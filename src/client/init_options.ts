@@ -12,7 +12,7 @@ import {
   type Check,
   checkOptions,
   flag,
-  notYetChecks,
+  show,
   text,
   texts,
   whole,
@@ -58,6 +58,14 @@ export interface InitOptions {
   runtimeEnv?: Omit<RuntimeEnv, "permissions">;
   /** Whether what workers print appears here. Default: true. */
   logToDriver?: boolean;
+  /**
+   * Whether a page in the browser shows what runs: its URL is
+   * `dashboardUrl` of the runtime. It is served on 127.0.0.1, at any port
+   * that is free unless one is named (1 to 65535), and needs `--allow-net` for
+   * it. A program that joins a cluster has that one's, whatever it says here.
+   * Default: false.
+   */
+  dashboard?: boolean | { port?: number };
   /** Whether a runtime that is up already is used as it is. Default: false. */
   ignoreReinit?: boolean;
 }
@@ -77,8 +85,23 @@ const checks: Record<string, Check> = {
   logToDriver: flag,
   ignoreReinit: flag,
   runtimeEnv,
-  ...notYetChecks("dashboard"),
+  dashboard,
 };
+
+function dashboard(value: unknown, name: string): void {
+  if (typeof value === "boolean") return;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new TypeError(
+      `Cannot use ${name} ${
+        show(value)
+      }: expected true, false or a port as { port: 8265 }`,
+    );
+  }
+  checkOptions(value, {
+    checks: { port: whole(0, 65_535) },
+    what: `${name} with`,
+  });
+}
 
 /** Throws for a bad option. */
 export function checkInitOptions(options: unknown): void {
@@ -94,6 +117,12 @@ export function checkInitOptions(options: unknown): void {
       'Cannot use init option "resume" without "lineage": name the file of the run before',
     );
   }
+}
+
+/** The port of the program's own dashboard, 0 for any; undefined where it has none. */
+export function dashboardPort({ dashboard }: InitOptions): number | undefined {
+  if (dashboard === undefined || dashboard === false) return undefined;
+  return dashboard === true ? 0 : dashboard.port ?? 0;
 }
 
 /** What a local node has to give. */

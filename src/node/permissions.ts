@@ -51,3 +51,15 @@ export function assertPermitted(folderRoot: string): void {
       `with --allow-ffi large arrays are shared, not copied`,
   );
 }
+
+/** Throws, naming the flag, unless the program may listen on that port of loopback. */
+export function assertMayServe(
+  port: number,
+  isGranted: IsGranted = (descriptor) => granted(descriptor) !== "no",
+): void {
+  const host = port === 0 ? "127.0.0.1" : `127.0.0.1:${port}`;
+  if (isGranted({ name: "net", host })) return;
+  throw new MantaError(
+    `Cannot serve a dashboard without --allow-net=${host}: it listens there. Add the flag, or leave the init option "dashboard" out`,
+  );
+}

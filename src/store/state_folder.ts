@@ -17,6 +17,8 @@ export interface NodeMemory {
   /** Where it listened last. */
   port: number;
   address: string;
+  /** Where it served its dashboard last. */
+  dashboardPort?: number;
 }
 
 const tokenBytes = 32;
@@ -82,9 +84,24 @@ export class StateFolder {
     this.#save();
   }
 
+  /** Where it serves its dashboard now. */
+  serving(dashboardPort: number): void {
+    if (this.#memory.dashboardPort === dashboardPort) return;
+    this.#memory.dashboardPort = dashboardPort;
+    this.#save();
+  }
+
   /** The cluster's token: the one of before, or a new one of 256 bits. */
   token(): string {
-    const path = this.tokenPath;
+    return this.#secret(this.tokenPath);
+  }
+
+  /** The token of its dashboard, which opens nothing else. */
+  dashboardToken(): string {
+    return this.#secret(`${this.path}/dashboard-token`);
+  }
+
+  #secret(path: string): string {
     const known = read(path);
     if (known !== undefined && known !== "") return known;
     const token = randomHex(tokenBytes);

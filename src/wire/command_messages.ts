@@ -163,6 +163,8 @@ export interface CommandRequests {
   // To a head.
   /** All nodes, those of programs too. */
   "cluster.tags": { ask: Record<never, never>; answer: { tags: NodeTag[] } };
+  /** Where its dashboard is, if it has one; with its token. */
+  "dashboard.url": { ask: Record<never, never>; answer: { url?: string } };
   "actor.list": {
     ask: { rowsMax: number };
     /** JSON of {@linkcode ActorFacts}, those that live first. */

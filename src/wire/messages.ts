@@ -280,6 +280,8 @@ export interface Notices extends ClusterNotices {
   "collected": { round: number };
   /** To the driver's node, and from there to the driver. */
   "progress": BarWord;
+  /** The driver's dashboard is there. */
+  "dashboard.serves": { url: string };
   // From a node.
   "lease.reclaim": { leaseId: LeaseId };
   "segment.recycle": { segmentId: SegmentId };

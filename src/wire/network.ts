@@ -160,7 +160,7 @@ export class Network {
 }
 
 /** Asks this machine's node for a stream to a process of another one. */
-async function dialRelay(
+export async function dialRelay(
   folder: string,
   processId: ProcessId,
 ): Promise<SocketConn> {

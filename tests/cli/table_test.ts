@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { bytesText, spanText, table } from "../../src/cli/table.ts";
+import { table } from "../../src/cli/table.ts";
+import { bytesText, spanText } from "../../src/inspect/words.ts";
 
 const plain = { widthMax: Infinity, hasColours: false };
 const rows = [

@@ -149,16 +149,23 @@ Deno.test("A class with a method named then can't be remote: its handles would b
   refused(() => remote(Link), TypeError, '"Link"', '"then"');
 });
 
-Deno.test("Options that this version lacks are refused, not ignored", async () => {
-  const lacking = "does not have it yet";
-  const session: Record<string, unknown>[] = [
-    { dashboard: true },
+Deno.test("init() refuses a dashboard that is none, by name", async () => {
+  const cases: [unknown, typeof TypeError, string][] = [
+    ["yes", TypeError, "true, false or a port"],
+    [8265, TypeError, "true, false or a port"],
+    [null, TypeError, "true, false or a port"],
+    [[8265], TypeError, "true, false or a port"],
+    [{ prot: 1 }, TypeError, '"port"'],
+    [{ port: "1" }, TypeError, '"port"'],
+    [{ port: -1 }, RangeError, '"port"'],
+    [{ port: 65_536 }, RangeError, '"port"'],
+    [{ port: 1.5 }, RangeError, '"port"'],
   ];
-  for (const options of session) {
-    const error = await rejection(init(options as InitOptions));
-    assert(error instanceof TypeError);
-    assertStringIncludes(error.message, Object.keys(options)[0]!);
-    assertStringIncludes(error.message, lacking);
+  for (const [dashboard, errorClass, part] of cases) {
+    const error = await rejection(init({ dashboard } as InitOptions));
+    assert(error instanceof errorClass, `${error}`);
+    assertStringIncludes(error.message, '"dashboard"');
+    assertStringIncludes(error.message, part);
   }
   assertEquals(isInitialized(), false);
 });

@@ -13,6 +13,7 @@ const startedWithinMs = 30_000;
 export interface Ready {
   address: string;
   tokenFile?: string;
+  dashboardUrl?: string;
   pid: number;
   nodeId: string;
 }

@@ -306,6 +306,10 @@ export const initOptionsShown: Record<string, Shown> = {
     "e2e/runtime_env",
     "init({ runtimeEnv }) is for all of the program, here and on other nodes",
   ],
+  dashboard: [
+    "e2e/dashboard",
+    "init({ dashboard }) serves a page, and the data of what runs",
+  ],
   logToDriver: [
     "e2e/contract",
     "MANTA_LOG=off and logToDriver: false: nothing but the program's own",
@@ -369,6 +373,10 @@ export const commandsShown: Record<string, Shown> = {
     "why: of refs, actors, processes, and of nothing",
   ],
   timeline: ["e2e/command_line", "timeline: a trace of what ran"],
+  dashboard: [
+    "e2e/dashboard",
+    "The dashboard of a program on this machine: its own, or served by the command",
+  ],
   doctor: ["e2e/command_line", "doctor and bench say what this machine gives"],
   bench: ["e2e/command_line", "doctor and bench say what this machine gives"],
 };

@@ -19,6 +19,8 @@ const layers: readonly (readonly string[])[] = [
   ["src/wire/", "src/state/", "src/store/", "src/code/"],
   ["src/owner/", "src/node/", "src/head/"],
   ["src/client/", "src/worker/"],
+  ["src/inspect/"],
+  ["src/dashboard/"],
   ["src/local_node.ts"],
   ["src/cluster_node.ts"],
   ["src/cluster_head.ts"],

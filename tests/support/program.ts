@@ -132,6 +132,11 @@ export class Running {
     this.ended.catch(() => {}); // Whoever awaits it is told.
   }
 
+  /** What it has printed so far. */
+  get printed(): string {
+    return this.#stdout;
+  }
+
   /** Resolves once it has printed this text. */
   said(text: string): Promise<void> {
     const waiting = Promise.withResolvers<void>();

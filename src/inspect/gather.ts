@@ -21,7 +21,7 @@ import type {
   SegmentFacts,
 } from "../wire/command_messages.ts";
 import { type Reach, within } from "./reach.ts";
-import { nameOf } from "./where.ts";
+import { nameOf } from "./words.ts";
 
 /** What one process told of what it owns. */
 export interface OwnerTold {
@@ -115,6 +115,13 @@ export class Gathered {
       (kind === "local" || kind === "driver") && lineagePath !== undefined
     );
   }
+}
+
+/** Of which programs finished tasks can't be shown here. */
+export function farNotes(gathered: Gathered): string[] {
+  return gathered.farPrograms().map((program) =>
+    `finished tasks of ${program} are in its lineage file, which is not on this machine`
+  );
 }
 
 /** Asks all nodes; each tells of its processes. */

@@ -1,15 +1,21 @@
 /**
- * The rows of `list`: each kind as plain data for programs, and as cells for
- * people.
+ * Nodes, workers, tasks, actors and objects as rows: plain data for programs,
+ * and cells for people.
  *
  * @module
  */
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { ActorFacts, OpenTask } from "../wire/command_messages.ts";
-import { actorsOf, gather, type Gathered, readLineages } from "./gather.ts";
+import {
+  actorsOf,
+  farNotes,
+  gather,
+  type Gathered,
+  readLineages,
+} from "./gather.ts";
 import { type Reach, within } from "./reach.ts";
-import { bytesText, type Cells, spanText } from "./table.ts";
+import { bytesText, type Cells, rounded, spanText } from "./words.ts";
 
 /** What of a running program or cluster can be listed. */
 export const listableLive = [
@@ -156,11 +162,13 @@ async function nodes(reach: Reach, query: ListQuery): Promise<Listing> {
     node: row.nodeId,
     address: row.address,
     state: row.state,
-    CPU: `${round(row.available["CPU"])}/${round(row.resources["CPU"])}`,
+    CPU: `${rounded(row.available["CPU"])}/${rounded(row.resources["CPU"])}`,
     others: Object.keys(row.resources)
       .filter((name) => name !== "CPU" && name !== "memory")
       .map((name) =>
-        `${name} ${round(row.available[name])}/${round(row.resources[name])}`
+        `${name} ${rounded(row.available[name])}/${
+          rounded(row.resources[name])
+        }`
       ).join(", "),
     store: row.storeUsedBytes === undefined
       ? undefined
@@ -281,11 +289,7 @@ function tasks(gathered: Gathered, query: ListQuery): Listing {
       ? undefined
       : `${row.errorName}: ${row.errorMessage ?? ""}`,
   }));
-  for (const program of gathered.farPrograms()) {
-    notes.push(
-      `finished tasks of ${program} are in its lineage file, which is not on this machine`,
-    );
-  }
+  notes.push(...farNotes(gathered));
   const rows: Record<string, unknown>[] = [...open, ...over];
   const found = listing(rows, query, (row) => ({
     task: row["taskId"],
@@ -342,8 +346,4 @@ function listing<Row extends Record<string, unknown>>(
 
 function moreLine(count: number): string {
   return `${count} more are not shown; --limit N shows more`;
-}
-
-function round(amount: number | undefined): number {
-  return Math.round((amount ?? 0) * 100) / 100;
 }

@@ -13,6 +13,7 @@ import {
   type NodeId,
   nodeProcessIdOf,
   type NodeTag,
+  nodeTagOf,
   type ProcessId,
   randomHex,
 } from "../base/ids.ts";
@@ -21,7 +22,7 @@ import { limits } from "../base/limits.ts";
 import { tokenFor } from "../client/join_options.ts";
 import type { NodeAbout } from "../wire/command_messages.ts";
 import { dialLink } from "../wire/link_dial.ts";
-import { headId } from "../wire/network.ts";
+import { dialRelay, headId } from "../wire/network.ts";
 import { Peer } from "../wire/peer.ts";
 import { type SocketConn, SocketTransport } from "../wire/socket.ts";
 import { dialSocket, socketPath } from "../wire/unix_sockets.ts";
@@ -44,9 +45,10 @@ export interface ClusterPlace {
   ca: string | undefined;
 }
 
-/** A program's session on this machine. */
+/** A session on this machine: of a program, or of a head. */
 export interface SessionPlace {
   folder: string;
+  /** Its node. */
   tag: NodeTag;
   about: NodeAbout;
 }
@@ -88,16 +90,22 @@ export async function reachCluster(
   });
 }
 
-/** Reaches a program of this machine. */
-export function reachSession({ folder, tag }: SessionPlace): Promise<Reach> {
-  return Promise.resolve(reach({
-    name: `the program of ${folder}`,
-    isCluster: false,
+/** Reaches a program of this machine, or the cluster whose head it is. */
+export function reachSession({ folder, tag, about }: SessionPlace): Reach {
+  const isCluster = about.kind === "head";
+  return reach({
+    name: isCluster
+      ? `the cluster at ${about.clusterAddress}`
+      : `the program of ${folder}`,
+    isCluster,
     tag,
     headId: nodeProcessIdOf(tag),
-    dial: (processId) => dialSocket(socketPath(folder, processId)),
+    dial: (processId) =>
+      nodeTagOf(processId) === tag
+        ? dialSocket(socketPath(folder, processId))
+        : dialRelay(folder, processId),
     close: () => Promise.resolve(),
-  }));
+  });
 }
 
 /** What a session's node says of itself, if it lives and answers. */
@@ -106,7 +114,7 @@ export async function aboutSession(
   tag: NodeTag,
 ): Promise<NodeAbout> {
   const place = { folder, tag, about: { kind: "local" as const } };
-  await using session = await reachSession(place);
+  await using session = reachSession(place);
   return await within(session.head.request("node.about", {}));
 }
 
@@ -158,7 +166,9 @@ function reach(
       let peer = peers.get(processId);
       if (peer === undefined) {
         peers.set(processId, peer = connect(processId));
-        peer.catch(() => {}); // Whoever asks is told.
+        // Whoever asks is told; who asks later tries anew.
+        const forget = () => void peers.delete(processId);
+        peer.then((opened) => opened.closed).then(forget, forget);
       }
       return peer;
     },
