@@ -7,7 +7,8 @@
 import { nodeTagOf } from "../base/ids.ts";
 import { readFlags } from "./flags.ts";
 import { actorsOf, gather, type Gathered, readLineages } from "./gather.ts";
-import { objectCells, type ObjectRow, objectRows } from "./lists.ts";
+import { moreLine } from "./lists.ts";
+import { objectCells, type ObjectRow, objectRows } from "./object_rows.ts";
 import { note, show } from "./show.ts";
 import {
   bytesText,
@@ -149,14 +150,9 @@ export async function memory(args: string[]): Promise<number> {
         none: "no objects in shared memory, and none that others hold",
       }),
     ].join("\n"));
-  if (objects.length > first.length) {
-    note(
-      `${
-        objects.length - first.length
-      } smaller objects are not shown; --limit N shows more`,
-    );
-  }
-  for (const line of gathered.silent) note(line);
+  const { length: shown } = first;
+  const more = moreLine("objects", { shown, total: objects.length });
+  for (const line of [...more, ...gathered.silent]) note(line);
   return 0;
 }
 

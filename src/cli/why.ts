@@ -50,6 +50,12 @@ export async function why(args: string[]): Promise<number> {
     failed: (line) => notes.push(line),
   });
   if (answer === undefined) {
+    // Names and pids may be shorter.
+    if (id.length < idLengthMin) {
+      throw new UsageError(
+        `nothing in ${reach.name} has "${id}" as its name or pid, and of an id at least ${idLengthMin} digits are needed`,
+      );
+    }
     const unheard = [...gathered.silent, ...notes].join("; ");
     throw new MantaError(
       `Cannot find "${id}" in ${reach.name}: nothing there has that id${
