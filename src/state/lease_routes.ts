@@ -101,11 +101,6 @@ export class LeaseRoutes {
       : [{ kind: "give_back", leaseId, tag: grantedBy }];
   }
 
-  /** How many requests and held leases there are. */
-  get size(): number {
-    return this.#routes.size;
-  }
-
   /** Who granted a lease. */
   grantedBy(leaseId: LeaseId): NodeTag | undefined {
     return this.#routes.get(leaseId)?.grantedBy;
@@ -137,7 +132,7 @@ export class LeaseRoutes {
   }
 
   /** Asserts every invariant. */
-  validate(): void {
+  validate(): { routeCount: number } {
     for (const leaseId of this.#waiting) {
       const route = this.#routes.get(leaseId);
       assert(route !== undefined, "A request waits without a route");
@@ -155,6 +150,7 @@ export class LeaseRoutes {
         "A request is forgotten",
       );
     }
+    return { routeCount: this.#routes.size };
   }
 
   #ask(
