@@ -202,13 +202,7 @@ export class InsideRun {
     try {
       return values.encode(error, how);
     } catch (fault) {
-      const told = error instanceof Error
-        ? error
-        : new Error(Deno.inspect(error));
-      const copy = new Error(String(told.message));
-      copy.name = String(told.name);
-      copy.stack = `${told.stack}\n[${(fault as Error).message}]`;
-      return values.encode(copy, how);
+      return values.encode(wordsOf(error, fault as Error), how);
     }
   }
 
@@ -220,5 +214,21 @@ export class InsideRun {
     this.#isAsked = false;
     this.#isOver = kind !== SandboxFrame.item;
     this.#world.answer(kind, { no: this.#run.no, write });
+  }
+}
+
+/** What an error says that can't travel, and why it can't. */
+function wordsOf(error: unknown, { message: why }: Error): Error {
+  try {
+    const told = error instanceof Error
+      ? error
+      : new Error(Deno.inspect(error));
+    const copy = new Error(String(told.message));
+    copy.name = String(told.name);
+    copy.stack = `${told.stack}\n[${why}]`;
+    return copy;
+  } catch (fault) {
+    // A getter of its own threw.
+    return new Error(`Cannot read what was thrown: ${fault}`);
   }
 }

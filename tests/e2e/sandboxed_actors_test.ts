@@ -82,6 +82,14 @@ class Ledger {
     throw new RangeError("own");
   }
 
+  failOddly(): never {
+    const odd = new Error("odd");
+    const get = () => {
+      throw new Error("unreadable");
+    };
+    throw Object.defineProperty(odd, "message", { get });
+  }
+
   failAside(): Promise<never> {
     setTimeout(() => {
       throw new RangeError("in a timer");
@@ -290,6 +298,9 @@ Deno.test("an actor in a sandbox", async (t) => {
     const error = await rejection(get(ledger.fail.remote()));
     assert(error instanceof TaskError && error.cause instanceof RangeError);
     assertEquals(error.functionName, "Ledger.fail");
+    const odd = await rejection(get(ledger.failOddly.remote()));
+    assert(odd instanceof TaskError);
+    assertStringIncludes(`${odd.message}`, "unreadable");
     assertStringIncludes(`${error.cause.stack}`, "sandboxed_actors_test.ts:");
   });
   await t.step(
