@@ -14,12 +14,11 @@ import { JobPart } from "./node/job_part.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import { aboutOf, openLineage } from "./local_node.ts";
 import { ProgramFiles } from "./node/program_code.ts";
-import type { LogPrinter } from "./node/log_printer.ts";
-import type { RecentLines } from "./node/recent_lines.ts";
+import type { LineSink, RecentLines } from "./node/recent_lines.ts";
 import { sweepFolders } from "./store/folder.ts";
 import type { LinkIdentity } from "./wire/link.ts";
 import { dialLink, type TlsClient } from "./wire/link_dial.ts";
-import type { JobInfo } from "./wire/facts.ts";
+import type { JobInfo, LogLine } from "./wire/facts.ts";
 import type { LocalNodeEvents } from "./local_node.ts";
 
 /** How a driver reaches its cluster. */
@@ -41,7 +40,9 @@ export interface JoinedNodeOptions {
   lineageLine: MessagePort;
   children: Children;
   command: ChildCommand;
-  printer: LogPrinter;
+  printer: LineSink;
+  /** Prints a line of another node's process. */
+  print(line: LogLine, nodeId: string): void;
   /** What processes of this machine printed lately. */
   recent: RecentLines;
 }
@@ -93,7 +94,7 @@ export async function runJoinedNode(
       released: () => {},
     },
     printed: (lines, from) => {
-      for (const line of lines) printer.write(line, from);
+      for (const line of lines) options.print(line, from);
     },
     fenced: (reason) => events.failed(new Error(reason)),
     requests: {

@@ -18,7 +18,7 @@ import { Bundles } from "./node/bundles.ts";
 import type { Children } from "./node/children.ts";
 import { DurableStates } from "./node/durable_states.ts";
 import { LineagePort } from "./node/lineage_port.ts";
-import type { LineSink } from "./node/log_printer.ts";
+import type { LineSink } from "./node/recent_lines.ts";
 import { JobPart } from "./node/job_part.ts";
 import { lineageNotices, lineageRequests } from "./node/lineage_desk.ts";
 import { Machine } from "./node/machine.ts";

@@ -16,6 +16,7 @@ import { type ChildCommand, Children } from "./node/children.ts";
 import { workerFlags } from "./node/flags.ts";
 import { LogPrinter } from "./node/log_printer.ts";
 import { KeptLog, RecentLines } from "./node/recent_lines.ts";
+import type { LogLine } from "./wire/facts.ts";
 
 /** What the thread is started with. */
 export interface NodeThreadData extends
@@ -67,7 +68,10 @@ async function run(given: NodeThreadData): Promise<void> {
     : new LogPrinter(data.logToDriver);
   const recent = new RecentLines();
   const { jobId } = data.job;
-  const kept = new KeptLog(recent, { jobId, next: printer });
+  const kept = new KeptLog(recent, {
+    jobId,
+    next: (line) => printer.write(line),
+  });
   const command = childCommand(data);
   const children = new Children(command, kept);
   children.prestart(prestartCount);
@@ -83,7 +87,10 @@ async function run(given: NodeThreadData): Promise<void> {
     await runLocalNode(options, events);
   } else {
     const { runJoinedNode } = await import("./joined_node.ts");
-    const options = { ...data, join, command, children, printer, recent };
+    const options = {
+      ...{ ...data, join, command, children, printer: kept, recent },
+      print: (line: LogLine, from: string) => printer.write(line, from),
+    };
     await runJoinedNode(options, events);
   }
   report({ kind: "ended" });

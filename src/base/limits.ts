@@ -140,8 +140,6 @@ export const limits = {
   tokenLengthMin: 16,
   /** How long a node may take to leave when it is told to. */
   nodeLeaveMs: 15_000,
-  /** How long a node that drains waits for what runs there. */
-  drainMsMax: 600_000,
   /** Nodes that are gone and still shown. */
   pastNodesMax: 100,
   /** How long a head that came back waits for the nodes it knew. */

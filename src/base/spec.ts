@@ -34,7 +34,7 @@ export interface WorkerEnv {
   /** Beside the program's own variables. */
   variables: Record<string, string>;
   workingDir?: string;
-  /** Its tasks run in processes that may no more than that. */
+  /** Its tasks and actors run in processes of their own that may no more than that. */
   permissions?: SandboxPermissions;
 }
 

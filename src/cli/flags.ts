@@ -21,6 +21,8 @@ export interface Given {
   readonly words: readonly string[];
   text(name: string): string | undefined;
   has(name: string): boolean;
+  /** One of these words. */
+  oneOf<T extends string>(name: string, known: readonly T[]): T | undefined;
   /** A whole number, `least` or more. */
   whole(name: string, least: number): number | undefined;
   /** A port; 0 for any. */
@@ -68,6 +70,15 @@ export function readFlags(
     words: parsed._.map(String),
     text,
     has: (name) => parsed[name] === true,
+    oneOf: (name, known) => {
+      const given = text(name);
+      if (given === undefined) return undefined;
+      const word = known.find((one) => one === given);
+      if (word !== undefined) return word;
+      throw new UsageError(
+        `--${name} can't be "${given}": one of ${known.join(", ")}`,
+      );
+    },
     whole: (name, least) =>
       number(name, (value) => Number.isSafeInteger(value) && value >= least),
     port: (name) =>

@@ -107,7 +107,8 @@ Usage: deno run -A cli.ts list nodes|workers|tasks|actors|objects [OPTIONS]
 
 Options:
   --limit N              rows at most; default: 100
-  --state STATE          only rows of that state
+  --state STATE          only rows of that state; one that there is not is answered
+                         with those that there are
   --lineage FILE         the rows of a lineage file instead
   --json                 all that is known of each row
 ${anyChoice}
@@ -153,8 +154,8 @@ or a node is.
 
 Usage: deno run -A cli.ts why ID [--json]
 
-ID is as \`list\` shows it, or as a ref's \`id\` says; its first digits do, if nothing
-else begins so. Of an actor also its name, of a process its pid.
+ID is as \`list\` shows it, or as a ref's \`id\` says; its first digits do, four or
+more, if nothing else begins so. Of an actor also its name, of a process its pid.
 ${anyChoice}
 
 Example:

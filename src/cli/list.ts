@@ -4,13 +4,23 @@
  *
  * @module
  */
-import { listableLive, listLive } from "../inspect/lists.ts";
+import {
+  listableLive,
+  listLive,
+  liveStates,
+  moreLine,
+} from "../inspect/lists.ts";
 import { openLineage } from "../store/lineage_reader.ts";
 import { type Given, readFlags, UsageError } from "./flags.ts";
 import { showRows } from "./show.ts";
 import { askingFlags, reachAny } from "./where.ts";
 
 const listableFile = ["jobs", "tasks", "actors", "objects"] as const;
+/** The states of those whose rows have one. */
+const fileStates: Partial<Record<string, readonly string[]>> = {
+  tasks: ["waiting", "running", "finished", "failed", "cancelled", "crashed"],
+  actors: liveStates.actors,
+};
 const limitDefault = 100;
 
 /** Runs `list`. */
@@ -27,8 +37,8 @@ export async function list(args: string[]): Promise<number> {
     return 0;
   }
   const known = oneOf(listableLive, kind);
+  const state = given.oneOf("state", liveStates[known]);
   await using reach = await reachAny(given);
-  const state = given.text("state");
   showRows(given, await listLive(reach, known, { limit, state }));
   return 0;
 }
@@ -42,8 +52,12 @@ function fileRows(
   },
 ) {
   const known = oneOf(listableFile, kind);
+  const states = fileStates[known];
+  if (states === undefined && given.text("state") !== undefined) {
+    throw new UsageError(`--state is not for ${known}, which have none`);
+  }
+  const state = given.oneOf("state", states ?? []);
   using lineage = openLineage(path);
-  const state = given.text("state");
   const rows: readonly object[] = lineage[known]();
   const all = rows.map((row): Record<string, unknown> => ({ ...row }))
     .filter((row) => state === undefined || row["state"] === state);
@@ -53,11 +67,7 @@ function fileRows(
   return {
     rows: first,
     cells: first.map(({ kind: _, ...cells }) => cells),
-    notes: all.length > first.length
-      ? [
-        `${all.length - first.length} more are not shown; --limit N shows more`,
-      ]
-      : [],
+    notes: moreLine(known, { shown: first.length, total: all.length }),
   };
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { objectCells } from "../inspect/lists.ts";
+import { objectCells } from "../inspect/object_rows.ts";
 import { holderCells, memoryOf } from "../inspect/memory.ts";
 import { functionCells, type Summary, summaryOf } from "../inspect/sums.ts";
 import { bytesText, nameOf, plural, rounded } from "../inspect/words.ts";

@@ -5,7 +5,12 @@
  * @module
  */
 import { MantaError } from "../base/errors.ts";
-import { ambiguity, explain, unknown } from "../inspect/explain.ts";
+import {
+  ambiguity,
+  explain,
+  idLengthMin,
+  unknown,
+} from "../inspect/explain.ts";
 import { readFlags, UsageError } from "./flags.ts";
 import { note, show } from "./show.ts";
 import { askingFlags, reachAny } from "./where.ts";
@@ -23,6 +28,12 @@ export async function why(args: string[]): Promise<number> {
   const found = await explain(reach, id);
   const { answer, others, notes } = found;
   if (others.length > 0) throw new UsageError(ambiguity(id, found));
+  // Names and pids may be shorter.
+  if (answer === undefined && id.length < idLengthMin) {
+    throw new UsageError(
+      `nothing in ${reach.name} has "${id}" as its name or pid, and of an id at least ${idLengthMin} digits are needed`,
+    );
+  }
   if (answer === undefined) throw new MantaError(unknown(id, reach, found));
   show(given, answer, () => `${answer.kind} ${answer.id} ${answer.line}`);
   for (const line of notes) note(line);

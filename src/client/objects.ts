@@ -20,6 +20,7 @@ import {
   show,
   whole,
 } from "./check.ts";
+import { bring } from "./bring.ts";
 import { LeavableIterator, type Source } from "./iterator.ts";
 import { owner, ownerOfRefs } from "./session.ts";
 import { ObjectRefStream } from "./stream.ts";
@@ -81,7 +82,7 @@ export async function wait<Ref extends ObjectRef<unknown>>(
 ): Promise<[ready: Ref[], notReady: Ref[]]> {
   checkWaitOptions(options);
   const entries = entriesOf(refs);
-  const { numReturns = 1, timeout, signal } = options;
+  const { numReturns = 1, timeout, signal, fetchLocal = true } = options;
   if (numReturns > refs.length) {
     throw new RangeError(
       `Cannot wait for ${numReturns} of ${refs.length} refs: numReturns is more than there are`,
@@ -93,16 +94,23 @@ export async function wait<Ref extends ObjectRef<unknown>>(
     own.references.assertKnown(ref);
     own.objects.demand(entries[at]!);
   }
-  let readyCount = entries.filter((entry) => entry.isSettled).length;
+  const isReady = (entry: ObjectEntry) =>
+    entry.isSettled && !(fetchLocal && bring(own, entry) !== undefined);
+  let readyCount = entries.filter(isReady).length;
   // Where a task looks again and again, what it looks for needs its turn.
   const mayWait = timeout !== 0 || currentContext() !== undefined;
   if (readyCount < numReturns && mayWait) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter = () => {
+    const counted = () => {
       if (++readyCount === numReturns) resolve();
     };
-    const open = entries.filter((entry) => !entry.isSettled);
-    for (const entry of open) entry.whenSettled(waiter);
+    const open = entries.filter((entry) => !isReady(entry));
+    const waiters = open.map((entry) => () => {
+      const bringing = fetchLocal ? bring(own, entry) : undefined;
+      if (bringing === undefined) counted();
+      else bringing.then(counted);
+    });
+    open.forEach((entry, at) => entry.whenSettled(waiters[at]!));
     const aborted = () => reject(signal!.reason);
     const timer = timeout === undefined
       ? undefined
@@ -115,10 +123,12 @@ export async function wait<Ref extends ObjectRef<unknown>>(
       own.settle();
       clearTimeout(timer);
       signal?.removeEventListener("abort", aborted);
-      for (const entry of open) if (!entry.isSettled) entry.forget(waiter);
+      open.forEach((entry, at) => {
+        if (!entry.isSettled) entry.forget(waiters[at]!);
+      });
     }
   }
-  return split(refs, entries, numReturns);
+  return split(refs, entries.map(isReady), numReturns);
 }
 
 /**
@@ -322,13 +332,13 @@ function entriesOf(refs: readonly unknown[]): ObjectEntry[] {
 
 function split<Ref>(
   refs: readonly Ref[],
-  entries: ObjectEntry[],
+  areReady: boolean[],
   readyMax: number,
 ): [Ref[], Ref[]] {
   const ready: Ref[] = [];
   const notReady: Ref[] = [];
   refs.forEach((ref, at) => {
-    const isTaken = entries[at]!.isSettled && ready.length < readyMax;
+    const isTaken = areReady[at]! && ready.length < readyMax;
     (isTaken ? ready : notReady).push(ref);
   });
   return [ready, notReady];

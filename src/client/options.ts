@@ -160,9 +160,10 @@ export function checkActorOptions(options: unknown): void {
   checkOptions(options, { checks: actorChecks, what: "actor option" });
   const { getIfExists, name, durable, maxConcurrency = 1, concurrencyGroups } =
     (options ?? {}) as ActorOptions;
-  if ((options as ActorOptions)?.runtimeEnv?.permissions !== undefined) {
+  const { permissions } = (options as ActorOptions)?.runtimeEnv ?? {};
+  if (durable === true && permissions !== undefined) {
     throw new TypeError(
-      'Cannot use actor option "runtimeEnv" with "permissions": an actor shares its process with its calls, and only tasks are sandboxed; make it a task',
+      'Cannot use actor option "durable" with "permissions" in "runtimeEnv": its state is in a sandbox, which the lineage file is out of reach of; keep it by a durable actor of its own',
     );
   }
   if (durable === true && concurrencyGroups !== undefined) {

@@ -16,10 +16,11 @@ export interface RuntimeEnv {
   /** The folder that it works in. Default: the program's. */
   workingDir?: string;
   /**
-   * Runs each task in a process of its own that may no more than this: of each
-   * permission nothing, unless it is named. `"none"` is nothing at all, a list
-   * is these, `true` all, `"inherit"` what the program itself has. What the
-   * program does not have is a {@linkcode RuntimeEnvSetupError} at the call.
+   * Runs each task, or the actor, in a process of its own that may no more
+   * than this: of each permission nothing, unless it is named. `"none"` is
+   * nothing at all, a list is these, `true` all, `"inherit"` what the program
+   * itself has. What the program does not have is a
+   * {@linkcode RuntimeEnvSetupError} at the call.
    * With both `read` and `write` it has no workers and no `node:wasi`, which
    * could make links to other files.
    *

@@ -59,6 +59,6 @@ export function ownerIfAny(): Owner | undefined {
 function assertNoSandbox(): void {
   if (sandboxPlace() === undefined) return;
   throw new MantaError(
-    "Cannot use the runtime in a sandbox: a task with runtimeEnv.permissions submits no tasks, makes no actors and neither puts nor gets objects; return what it found, and go on from there",
+    "Cannot use the runtime in a sandbox: a task or actor with runtimeEnv.permissions submits no tasks, makes no actors and neither puts nor gets objects; return what it found, and go on from there",
   );
 }

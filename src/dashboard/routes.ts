@@ -17,9 +17,10 @@ import {
   listableLive,
   listLive,
   type LiveKind,
-  objectCells,
+  liveStates,
 } from "../inspect/lists.ts";
 import { holderCells, memoryOf } from "../inspect/memory.ts";
+import { objectCells } from "../inspect/object_rows.ts";
 import type { Reach } from "../inspect/reach.ts";
 import { submittedCells, submittedTo } from "../inspect/submitted.ts";
 import { functionCells, programRows, summaryOf } from "../inspect/sums.ts";
@@ -121,6 +122,14 @@ function listOf(kind: LiveKind): Route {
   return async (reach, query) => {
     const limit = limitOf(query);
     const state = textOf(query, "state");
+    if (state !== undefined && !liveStates[kind].includes(state)) {
+      throw new RouteError(
+        400,
+        `Cannot list ${kind} of state "${state}": expected ${
+          liveStates[kind].join(", ")
+        }`,
+      );
+    }
     const listed = await listLive(reach, kind, { limit, state });
     return { ...listed, cells: listed.cells.map(whole) };
   };

@@ -32,7 +32,8 @@ export interface Explanation {
   silent: readonly string[];
 }
 
-const idLengthMin = 4;
+/** So many digits of an id name it. */
+export const idLengthMin = 4;
 const taskIdLength = 28;
 const objectIdLength = 32;
 

@@ -14,6 +14,7 @@ import {
   type Gathered,
   readLineages,
 } from "./gather.ts";
+import { objectCells, objectRows } from "./object_rows.ts";
 import { type Reach, within } from "./reach.ts";
 import { bytesText, type Cells, rounded, spanText } from "./words.ts";
 
@@ -27,6 +28,20 @@ export const listableLive = [
 ] as const;
 /** One of {@linkcode listableLive}. */
 export type LiveKind = typeof listableLive[number];
+
+const outcomes = ["finished", "failed", "cancelled", "crashed"] as const;
+
+/** The states of each. */
+export const liveStates: Record<LiveKind, readonly string[]> = {
+  nodes: ["alive", "gone"],
+  workers: ["busy", "idle", "computes"],
+  tasks: [
+    ...["preparing", "waiting", "sent", "running"],
+    ...outcomes,
+  ],
+  actors: ["starting", "alive", "restarting", "dead"],
+  objects: ["pending", "ready", "failed", "freed", "waiting", "lost"],
+};
 
 /** What was found, and what must be said beside it. */
 export interface Listing {
@@ -48,95 +63,21 @@ export async function listLive(
   kind: LiveKind,
   query: ListQuery,
 ): Promise<Listing> {
+  // Filtering and counting is done here: all are asked for where it takes all.
+  const whole = limits.factsRowsMax;
+  const rowsMax = query.state === undefined ? query.limit : whole;
   switch (kind) {
     case "nodes":
       return await nodes(reach, query);
     case "actors":
-      return await actors(reach, query);
+      return await actors(reach, query, rowsMax);
     case "workers":
-      return workers(await gather(reach, { rowsMax: query.limit }), query);
+      return workers(await gather(reach, { rowsMax: whole }), query);
     case "tasks":
-      return tasks(await gather(reach, { rowsMax: query.limit }), query);
+      return tasks(await gather(reach, { rowsMax }), query);
     case "objects":
-      return objects(await gather(reach, { rowsMax: query.limit }), query);
+      return objects(await gather(reach, { rowsMax: whole }), query);
   }
-}
-
-/** Every object that is known: shared memory, and what others hold. */
-export interface ObjectRow extends Record<string, unknown> {
-  /** Unknown where its owner did not answer. */
-  objectId: string | undefined;
-  state: string;
-  origin: string | undefined;
-  bytes: number;
-  where: "owner" | "shared memory" | "disk";
-  ownerId: ProcessId;
-  node: string | undefined;
-  /** Further nodes that have a copy. */
-  copiedTo: string[];
-  owner: string | undefined;
-  handleCount: number | undefined;
-  heldBy: string[];
-}
-
-/** The objects, the largest first. */
-export function objectRows(gathered: Gathered): ObjectRow[] {
-  const rows = new Map<string, ObjectRow>();
-  const bySegment = new Map<string, string>();
-  for (const { process: { processId }, facts } of gathered.owners) {
-    for (const [segmentId, objectId] of facts.segments) {
-      bySegment.set(segmentId, objectId);
-    }
-    for (const object of facts.objects) {
-      if (object.segmentId !== undefined) {
-        bySegment.set(object.segmentId, object.objectId);
-      }
-      rows.set(object.objectId, {
-        objectId: object.objectId,
-        state: object.state,
-        origin: object.origin,
-        bytes: object.bytes,
-        where: "owner",
-        ownerId: processId,
-        node: gathered.nodeName(processId),
-        owner: gathered.processName(processId),
-        copiedTo: [],
-        handleCount: object.handleCount,
-        heldBy: object.holders.map((id) => gathered.processName(id)!),
-      });
-    }
-  }
-  const originals = gathered.segments().sort((a, b) =>
-    Number(a.segment.copyOf !== undefined) -
-    Number(b.segment.copyOf !== undefined)
-  );
-  for (const { node, segment } of originals) {
-    if (segment.state === "recyclable") continue;
-    const { copyOf, segmentId } = segment;
-    const objectId = bySegment.get(copyOf ?? segmentId);
-    const key = objectId ?? `segment ${copyOf ?? segmentId}`;
-    const known = rows.get(key);
-    const readers = segment.readers.map((id) => gathered.processName(id)!);
-    if (copyOf !== undefined && known !== undefined) {
-      known.copiedTo.push(node.row.nodeId);
-      known.heldBy = [...new Set([...known.heldBy, ...readers])];
-      continue;
-    }
-    rows.set(key, {
-      objectId,
-      state: segment.state === "live" ? known?.state ?? "ready" : segment.state,
-      origin: known?.origin,
-      bytes: Math.max(segment.bytes, known?.bytes ?? 0),
-      where: segment.isResident ? "shared memory" : "disk",
-      ownerId: segment.ownerId,
-      node: node.row.nodeId,
-      copiedTo: [],
-      owner: gathered.processName(segment.ownerId),
-      handleCount: known?.handleCount,
-      heldBy: [...new Set([...known?.heldBy ?? [], ...readers])],
-    });
-  }
-  return [...rows.values()].sort((a, b) => b.bytes - a.bytes);
 }
 
 async function nodes(reach: Reach, query: ListQuery): Promise<Listing> {
@@ -158,7 +99,7 @@ async function nodes(reach: Reach, query: ListQuery): Promise<Listing> {
       storeCapacityBytes,
     };
   });
-  return listing(rows, query, (row) => ({
+  return listing("nodes", { rows, query }, (row) => ({
     node: row.nodeId,
     address: row.address,
     state: row.state,
@@ -180,9 +121,11 @@ async function nodes(reach: Reach, query: ListQuery): Promise<Listing> {
   }));
 }
 
-async function actors(reach: Reach, query: ListQuery): Promise<Listing> {
-  // Filtering is done here: all are asked for where a state is wanted.
-  const rowsMax = query.state === undefined ? query.limit : limits.factsRowsMax;
+async function actors(
+  reach: Reach,
+  query: ListQuery,
+  rowsMax: number,
+): Promise<Listing> {
   const [{ actors, count }, gathered] = await Promise.all([
     actorsOf(reach, rowsMax),
     gather(reach, { rowsMax: 0, isBrief: true }),
@@ -191,7 +134,8 @@ async function actors(reach: Reach, query: ListQuery): Promise<Listing> {
     ...actor,
     node: gathered.nodeName(actor.processId),
   }));
-  const found = listing(rows, query, (row) => ({
+  const total = query.state === undefined ? count : undefined;
+  return listing("actors", { rows, total, query }, (row) => ({
     actor: row.actorId,
     class: row.className,
     name: row.name,
@@ -201,10 +145,6 @@ async function actors(reach: Reach, query: ListQuery): Promise<Listing> {
     starts: row.incarnation + 1,
     reason: row.reason,
   }));
-  if (query.state === undefined && count > rows.length) {
-    found.notes.push(moreLine(count - rows.length));
-  }
-  return found;
 }
 
 function workers(gathered: Gathered, query: ListQuery): Listing {
@@ -234,7 +174,7 @@ function workers(gathered: Gathered, query: ListQuery): Listing {
       taskCount: tasks.length,
     };
   });
-  const found = listing(rows, query, (row) => ({
+  const found = listing("workers", { rows, query }, (row) => ({
     process: row.processId,
     role: row.role,
     pid: row.pid,
@@ -252,25 +192,37 @@ function workers(gathered: Gathered, query: ListQuery): Listing {
 
 function tasks(gathered: Gathered, query: ListQuery): Listing {
   const notes = [...gathered.silent];
-  const open = gathered.owners.flatMap(({ process, facts }) => {
-    if (facts.openCount > facts.tasks.length) {
-      notes.push(
-        `${
-          facts.openCount - facts.tasks.length
-        } more wait in ${process.role} ${process.pid}; --limit N shows more`,
-      );
-    }
-    return facts.tasks.map((task) => ({
+  const open = gathered.owners.flatMap(({ process, facts }) =>
+    facts.tasks.map((task) => ({
       ...task,
       node: gathered.nodeName(task.workerId),
       owner: gathered.processName(process.processId),
-    }));
-  });
+    }))
+  );
+  const openCount = gathered.owners.reduce(
+    (sum, { facts }) => sum + Math.max(facts.openCount, facts.tasks.length),
+    0,
+  );
   const known = new Set(open.map(({ taskId }) => taskId));
-  const over = readLineages(gathered.lineages(), {
-    read: (lineage, jobId) => lineage.tasks({ jobId, limit: query.limit }),
+  const { limit, state } = query;
+  const outcome = outcomes.find((one) => one === state);
+  const files = readLineages(gathered.lineages(), {
+    read: (lineage, jobId) => {
+      const asked = {
+        jobId,
+        ...(outcome === undefined ? {} : { state: outcome }),
+      };
+      // Open ones are among the newest.
+      const rows = lineage.tasks({ ...asked, limit: limit + open.length });
+      return { rows, overCount: lineage.overCount(asked) };
+    },
     failed: (line) => notes.push(line),
-  }).flat().filter(({ state, taskId }) =>
+  });
+  const isOverWanted = state === undefined || outcome !== undefined;
+  const overCount = isOverWanted
+    ? files.reduce((sum, file) => sum + file.overCount, 0)
+    : 0;
+  const over = files.flatMap(({ rows }) => rows).filter(({ state, taskId }) =>
     // The file is a moment behind: who has a task knows it better.
     state !== "waiting" && state !== "running" && !known.has(taskId)
   ).sort((a, b) => b.submittedAtMs - a.submittedAtMs).map((row) => ({
@@ -291,7 +243,16 @@ function tasks(gathered: Gathered, query: ListQuery): Listing {
   }));
   notes.push(...farNotes(gathered));
   const rows: Record<string, unknown>[] = [...open, ...over];
-  const found = listing(rows, query, (row) => ({
+  const wantedCount = state === undefined
+    ? openCount
+    : open.filter((task) => task.state === state).length;
+  if (state !== undefined && openCount > open.length && outcome === undefined) {
+    notes.push(
+      `of ${openCount} open tasks ${open.length} were looked at for that state`,
+    );
+  }
+  const total = wantedCount + overCount;
+  const found = listing("tasks", { rows, total, query }, (row) => ({
     task: row["taskId"],
     name: row["name"],
     state: row["state"],
@@ -306,44 +267,42 @@ function tasks(gathered: Gathered, query: ListQuery): Listing {
 }
 
 function objects(gathered: Gathered, query: ListQuery): Listing {
-  const found = listing(objectRows(gathered), query, objectCells);
+  const rows = objectRows(gathered);
+  const found = listing("objects", { rows, query }, objectCells);
   found.notes.push(...gathered.silent);
   return found;
 }
 
-/** An object for people. */
-export function objectCells(row: ObjectRow): Cells {
-  const handles = row.handleCount ?? 0;
-  return {
-    object: row.objectId ?? "unknown",
-    size: bytesText(row.bytes),
-    state: row.state,
-    from: row.origin,
-    where: row.where,
-    owner: row.owner,
-    "held by": [
-      ...(handles > 0 ? [`${handles} refs in its owner`] : []),
-      ...row.heldBy,
-    ].join(", "),
-    node: [row.node, ...row.copiedTo].join(", "),
-  };
-}
-
 function listing<Row extends Record<string, unknown>>(
-  all: readonly Row[],
-  { limit, state }: ListQuery,
+  kind: LiveKind,
+  { rows: all, total, query: { limit, state } }: {
+    rows: readonly Row[];
+    /** How many are wanted, if not all of them are here. */
+    total?: number | undefined;
+    query: ListQuery;
+  },
   cellsOf: (row: Row) => Cells,
 ): Listing {
   const wanted = state === undefined
     ? all
     : all.filter((row) => row["state"] === state);
   const rows = wanted.slice(0, limit);
-  const notes = wanted.length > rows.length
-    ? [moreLine(wanted.length - rows.length)]
-    : [];
-  return { rows, cells: rows.map(cellsOf), notes };
+  return {
+    rows,
+    cells: rows.map(cellsOf),
+    notes: moreLine(kind, {
+      shown: rows.length,
+      total: Math.max(total ?? 0, wanted.length),
+    }),
+  };
 }
 
-function moreLine(count: number): string {
-  return `${count} more are not shown; --limit N shows more`;
+/** What is said where not all rows are shown: a line, or none. */
+export function moreLine(
+  kind: string,
+  { shown, total }: { shown: number; total: number },
+): string[] {
+  if (total <= shown) return [];
+  const are = shown === 1 ? "is" : "are";
+  return [`${shown} of ${total} ${kind} ${are} shown; --limit N shows more`];
 }

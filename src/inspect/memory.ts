@@ -5,7 +5,8 @@
  */
 import { nodeTagOf } from "../base/ids.ts";
 import { gather, type Gathered } from "./gather.ts";
-import { type ObjectRow, objectRows } from "./lists.ts";
+import { moreLine } from "./lists.ts";
+import { type ObjectRow, objectRows } from "./object_rows.ts";
 import type { Reach } from "./reach.ts";
 import { bytesText, type Cells } from "./words.ts";
 
@@ -45,11 +46,8 @@ export async function memoryOf(
     capacityBytes: node.storeCapacityBytes,
     segmentCount: node.segmentCount,
   }));
-  const moreCount = all.length - objects.length;
-  const notes = moreCount === 0 ? [] : [
-    `${moreCount} smaller objects are not shown; --limit N shows more`,
-  ];
-  notes.push(...gathered.silent);
+  const count = { shown: objects.length, total: all.length };
+  const notes = [...moreLine("objects", count), ...gathered.silent];
   const holders = holderRows(gathered, all);
   return { memory: { stores, holders, objects }, notes };
 }

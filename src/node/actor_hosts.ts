@@ -17,7 +17,7 @@ import type { Fate } from "../wire/messages.ts";
 import type { ActorPlace, CallKey } from "../wire/facts.ts";
 import type { Peer } from "../wire/peer.ts";
 import type { Children, Kept } from "./children.ts";
-import type { LineSink } from "./log_printer.ts";
+import type { LineSink } from "./recent_lines.ts";
 
 interface Host {
   readonly kept: Kept;

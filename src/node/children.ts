@@ -12,7 +12,7 @@ import type { Fate } from "../wire/messages.ts";
 import type { WorkerEnv } from "../base/spec.ts";
 import type { JobInfo } from "../wire/facts.ts";
 import { Child } from "./child.ts";
-import type { LineSink } from "./log_printer.ts";
+import type { LineSink } from "./recent_lines.ts";
 import type { SandboxSetting } from "./sandbox_flags.ts";
 
 /** How children are started. */

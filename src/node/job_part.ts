@@ -15,7 +15,7 @@ import type { Network } from "../wire/network.ts";
 import type { NoticeHandlers, RequestHandlers } from "../wire/peer.ts";
 import { ActorHosts } from "./actor_hosts.ts";
 import type { Children, Kept } from "./children.ts";
-import type { LineSink } from "./log_printer.ts";
+import type { LineSink } from "./recent_lines.ts";
 import type { Machine } from "./machine.ts";
 import { EnvNodes } from "./env_nodes.ts";
 import type { Joined } from "./processes.ts";

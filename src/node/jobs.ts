@@ -176,7 +176,10 @@ export class Jobs {
     const forwarder = new LogForwarder((lines) =>
       this.#rooms.printed(home, lines)
     );
-    const printer = new KeptLog(machine.recent, { jobId, next: forwarder });
+    const printer = new KeptLog(machine.recent, {
+      jobId,
+      next: (line) => forwarder.take(line),
+    });
     const children = new Children({ session, ...command }, printer);
     const { workerCount, memoryLimitBytes } = this.#rooms;
     const part: JobPart = new JobPart({

@@ -7,12 +7,10 @@
 import { afterMs, type Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { LogLine } from "../wire/facts.ts";
-import type { LineSink } from "./log_printer.ts";
 
 /** Sends lines on. */
-export class LogForwarder implements LineSink {
+export class LogForwarder {
   readonly #send: (lines: LogLine[]) => void;
-  readonly #names = new Map<number, string>();
   #lines: LogLine[] = [];
   #droppedCount = 0;
   #timer: Timer | undefined;
@@ -21,25 +19,11 @@ export class LogForwarder implements LineSink {
     this.#send = send;
   }
 
-  name(pid: number, name: string): void {
-    this.#names.set(pid, name);
-  }
-
-  forget(pid: number): void {
-    this.#names.delete(pid);
-  }
-
-  print(
-    pid: number,
-    { line, stream }: { line: string; stream: "stdout" | "stderr" },
-  ): void {
+  /** Takes one. */
+  take(line: LogLine): void {
     this.#timer ??= afterMs(limits.logGatherMs, () => this.#flush());
-    if (this.#lines.length >= limits.logLinesMax) {
-      this.#droppedCount++;
-      return;
-    }
-    const name = this.#names.get(pid) ?? "worker";
-    this.#lines.push({ pid, name, line, stream });
+    if (this.#lines.length < limits.logLinesMax) this.#lines.push(line);
+    else this.#droppedCount++;
   }
 
   #flush(): void {

@@ -1,6 +1,6 @@
 /**
  * Prints what workers and actors print, at the driver: whole lines, each with
- * the process it came from, in order for each.
+ * the process it came from, on whichever machine.
  *
  * @module
  */
@@ -8,53 +8,20 @@ import type { LogLine } from "../wire/facts.ts";
 
 const encoder = new TextEncoder();
 
-/** Where the lines of children go. */
-export interface LineSink {
-  /** What a process is called in the prefix of its lines. */
-  name(pid: number, name: string): void;
-  /** A process is gone. */
-  forget(pid: number): void;
-  /** Takes one line. */
-  print(
-    pid: number,
-    what: { line: string; stream: "stdout" | "stderr" },
-  ): void;
-}
-
 /** Prints one line, its end included. */
 export type WriteLine = (text: string, stream: "stdout" | "stderr") => void;
 
 /** Prints lines of children; or drops them, where the program wants none. */
-export class LogPrinter implements LineSink {
+export class LogPrinter {
   readonly #isOn: boolean;
   readonly #writeLine: WriteLine;
-  readonly #names = new Map<number, string>();
 
   constructor(isOn: boolean, writeLine: WriteLine = toProcess) {
     this.#isOn = isOn;
     this.#writeLine = writeLine;
   }
 
-  /** What a process is called in the prefix of its lines. */
-  name(pid: number, name: string): void {
-    this.#names.set(pid, name);
-  }
-
-  /** A process is gone. */
-  forget(pid: number): void {
-    this.#names.delete(pid);
-  }
-
-  /** Prints one line. */
-  print(
-    pid: number,
-    { line, stream }: { line: string; stream: "stdout" | "stderr" },
-  ): void {
-    if (!this.#isOn) return;
-    this.write({ pid, name: this.#names.get(pid) ?? "worker", line, stream });
-  }
-
-  /** Prints one line of a process that may be elsewhere. */
+  /** Prints one line; of a process of another machine, with its node. */
   write(
     { pid, name, line, stream }: LogLine,
     nodeId?: string,

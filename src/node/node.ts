@@ -20,7 +20,7 @@ import type { LeaseAnswer } from "../wire/facts.ts";
 import type { Fate, Registration } from "../wire/messages.ts";
 import type { Company } from "../state/worker_choice.ts";
 import type { Children } from "./children.ts";
-import type { LineSink } from "./log_printer.ts";
+import type { LineSink } from "./recent_lines.ts";
 import type { Machine } from "./machine.ts";
 import { MemoryMonitor } from "./memory_monitor.ts";
 import { WorkerPool } from "./worker_pool.ts";

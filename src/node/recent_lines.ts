@@ -1,6 +1,6 @@
 /**
- * The latest lines that processes of a machine printed, for `logs`: bounded,
- * the oldest go first.
+ * Lines that processes of a machine print, by their names: the latest are kept
+ * for `logs`, bounded, the oldest go first.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { wallMs } from "../base/clock.ts";
 import type { JobId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { KeptLine } from "../wire/command_messages.ts";
-import type { LineSink } from "./log_printer.ts";
+import type { LogLine } from "../wire/facts.ts";
 
 /** Bounds of what is kept. */
 export interface RecentLinesLimits {
@@ -80,16 +80,26 @@ export class RecentLines {
   }
 }
 
+/** Where the lines of children go. */
+export interface LineSink {
+  /** What a process is called in the prefix of its lines. */
+  name(pid: number, name: string): void;
+  /** A process is gone. */
+  forget(pid: number): void;
+  /** Takes one line. */
+  print(pid: number, what: Pick<LogLine, "line" | "stream">): void;
+}
+
 /** Keeps what a job's processes print, and passes it on. */
 export class KeptLog implements LineSink {
   readonly #recent: RecentLines;
   readonly #jobId: JobId;
-  readonly #next: LineSink;
+  readonly #next: (line: LogLine) => void;
   readonly #names = new Map<number, string>();
 
   constructor(
     recent: RecentLines,
-    { jobId, next }: { jobId: JobId; next: LineSink },
+    { jobId, next }: { jobId: JobId; next(line: LogLine): void },
   ) {
     this.#recent = recent;
     this.#jobId = jobId;
@@ -98,20 +108,15 @@ export class KeptLog implements LineSink {
 
   name(pid: number, name: string): void {
     this.#names.set(pid, name);
-    this.#next.name(pid, name);
   }
 
   forget(pid: number): void {
     this.#names.delete(pid);
-    this.#next.forget(pid);
   }
 
-  print(
-    pid: number,
-    what: { line: string; stream: "stdout" | "stderr" },
-  ): void {
-    const name = this.#names.get(pid) ?? "worker";
-    this.#recent.add({ pid, name, jobId: this.#jobId, ...what });
-    this.#next.print(pid, what);
+  print(pid: number, what: Pick<LogLine, "line" | "stream">): void {
+    const line = { pid, name: this.#names.get(pid) ?? "worker", ...what };
+    this.#recent.add({ ...line, jobId: this.#jobId });
+    this.#next(line);
   }
 }

@@ -50,11 +50,13 @@ export function assertHeld(
 /** The flags for `deno run` of a sandboxed process with that entry module. */
 export function sandboxFlags(
   { permissions, flags, variables }: SandboxSetting,
-  { granted, entry, hidden }: {
+  { granted, entry, hidden, memoryBytes }: {
     granted: Granted;
     entry: string;
     /** Folders that it must not see whatever it may read. */
     hidden: string[];
+    /** What its heap may grow to. */
+    memoryBytes?: number;
   },
 ): string[] {
   assertHeld(permissions, granted);
@@ -78,7 +80,7 @@ export function sandboxFlags(
       : []),
   ];
   return [
-    ...own,
+    ...memoryBytes === undefined ? own : bounded(own, memoryBytes),
     // What a task imports must not change the program's lock file.
     "--no-lock",
     "--cached-only",
@@ -89,6 +91,19 @@ export function sandboxFlags(
     ...denied,
     ...unseen,
     ...("import" in permissions ? [] : [noImports(entry)]),
+  ];
+}
+
+/** With a bound on the heap: V8's flags are one of Deno's, which can be there once. */
+function bounded(flags: string[], memoryBytes: number): string[] {
+  const prefix = "--v8-flags=";
+  const isV8 = (flag: string) => flag.startsWith(prefix);
+  const given = flags.filter(isV8).map((flag) => flag.slice(prefix.length));
+  const mebibytes = Math.max(16, Math.ceil(memoryBytes / (1 << 20)));
+  const all = [...given, `--max-old-space-size=${mebibytes}`];
+  return [
+    ...flags.filter((flag) => !isV8(flag)),
+    `${prefix}${all.join(",")}`,
   ];
 }
 

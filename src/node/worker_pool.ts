@@ -15,7 +15,7 @@ import { log } from "../base/log.ts";
 import { type StartCommand, WorkerStarts } from "../state/worker_starts.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Children, Kept } from "./children.ts";
-import type { LineSink } from "./log_printer.ts";
+import type { LineSink } from "./recent_lines.ts";
 
 /** What a pool tells its node. */
 export interface PoolEvents {

@@ -112,11 +112,6 @@ export class LeaseRoutes {
       : [{ kind: "give_back", leaseId, tag: grantedBy }];
   }
 
-  /** How many requests and held leases there are. */
-  get size(): number {
-    return this.#routes.size;
-  }
-
   /** Who granted a lease. */
   grantedBy(leaseId: LeaseId): NodeTag | undefined {
     return this.#routes.get(leaseId)?.grantedBy;
@@ -149,7 +144,7 @@ export class LeaseRoutes {
   }
 
   /** Asserts every invariant. */
-  validate(): void {
+  validate(): { routeCount: number } {
     for (const leaseId of this.#waiting) {
       const route = this.#routes.get(leaseId);
       assert(route !== undefined, "A request waits without a route");
@@ -169,6 +164,7 @@ export class LeaseRoutes {
         "A request is forgotten",
       );
     }
+    return { routeCount: this.#routes.size };
   }
 
   #ask(leaseId: LeaseId, route: Route, but?: NodeTag): RouteCommand[] {

@@ -207,11 +207,6 @@ export class ReferenceTable<
     return this.#shared.values();
   }
 
-  /** Objects of others that this process holds. */
-  get borrowedCount(): number {
-    return this.#borrows.count;
-  }
-
   /** Whether others may come for what this process owns: it must not be ended for idleness. */
   get isNeeded(): boolean {
     if (this.#pins.size > 0) return true;
@@ -220,8 +215,8 @@ export class ReferenceTable<
     );
   }
 
-  /** Asserts every invariant; tests call it after each event. */
-  validate(): void {
+  /** Asserts every invariant; tests call it after each event. Gives how many objects of others are held. */
+  validate(): { borrowedCount: number } {
     let heldCount = 0;
     for (const [id, entry] of this.#shared) {
       assert(entry.ownerId === this.#self, "Shared object is another's");
@@ -238,6 +233,7 @@ export class ReferenceTable<
     for (const held of this.#heldBy.values()) holdingCount += held.size;
     assert(heldCount === holdingCount, "Holder of an object let go");
     this.#borrows.validate();
+    return { borrowedCount: this.#borrows.count };
   }
 
   #held(entry: Entry, holder: ProcessId): void {

@@ -53,6 +53,8 @@ export interface FunctionSums {
 export interface LineageReader extends Disposable {
   /** Each task by its last attempt. */
   tasks(query?: TaskQuery): TaskRow[];
+  /** How many of those are over. */
+  overCount(query: Pick<TaskQuery, "jobId" | "state">): number;
   /** All attempts of one task, the first one first. */
   attempts(taskId: string): TaskRow[];
   /** Short tasks that got no row each, by function and minute. */
@@ -108,6 +110,14 @@ class Reader implements LineageReader {
       ORDER BY submitted_at_ms DESC, task_id DESC LIMIT ?4`;
     const filter = [jobId ?? null, state ?? null, name ?? null, limit];
     return this.#rows("task", sql, filter);
+  }
+
+  overCount({ jobId, state }: Pick<TaskQuery, "jobId" | "state">): number {
+    const sql = `SELECT count(*) AS count FROM tasks
+      WHERE (?1 IS NULL OR job_id = ?1) AND (?2 IS NULL OR state = ?2)
+        AND state NOT IN ('waiting', 'running')`;
+    const row = this.#database.prepare(sql).get(jobId ?? null, state ?? null);
+    return Number(row!.count);
   }
 
   attempts(taskId: string): TaskRow[] {

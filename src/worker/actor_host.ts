@@ -7,21 +7,23 @@
 import { Worker } from "node:worker_threads";
 import type { ActorId } from "../base/ids.ts";
 import type { ActorSpec } from "../base/spec.ts";
-import {
-  type JoinArguments,
-  joinSession,
-  type Session,
-} from "../owner/session.ts";
+import { joinSession, type Session } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
 import type { Incarnation } from "./durable_actor.ts";
 import { RunningCalls, runningCallsMemory } from "./running_calls.ts";
+import type { SandboxingArguments } from "./sandbox_starter.ts";
 
 /** What an actor's isolate is started with. */
 export interface IsolateData extends Incarnation {
-  readonly joining: JoinArguments;
+  readonly joining: SandboxingArguments;
   /** Where it writes what it runs. */
   readonly runningCalls: SharedArrayBuffer;
 }
+
+/** What an isolate tells its host, as its last word: why the actor is over. */
+export type IsolateEnding =
+  | { readonly kind: "out_of_memory" }
+  | { readonly kind: "lost"; readonly reason: string };
 
 /** What a host tells an isolate. */
 export interface IsolateWord {
@@ -34,7 +36,7 @@ export async function runActorHost(
   argument: string,
   isolateEntry: URL,
 ): Promise<void> {
-  const joining = JSON.parse(argument) as JoinArguments;
+  const joining = JSON.parse(argument) as SandboxingArguments;
   dieWithParent();
   // The terminal's Ctrl-C is the driver's to handle.
   Deno.addSignalListener("SIGINT", () => {});
@@ -103,9 +105,8 @@ function startIsolate(
     }),
   });
   let reason = "its isolate ended";
-  // Its one word: its heap is full, and it leaves.
-  isolate.on("message", () => {
-    reason = outOfMemory(memoryBytes);
+  isolate.on("message", (word: IsolateEnding) => {
+    reason = word.kind === "lost" ? word.reason : outOfMemory(memoryBytes);
   });
   isolate.on("error", (error: unknown) => {
     reason = failureOf(error, memoryBytes);

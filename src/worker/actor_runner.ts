@@ -1,13 +1,14 @@
 /**
- * Runs one actor in this isolate: its instance, its mailbox, its end.
+ * Runs one actor in this isolate: its mailbox, its calls, its end.
  *
- * Which call starts when is decided by `state/mailbox.ts`; what one call does
- * is in `invocation.ts`; whether the actor lives again is the head's decision.
+ * Where its instance is is `actor_instance.ts`'s to know. Which call starts
+ * when is decided by `state/mailbox.ts`; what one call does is in
+ * `invocation.ts`; whether the actor lives again is the head's decision.
  *
  * @module
  */
 import { afterMs, type Timer } from "../base/clock.ts";
-import { ActorDiedError } from "../base/errors.ts";
+import type { ActorDiedError } from "../base/errors.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
@@ -15,18 +16,15 @@ import { deadline } from "@std/async";
 import type { Owner } from "../owner/owner.ts";
 import { storeError } from "../owner/sent_errors.ts";
 import { Mailbox } from "../state/mailbox.ts";
-import { refuseValue } from "../wire/values.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { Notices } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import { readProgress, readTask, type TaskFrame } from "../wire/task_frames.ts";
-import {
-  DurableActor,
-  type Incarnation,
-  type Instance,
-} from "./durable_actor.ts";
+import type { ActorInstance } from "./actor_instance.ts";
+import { DurableActor, type Incarnation } from "./durable_actor.ts";
 import type { RunningCalls } from "./running_calls.ts";
 import { mapErrorStack } from "./error_stacks.ts";
+import { exitError } from "./instance.ts";
 import { Invocation } from "./invocation.ts";
 import type { InvocationEvents, Invoked } from "./invoked.ts";
 
@@ -41,7 +39,9 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   readonly #places = new Map<Invocation, number>();
   readonly #left = Promise.withResolvers<void>();
   readonly #durable: DurableActor | undefined;
-  #instance: Instance | undefined;
+  readonly #instance: ActorInstance;
+  /** It takes calls. */
+  #isMade = false;
   #handle: unknown;
   #isLeaving = false;
   /** What the head was told last. */
@@ -50,10 +50,18 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   /** What `exitActor` threw. */
   #exitError: ActorDiedError | undefined;
 
-  constructor(owner: Owner, life: Incarnation, running: RunningCalls) {
+  constructor(
+    owner: Owner,
+    { life, running, instance }: {
+      life: Incarnation;
+      running: RunningCalls;
+      instance: ActorInstance;
+    },
+  ) {
     this.#running = running;
     this.#owner = owner;
     this.#life = life;
+    this.#instance = instance;
     this.#callerNo = owner.nextCallerNo();
     this.#mailbox = mailboxOf(life.spec);
     this.#rest();
@@ -93,7 +101,9 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     const { spec: { actorId }, incarnation } = this.#life;
     const { values } = this.#owner;
     try {
-      this.#instance = await this.#make();
+      await this.#instance.make();
+      await this.#durable?.begin(this.#instance.here!);
+      this.#isMade = true;
       begun();
       this.#advance();
     } catch (error) {
@@ -103,30 +113,9 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     }
   }
 
-  async #make(): Promise<Instance> {
-    const { spec } = this.#life;
-    const { node, values } = this.#owner;
-    for (const bundle of spec.bundles) values.code.learn(bundle);
-    const Class = await values.code.functionOf(spec.code, node) as new (
-      ...args: unknown[]
-    ) => Instance;
-    const held = values.hold(spec.args);
-    const args = await values.open(held, node) as unknown[];
-    for (const { position, value } of spec.dependencies) {
-      args[position] = await values.open(values.hold(value), node);
-    }
-    const instance = new Class(...args);
-    refuseValue(
-      instance,
-      `it is the actor ${spec.className} itself: pass its handle, runtimeContext().currentActor`,
-    );
-    await this.#durable?.begin(instance);
-    return instance;
-  }
-
   /** What a call left can't be kept: the instance is made again from what is. */
   async #beginAnew(): Promise<void> {
-    this.#instance = undefined;
+    this.#isMade = false;
     await this.#durable!.settled();
     if (!this.#isEnding()) await this.#begin(() => {});
   }
@@ -179,17 +168,15 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     this.#left.resolve();
   }
 
-  /** The running method asks to end the actor. */
-  exit(): never {
+  /** A method asks to end the actor: gives what it fails with. */
+  exiting(): ActorDiedError {
+    if (this.#exitError !== undefined) return this.#exitError;
     const { spec, incarnation } = this.#life;
-    const reason = "it left by exitActor()";
+    const error = this.#exitError = exitError(spec);
     const { actorId } = spec;
+    const { reason } = error;
     this.#tell("actor.exiting", { actorId, incarnation, reason });
-    this.#exitError = new ActorDiedError(
-      `Cannot go on in actor ${spec.className}: ${reason}`,
-      { actorId, reason },
-    );
-    throw this.#exitError;
+    return error;
   }
 
   suspended(_invocation: Invocation): void {
@@ -230,7 +217,7 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   }
 
   #advance(): void {
-    while (this.#instance !== undefined && !this.#isEnding()) {
+    while (this.#isMade && !this.#isEnding()) {
       const invocation = this.#mailbox.next();
       if (invocation === undefined) return;
       const { callId } = invocation.frame;
@@ -265,6 +252,7 @@ export class ActorRunner implements InvocationEvents<Invocation> {
 
   #invocation(frame: TaskFrame, peer: Peer): Invocation {
     const { className, actorId, resources } = this.#life.spec;
+    const invoked = this.#instance.invoked(frame);
     return new Invocation(this.#owner, {
       frame,
       peer,
@@ -274,10 +262,11 @@ export class ActorRunner implements InvocationEvents<Invocation> {
       invoked: {
         name: `${className}.${frame.method}`,
         resources,
-        call: (args) => this.#callMethod(frame.method, args),
+        ...invoked,
         ...this.#keeping(frame),
         isOwnEnd: (error) =>
-          this.#exitError !== undefined && error === this.#exitError,
+          (this.#exitError !== undefined && error === this.#exitError) ||
+          (invoked.isOwnEnd?.(error) ?? false),
       },
     }, this);
   }
@@ -286,19 +275,8 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     const durable = this.#durable;
     if (durable === undefined) return {};
     return {
-      keep: (ended) => durable.keep(this.#instance!, { frame, ...ended }),
+      keep: (ended) => durable.keep(this.#instance.here!, { frame, ...ended }),
     };
-  }
-
-  #callMethod(method: string, args: unknown[]): unknown {
-    const instance = this.#instance!;
-    const fn = instance[method];
-    if (typeof fn !== "function") {
-      throw new TypeError(
-        `Cannot call "${method}": ${this.#life.spec.className} has no such method`,
-      );
-    }
-    return fn.apply(instance, args);
   }
 
   /** A call that waits never runs; one that runs is told. Its owner gets its answer either way. */
@@ -318,12 +296,9 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   }
 
   async #dispose(): Promise<void> {
-    const instance = this.#instance;
-    const dispose = instance?.[Symbol.asyncDispose] ??
-      instance?.[Symbol.dispose];
-    if (typeof dispose !== "function") return;
+    if (!this.#isMade) return;
     try {
-      const disposed = Promise.resolve(dispose.call(instance));
+      const disposed = Promise.resolve(this.#instance.dispose());
       await deadline(disposed, limits.disposeGraceMs);
     } catch (error) {
       log.error(

@@ -19,15 +19,13 @@ import { storedBytes, type StoredValue } from "../base/stored.ts";
 import type { Owner } from "../owner/owner.ts";
 import { CommittedCalls } from "../state/durable.ts";
 import type { TaskFrame } from "../wire/task_frames.ts";
+import type { Instance } from "./instance.ts";
 
 /** Which life of which actor. */
 export interface Incarnation {
   readonly spec: ActorSpec;
   readonly incarnation: number;
 }
-
-/** An actor's instance, by whatever keys. */
-export type Instance = Record<PropertyKey, unknown>;
 
 /** A call's outcome on its way to the file. */
 export interface Keeping {

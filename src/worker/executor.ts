@@ -262,13 +262,12 @@ export class Executor implements InvocationEvents<Invocation> {
       frame,
       peer,
       callerNo: this.#owner.nextCallerNo(),
-      invoked:
-        this.#sandboxes?.invoked(known.frame, { resources, from: peer }) ??
-          {
-            name: known.frame.name,
-            resources,
-            call: (args) => fn!(...args),
-          },
+      invoked: this.#sandboxes?.invoked(known.frame, resources) ??
+        {
+          name: known.frame.name,
+          resources,
+          call: (args) => fn!(...args),
+        },
     }, this);
     this.#open.add(invocation);
     this.#count(invocation, 1);

@@ -1,24 +1,35 @@
 /**
- * One sandboxed process as its worker sees it: started, asked one thing at a
- * time, ended. It runs one task and is never used again.
+ * One sandboxed process as who started it sees it: started, asked one thing of
+ * each of its runs at a time, ended. It is one task's or one actor's, and is
+ * never used again.
  *
- * A shell stands between: it ends the process when the worker is gone, however
- * that went and whatever the process computes, and removes what it stored.
- * What is said to it is in `sandboxes.ts`.
+ * A shell stands between: it ends the process when who started it is gone,
+ * however that went and whatever the process computes, and removes what it
+ * stored. What comes of one run is in `sandboxed_run.ts`.
  *
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
-import { ProtocolError, RuntimeEnvSetupError } from "../base/errors.ts";
+import {
+  MantaError,
+  ProtocolError,
+  RuntimeEnvSetupError,
+} from "../base/errors.ts";
 import type { ByteWriter } from "../wire/bytes.ts";
-import { SandboxFrame } from "../wire/sandbox_frames.ts";
+import {
+  readRunNo,
+  SandboxFrame,
+  type SandboxPlace,
+  writePlace,
+} from "../wire/sandbox_frames.ts";
+import { signalOf } from "./end_like.ts";
 import { SandboxPipe } from "./sandbox_pipe.ts";
 
-// Descriptor 3 is the process's connection, 4 ends with the worker. Deno keeps
-// `localStorage` and caches in its own folder, whatever a program may, and holds
-// them open: here in one that goes with the process, with links to what it
-// downloaded, which is looked up by name.
+// Descriptor 3 is the process's connection, 4 ends with who started it. Deno
+// keeps `localStorage` and caches in its own folder, whatever a program may, and
+// holds them open: here in one that goes with the process, with links to what it
+// downloaded, which is looked up by name. An isolate that ends kills the shell.
 const script = `
 trap '' INT
 dir=$1 modules=$2 packages=$3 texts=$4; shift 4
@@ -26,7 +37,7 @@ dir=$1 modules=$2 packages=$3 texts=$4; shift 4
 /bin/ln -s -- "$modules" "$packages" "$texts" "$dir" 3<&- 4<&- || exit 71
 DENO_EXTRA_STDIO_FDS=3 "$@" 4<&- & process=$!
 exec 3<&- 2>/dev/null
-{ read -r _ <&4; kill -9 $process; } & watch=$!
+{ read -r _ <&4; kill -9 $process; /bin/rm -rf -- "$dir"; } & watch=$!
 exec 4<&-
 wait $process; status=$?
 kill -9 $watch
@@ -58,18 +69,23 @@ export interface SandboxAnswer {
 export interface SandboxEnd {
   readonly code: number;
   /** What it said that none may say. */
-  readonly fault?: unknown;
+  readonly fault?: MantaError;
 }
 
 /** One process. */
 export class Sandbox {
-  /** Resolves once it can run a task. */
+  /** Resolves once it can run something. */
   readonly ready: Promise<void>;
   readonly #shell: ChildProcess;
   readonly #pipe: SandboxPipe;
   readonly #ended: Promise<SandboxEnd>;
-  #fault: unknown;
-  #awaited: PromiseWithResolvers<SandboxAnswer> | undefined;
+  readonly #begun = Promise.withResolvers<void>();
+  #isBegun = false;
+  #fault: MantaError | undefined;
+  #end: SandboxEnd | undefined;
+  /** What is asked of each run. */
+  readonly #awaited = new Map<number, PromiseWithResolvers<SandboxAnswer>>();
+  #onExiting: (() => void) | undefined;
 
   /** @throws {RuntimeEnvSetupError} Where no shell may be run. */
   constructor(start: SandboxStart) {
@@ -84,21 +100,14 @@ export class Sandbox {
       });
     });
     this.#shell.on("error", (cause) => {
-      this.#fault ??= cause;
-      ended.resolve({ code: 71, fault: this.#fault });
+      const fault = this.#fault ??= faultOf(cause);
+      ended.resolve({ code: 71, fault });
     });
+    this.#ended.then((end) => this.#over(end));
     this.#pipe = new SandboxPipe(this.#shell.stdio[3] as Socket, {
-      frame: (kind, body) => {
-        const awaited = this.#awaited;
-        // Else it could fill this process's memory.
-        if (awaited === undefined) {
-          throw new ProtocolError("Cannot take what a sandbox said unasked");
-        }
-        this.#awaited = undefined;
-        awaited.resolve({ kind, body: body.slice() });
-      },
-      ended: (fault) => {
-        this.#fault ??= fault;
+      frame: (kind, body) => this.#heard(kind, body),
+      ended: (cause) => {
+        if (cause !== undefined) this.#fault ??= faultOf(cause);
         this.#shell.stdio[4]!.destroy();
       },
     });
@@ -106,19 +115,39 @@ export class Sandbox {
     this.ready.catch(() => {}); // Whoever uses the process awaits it too.
   }
 
-  /** Asks one thing; rejects with a {@linkcode SandboxEndedError} if it ends before it answers. */
-  async ask(
-    kind: number,
-    write?: (out: ByteWriter) => void,
-  ): Promise<SandboxAnswer> {
-    const answer = this.#await();
-    this.#pipe.send(kind, write);
-    return await answer;
+  /** Resolves once it has ended, told to or not. */
+  get ended(): Promise<SandboxEnd> {
+    return this.#ended;
   }
 
-  /** Says something that is not answered. */
-  tell(kind: number, write: (out: ByteWriter) => void): void {
-    this.#pipe.send(kind, write);
+  /** Tells it where it is, before anything else; an actor's may ask to leave, once. */
+  enter(place: SandboxPlace, onExiting?: () => void): void {
+    this.#onExiting = onExiting;
+    this.#pipe.send(SandboxFrame.enter, (out) => writePlace(out, place));
+  }
+
+  /** Asks one thing of a run; rejects with a {@linkcode SandboxEndedError} if the process ends before it answers. */
+  async ask(
+    kind: number,
+    no: number,
+    write: (out: ByteWriter) => void = () => {},
+  ): Promise<SandboxAnswer> {
+    if (this.#end !== undefined) throw new SandboxEndedError(this.#end);
+    const awaited = Promise.withResolvers<SandboxAnswer>();
+    this.#awaited.set(no, awaited);
+    this.#pipe.send(kind, (out) => {
+      out.f64(no);
+      write(out);
+    });
+    return await awaited.promise;
+  }
+
+  /** Tells it that a run is to stop, which is not answered. */
+  cancel(no: number, timeoutMs: number): void {
+    this.#pipe.send(SandboxFrame.cancel, (out) => {
+      out.f64(no);
+      out.f64(timeoutMs);
+    });
   }
 
   /** Ends it; resolves once it is gone. */
@@ -130,10 +159,7 @@ export class Sandbox {
 
   async #ready(): Promise<void> {
     try {
-      const { kind } = await this.#await();
-      if (kind !== SandboxFrame.ready) {
-        throw new ProtocolError("Cannot use a sandbox: it began with no word");
-      }
+      await this.#begun.promise;
     } catch (cause) {
       const { message } = cause as Error;
       throw new RuntimeEnvSetupError(
@@ -143,29 +169,63 @@ export class Sandbox {
     }
   }
 
-  #await(): Promise<SandboxAnswer> {
-    const awaited = Promise.withResolvers<SandboxAnswer>();
-    this.#awaited = awaited;
-    this.#ended.then((end) => awaited.reject(new SandboxEndedError(end)));
-    return awaited.promise;
+  #heard(kind: number, body: Uint8Array): void {
+    if (!this.#isBegun) {
+      if (kind !== SandboxFrame.ready) {
+        throw new ProtocolError("Cannot use a sandbox: it began with no word");
+      }
+      this.#isBegun = true;
+      this.#begun.resolve();
+    } else if (kind === SandboxFrame.exiting && this.#onExiting !== undefined) {
+      this.#onExiting();
+      this.#onExiting = undefined;
+    } else this.#answered(kind, body);
+  }
+
+  #answered(kind: number, body: Uint8Array): void {
+    const { no, rest } = readRunNo(body);
+    const awaited = this.#awaited.get(no);
+    // Else it could fill this process's memory.
+    if (awaited === undefined) {
+      throw new ProtocolError("Cannot take what a sandbox said unasked");
+    }
+    this.#awaited.delete(no);
+    awaited.resolve({ kind, body: rest.slice() });
+  }
+
+  #over(end: SandboxEnd): void {
+    this.#end = end;
+    const error = new SandboxEndedError(end);
+    this.#begun.reject(error);
+    for (const awaited of this.#awaited.values()) awaited.reject(error);
+    this.#awaited.clear();
   }
 }
 
-/** The process ended in the middle of a task. */
+/** The process ended in the middle of a run. */
 export class SandboxEndedError extends Error {
   readonly end: SandboxEnd;
 
   constructor(end: SandboxEnd) {
-    const { code, fault } = end;
     super(
-      fault === undefined
-        ? `its process ended by ${
-          code > 128 ? `signal ${code - 128}` : `exit code ${code}`
-        }`
-        : String(fault),
+      end.fault === undefined
+        ? `its process ended by ${howOf(end)}`
+        : end.fault.message,
     );
     this.end = end;
   }
+}
+
+function faultOf(cause: unknown): MantaError {
+  return cause instanceof MantaError
+    ? cause
+    : new ProtocolError(`Cannot go on with a sandbox: ${cause}`, { cause });
+}
+
+/** By what it ended. */
+export function howOf({ code }: SandboxEnd): string {
+  const signal = signalOf(code) ?? (code > 128 ? code - 128 : undefined);
+  return signal === undefined ? `exit code ${code}` : `signal ${signal}`;
 }
 
 function startShell(

@@ -6,7 +6,7 @@
  */
 import { SerializationError } from "../base/errors.ts";
 import type { AnyFunction } from "../base/functions.ts";
-import type { CodeRef, StoredValue } from "../base/stored.ts";
+import type { CodeBundle, CodeRef, StoredValue } from "../base/stored.ts";
 import { CodeTable } from "../owner/code_table.ts";
 import { knownExtensions, registered } from "../owner/extensions.ts";
 import { ObjectRef } from "../owner/object_ref.ts";
@@ -19,14 +19,12 @@ import {
   ValueCodec,
 } from "../wire/values.ts";
 
-/** The values of one task. */
+/** The values of one process. */
 export class SandboxedValues {
-  readonly #run: SandboxRun;
   readonly #codec: ValueCodec;
   readonly #code: CodeTable;
 
-  constructor(run: SandboxRun) {
-    this.#run = run;
+  constructor(mainModule: string) {
     this.#codec = new ValueCodec(
       [...knownExtensions(), refs].map(stayingOut),
       registered,
@@ -49,18 +47,23 @@ export class SandboxedValues {
           }) as unknown[]
         ),
       hold: (stored) => ({ stored, refs: [] }),
-    }, run.place.mainModule);
-    for (const bundle of run.bundles) this.#code.learn(bundle);
+    }, mainModule);
   }
 
-  /** The task's function. */
-  function(): Promise<AnyFunction> {
-    return this.#code.functionOf(this.#run.code, undefined);
+  /** Takes code in: what nothing else needs is here as long as what this gives. */
+  take(bundles: readonly CodeBundle[]): object[] {
+    return bundles.map((bundle) => this.#code.take(bundle));
   }
 
-  /** The task's arguments. */
-  async args(): Promise<unknown[]> {
-    const { args, dependencies } = this.#run;
+  /** A function or class that came in. */
+  functionOf(ref: CodeRef): Promise<AnyFunction> {
+    return this.#code.functionOf(ref, undefined);
+  }
+
+  /** A run's arguments. */
+  async args(
+    { args, dependencies }: Pick<SandboxRun, "args" | "dependencies">,
+  ): Promise<unknown[]> {
     const opened = await this.#open(args) as unknown[];
     for (const { position, value } of dependencies) {
       opened[position] = await this.#open(value);
@@ -68,15 +71,18 @@ export class SandboxedValues {
     return opened;
   }
 
-  /** A value on its way out; an instance of a class becomes a plain object. */
-  encode(value: unknown, label: string): Encoded {
+  /** A value on its way out of that run; an instance of a class becomes a plain object. */
+  encode(
+    value: unknown,
+    { label, name }: { label: string; name: string },
+  ): Encoded {
     const encoded = this.#codec.encode(value, { label });
     const at = encoded.functionUses.indexOf("value");
     if (at < 0) return encoded;
     const culprit = encoded.functions[at];
     const path = pathTo(culprit, value, { label, extensions: new Map() });
     throw new SerializationError(
-      `Cannot return from task "${this.#run.name}": "${path}" is a function, and functions don't leave a sandbox: they would run outside of it`,
+      `Cannot return from task "${name}": "${path}" is a function, and functions don't leave a sandbox: they would run outside of it`,
       { path },
     );
   }

@@ -8,7 +8,6 @@
  * @module
  */
 import { log } from "../base/log.ts";
-import { showUserLines } from "./error_stacks.ts";
 import { currentContext } from "../owner/context.ts";
 
 type Scheduler = (callback: unknown, ...rest: unknown[]) => unknown;
@@ -18,7 +17,6 @@ type Scheduler = (callback: unknown, ...rest: unknown[]) => unknown;
  * `blame`, and what belongs to no task that is open goes to stderr.
  */
 export function listenForUncaught(blame: (error: unknown) => boolean): void {
-  showUserLines();
   const heard = (error: unknown) => {
     const context = currentContext();
     const isTaken = context === undefined ? blame(error) : context.fail(error);

@@ -7,7 +7,6 @@
 import { existsSync } from "node:fs";
 import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import type { SandboxSetting } from "../node/sandbox_flags.ts";
 import { setCurrentSession } from "../owner/current.ts";
 import {
   type JoinArguments,
@@ -16,18 +15,14 @@ import {
 } from "../owner/session.ts";
 import { dieWithParent } from "../store/segment.ts";
 import { socketPath } from "../wire/unix_sockets.ts";
+import { showUserLines } from "./error_stacks.ts";
 import { Executor } from "./executor.ts";
+import { type SandboxingArguments, starterFor } from "./sandbox_starter.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { listenForUncaught } from "./uncaught.ts";
 
 /** How often a worker looks whether its node takes connections. */
 const nodePollMs = 3;
-
-/** What a worker is told, and what its tasks may where that has limits. */
-interface WorkerArguments extends JoinArguments {
-  secrets?: string[];
-  sandbox?: SandboxSetting;
-}
 
 /** Runs a worker; the argument is what its node started it with. */
 export async function runWorker(
@@ -38,20 +33,14 @@ export async function runWorker(
   // The terminal's Ctrl-C is the driver's to handle.
   Deno.addSignalListener("SIGINT", () => {});
   let executor: Executor | undefined;
-  const joining = JSON.parse(argument) as WorkerArguments;
-  const { sandbox, folder, secrets = [], childNo = 0 } = joining;
+  const joining = JSON.parse(argument) as SandboxingArguments;
+  const starter = starterFor(joining, sandboxEntry);
   await nodeListens(joining);
   const session: Session = joinSession({
     ...joining,
     role: "worker",
   }, (owner) => {
-    const sandboxes = sandbox && new Sandboxes(owner, {
-      ...sandbox,
-      folder,
-      secrets,
-      childNo,
-      entry: sandboxEntry.href,
-    });
+    const sandboxes = starter && new Sandboxes(owner, starter);
     const own = executor = new Executor(owner, sandboxes);
     return {
       requests: {
@@ -67,6 +56,7 @@ export async function runWorker(
     };
   });
   setCurrentSession(session);
+  showUserLines();
   listenForUncaught((error) => executor!.onUncaught(error));
   await session.node.closed;
   Deno.exit(0);

@@ -73,6 +73,35 @@ Deno.test("A cluster refuses bad input in one line, and goes on", async (t) => {
   });
 });
 
+Deno.test("where a node takes connections", async () => {
+  await using cluster = await TestCluster.start(0, {
+    args: ["--num-cpus", "1", "--host", "0.0.0.0", "--insecure"],
+  });
+  const port = Number(cluster.address.split(":").at(-1));
+  const { token, head } = cluster;
+  // By --ready-file it says where, and who it is.
+  const { pid, tokenFile, nodeId } = head.ready;
+  assertEquals(pid, head.pid);
+  assertEquals(Deno.readTextFileSync(tokenFile!).trim(), token);
+  const free = freePort();
+  const node = await cluster.join({
+    args: ["--num-cpus", "1", "--host", "127.0.0.2", "--port", `${free}`],
+    headAddress: `127.0.0.1:${port}`,
+  });
+  assertEquals(node.ready.address, `127.0.0.2:${free}`);
+  await using runtime = await init({ address: `127.0.0.1:${port}`, token });
+  const nodes = await runtime.nodes();
+  const idOf = (at: string) =>
+    nodes.find(({ address }) => address === at)?.nodeId;
+  assertEquals(idOf(node.ready.address), node.ready.nodeId);
+  assert(nodes.some((one) => one.nodeId === nodeId));
+});
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.2", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
 Deno.test("A node may start before its head, and says once that it waits", async () => {
   await using cluster = await TestCluster.start(0);
   const { address } = cluster;

@@ -132,6 +132,26 @@ Deno.test("A program runs on all nodes of a cluster", async (t) => {
       }
     },
   );
+  await t.step(
+    "what wait calls ready is on this machine, but with fetchLocal: false",
+    async () => {
+      const { nodeId } = cluster.nodes[0]!.ready;
+      const made = filled.options({ schedulingStrategy: { nodeId } });
+      const [near, far] = [made.remote(100_000, 1), made.remote(100_000, 2)];
+      const both = [near, far];
+      assertEquals(
+        await wait(both, { numReturns: 2, fetchLocal: false }),
+        [both, []],
+      );
+      assertEquals(await wait([near]), [[near], []]);
+      const { stdout } = await cluster.run("list", "objects", "--json");
+      const rows = JSON.parse(stdout) as Record<string, unknown>[];
+      const copiesOf = ({ id }: { id: string }) =>
+        rows.find(({ objectId }) => objectId === id)!["copiedTo"];
+      const here = runtimeContext().nodeId;
+      assertEquals(both.map(copiesOf), [[here], []]);
+    },
+  );
   await t.step("what a worker prints is the driver's", async () => {
     assert(ids.has(await get(whereAmI.remote())));
   });

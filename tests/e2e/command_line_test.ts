@@ -1,6 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { cancel, get, init, kill, put, remote } from "../../mod.ts";
+import {
+  cancel,
+  get,
+  init,
+  kill,
+  put,
+  remote,
+  runtimeContext,
+} from "../../mod.ts";
 import type { Runtime } from "../../src/runtime.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { until } from "../support/notes.ts";
@@ -116,8 +124,22 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
     }, "the failed task in the lineage file");
     assertEquals(rows.map(({ taskId }) => taskId), [taskOf(failed)]);
     assert(String(rows[0]!["why"]).includes("no such luck"));
-    const text = await desk.text("list", "tasks", "--limit", "2");
-    assertEquals(text.trim().split("\n").length, 3, text);
+    await until(async () => {
+      const { length: total } = await desk.json("list", "tasks");
+      const { stdout, stderr } = await cluster.run(
+        ...["list", "tasks", "--limit", "2"],
+      );
+      assertEquals(stdout.trim().split("\n").length, 3, stdout);
+      return stderr ===
+        `manta: 2 of ${total} tasks are shown; --limit N shows more\n`;
+    }, "word of all that are in the lineage file");
+    const one = await cluster.run("list", "tasks", "--limit", "1");
+    assert(/: 1 of \d+ tasks is shown/.test(one.stderr), one.stderr);
+    const busy = await cluster.run(
+      ...["list", "tasks", "--state", "running", "--limit", "3"],
+    );
+    assertEquals(busy.stdout.split("running").length, 4, busy.stdout);
+    assert(busy.stderr.includes("3 of 4 tasks are shown"), busy.stderr);
   });
 
   await t.step("list nodes, workers and actors", async () => {
@@ -188,6 +210,7 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
     assert((await why(array.id)).includes("is ready"));
     await desk.refused(2, "give more of it", "why", late.id.slice(0, 8));
     await desk.refused(1, "zzzz", "why", "zzzz");
+    await desk.refused(2, "at least 4 digits", "why", late.id.slice(0, 3));
   });
 
   await t.step("logs: of all, of one, and of what comes", async () => {
@@ -208,12 +231,21 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
     const trace = JSON.parse(Deno.readTextFileSync(path));
     const names = trace.traceEvents.map(({ name }: Row) => name);
     assert(names.includes("fails"), names.join());
+    await desk.text("timeline", path, "--job", runtimeContext().jobId);
+    const own = JSON.parse(Deno.readTextFileSync(path));
+    assert(own.traceEvents.some(({ name }: Row) => name === "fails"));
+    await desk.refused(1, "job none", "timeline", path, "--job", "none");
     await desk.refused(1, "/none/", "timeline", "/none/trace.json");
   });
 
   await t.step("what is misused is refused", async () => {
     await desk.refused(2, "nodes, workers", "list", "dances");
     await desk.refused(2, "--limit", "list", "tasks", "--limit", "none");
+    const states = 'nope": one of preparing, waiting, sent, running, finished';
+    await desk.refused(2, states, "list", "tasks", "--state", "nope");
+    await desk.refused(
+      ...[2, "one of starting, alive", "list", "actors", "--state", "ready"],
+    );
     await desk.refused(2, "OUT.json", "timeline");
     await desk.refused(2, "--shiny", "summary", "--shiny");
     await desk.refused(2, '"surplus"', "memory", "surplus");
@@ -417,6 +449,12 @@ await get([ref, ...more]);
       ...["list", "tasks", "--state", "finished", "--lineage", lineage],
     );
     assert(file.stdout.includes("square"), file.stderr);
+    const from = ["--lineage", lineage];
+    await refused(
+      ...[2, "one of waiting, running, finished", "list", "tasks"],
+      ...["--state", "nope", ...from],
+    );
+    await refused(2, "objects", "list", "objects", "--state", "ready", ...from);
   });
   await t.step("nobody is there any more", async () => {
     _first.running.kill("SIGKILL");
@@ -441,6 +479,23 @@ Deno.test("doctor and bench say what this machine gives", async () => {
   );
   assertEquals(code, 0, stderr);
   for (const row of JSON.parse(stdout)) assert(row.median > 0, row.name);
+  // A checkout of which all but the comparison is the real one.
+  const checkout = `${program.folder}/checkout`;
+  Deno.mkdirSync(`${checkout}/bench`, { recursive: true });
+  for (const name of ["cli.ts", "deno.json", "deno.lock", "links", "src"]) {
+    const real = fileURLToPath(new URL(`../../${name}`, import.meta.url));
+    Deno.symlinkSync(real, `${checkout}/${name}`);
+  }
+  const full = () => run("-A", `${checkout}/cli.ts`, "bench", "--full");
+  const lacking = await full();
+  assertEquals(lacking.code, 2, lacking.stderr);
+  assert(lacking.stderr.includes("checkout"), lacking.stderr);
+  Deno.writeTextFileSync(
+    `${checkout}/bench/main.ts`,
+    'console.log("compares"); Deno.exit(3);',
+  );
+  const { code: status, stdout: said } = await full();
+  assertEquals([status, said], [3, "compares\n"]);
 });
 
 /** A program that is ended with the block it is in. */

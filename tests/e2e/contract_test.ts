@@ -45,6 +45,11 @@ class Seen {
     const { currentActor, ...own } = runtimeContext();
     return { ...own, hasHandle: currentActor !== undefined };
   }
+  async held(path: string): Promise<void> {
+    while (!Deno.readTextFileSync(path).includes("go")) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
   idThroughTask(): ObjectRef<unknown> {
     const { currentActor } = runtimeContext();
     return actorIdBy.remote(currentActor as ActorHandle<Seen>);
@@ -157,6 +162,35 @@ Deno.test("A run on this machine: its amounts, contexts and order are what the c
       await kill(actor);
     },
   );
+
+  await t.step("a call goes by the name that it is given", async () => {
+    using gate = new Notes();
+    const actor = remote(Seen).remote();
+    const held = actor.held.options({ name: "glance" }).remote(gate.path);
+    assertStringIncludes(await why(held), '"glance"');
+    note(gate.path, "go");
+    await get(held);
+    await kill(actor);
+  });
+
+  await t.step("asCompleted ends where its signal aborts", async () => {
+    using gate = new Notes();
+    const actor = remote(Seen).remote();
+    const held = actor.held.remote(gate.path);
+    const over = new AbortController();
+    const seen: ObjectRef<unknown>[] = [];
+    const enough = await assertRejects(async () => {
+      const refs = [held, put(1)] as ObjectRef<unknown>[];
+      for await (const ref of asCompleted(refs, { signal: over.signal })) {
+        seen.push(ref);
+        over.abort(new Error("enough"));
+      }
+    }, Error);
+    assertEquals([enough.message, seen.length], ["enough", 1]);
+    note(gate.path, "go");
+    await get(held);
+    await kill(actor);
+  });
 
   await t.step("getters and fields of an actor are not remote", () => {
     const actor = remote(Seen).remote() as unknown as Record<

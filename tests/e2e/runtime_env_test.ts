@@ -12,6 +12,10 @@ class Seer {
   see(name: string) {
     return Deno.env.get(name);
   }
+
+  folder() {
+    return Deno.cwd();
+  }
 }
 
 Deno.test("runtimeEnv: { env, workingDir }", async (t) => {
@@ -34,7 +38,7 @@ Deno.test("runtimeEnv: { env, workingDir }", async (t) => {
     },
   );
   await t.step("for actors", async () => {
-    const runtimeEnv = { env: { COLOUR: "green" } };
+    const runtimeEnv = { env: { COLOUR: "green" }, workingDir: folder };
     const [green, plain] = [
       remote(Seer, { runtimeEnv }).remote(),
       remote(Seer).remote(),
@@ -43,6 +47,8 @@ Deno.test("runtimeEnv: { env, workingDir }", async (t) => {
       await get([green.see.remote("COLOUR"), plain.see.remote("COLOUR")]),
       ["green", undefined],
     );
+    // What workingDir says is the whole process's.
+    assertEquals(await get(green.folder.remote()), folder);
   });
   await t.step("many environments, few CPUs", async () => {
     const values = await get(

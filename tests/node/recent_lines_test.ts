@@ -60,25 +60,25 @@ Deno.test("KeptLog keeps each line with its process's name, and passes it on", a
   const passed: string[] = [];
   const log = new KeptLog(lines, {
     jobId,
-    next: {
-      name: (pid, name) => passed.push(`${pid} is ${name}`),
-      forget: (pid) => passed.push(`${pid} is gone`),
-      print: (pid, { line }) => passed.push(`${pid}: ${line}`),
-    },
+    next: ({ pid, name, line }) => passed.push(`${name} ${pid}: ${line}`),
   });
   log.print(7, { line: "early", stream: "stdout" });
   log.name(7, "Counter:bob");
   log.print(7, { line: "late", stream: "stderr" });
   log.forget(7);
+  log.print(7, { line: "of another", stream: "stdout" });
   const read = await lines.read({ afterSeq: 0, waitMs: 0 });
   assertEquals(
     read.lines.map(({ name, line, stream }) => [name, line, stream]),
-    [["worker", "early", "stdout"], ["Counter:bob", "late", "stderr"]],
+    [
+      ["worker", "early", "stdout"],
+      ["Counter:bob", "late", "stderr"],
+      ["worker", "of another", "stdout"],
+    ],
   );
   assertEquals(passed, [
-    "7: early",
-    "7 is Counter:bob",
-    "7: late",
-    "7 is gone",
+    "worker 7: early",
+    "Counter:bob 7: late",
+    "worker 7: of another",
   ]);
 });

@@ -44,3 +44,19 @@ Deno.test("sandboxFlags() keeps the inspector from a sandbox that may read and w
   assert(both.some((flag) => /^--allow-sys=.*hostname/.test(flag)));
   assert(!both.includes("--allow-sys"));
 });
+
+Deno.test("sandboxFlags() bounds a heap beside what the program asks of V8", () => {
+  const flagsOf = (flags: string[], memoryBytes?: number) =>
+    sandboxFlags({ permissions: {}, flags, variables: {} }, {
+      granted: () => "whole",
+      entry: "file:///entry.ts",
+      hidden: [],
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    }).filter((flag) => flag.startsWith("--v8-flags"));
+  const own = "--v8-flags=--stack-size=2000";
+  assertEquals(flagsOf(["-A", own]), [own]);
+  assertEquals(flagsOf(["-A"], 1), ["--v8-flags=--max-old-space-size=16"]);
+  assertEquals(flagsOf([own, "-A"], (64 << 20) + 1), [
+    `${own},--max-old-space-size=65`,
+  ]);
+});

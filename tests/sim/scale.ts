@@ -115,10 +115,9 @@ class ScaledCluster {
     this.#pump();
     while (kernel.step());
     const isWhole = this.doneCount === this.taskCount &&
-      this.#routes.size === 0;
+      this.#routes.validate().routeCount === 0;
     kernel.check(isWhole, `Only ${this.doneCount} of ${this.taskCount} ran`);
     this.#queue.validate();
-    this.#routes.validate();
     this.#view.validate();
     for (const { table } of this.#machines.values()) {
       table.validate();

@@ -174,7 +174,8 @@ export class World {
       const its = [...owner.submitter.leftovers(), ...owner.calls.leftovers()];
       if (owner.open.size > 0) its.push(`${owner.open.size} open tasks`);
       if (table.sharedCount > 0) its.push(`${table.sharedCount} shared`);
-      if (table.borrowedCount > 0) its.push(`${table.borrowedCount} borrowed`);
+      const { borrowedCount } = table.validate();
+      if (borrowedCount > 0) its.push(`${borrowedCount} borrowed`);
       if (owner.isNeeded) its.push("is needed");
       const { size } = owner.recovery.table;
       if (size > 0) its.push(`${size} tasks remembered`);

@@ -268,6 +268,124 @@ export const actorOptionsShown: Record<string, Shown> = {
   ],
 };
 
+/** The options of an actor's method. */
+export const methodOptionsShown: Record<string, Shown> = {
+  numReturns: ["e2e/actors_calls", "numReturns and refs nested in values"],
+  name: ["e2e/contract", "a call goes by the name that it is given"],
+  timeout: [
+    "e2e/actors_stopped",
+    "one over its time that spins is ended with its actor",
+  ],
+  backpressure: [
+    "e2e/sandboxed_actors",
+    "streams, no further than its consumer lets it",
+  ],
+};
+
+/** The options of `get`. */
+export const getOptionsShown: Record<string, Shown> = {
+  timeout: ["e2e/tasks", "get with timeout 0 takes only what is ready"],
+  signal: [
+    "e2e/tasks",
+    "an aborted signal rejects with its reason, and the task goes on",
+  ],
+};
+
+/** The options of `wait`. */
+export const waitOptionsShown: Record<string, Shown> = {
+  numReturns: [
+    "e2e/tasks",
+    "wait gives both lists in input order, never more than asked",
+  ],
+  timeout: [
+    "e2e/tasks",
+    "wait gives both lists in input order, never more than asked",
+  ],
+  signal: [
+    "e2e/tasks",
+    "an aborted signal rejects with its reason, and the task goes on",
+  ],
+  fetchLocal: [
+    "e2e/cluster",
+    "what wait calls ready is on this machine, but with fetchLocal: false",
+  ],
+};
+
+/** The options of `asCompleted`. */
+export const asCompletedOptionsShown: Record<string, Shown> = {
+  timeout: ["e2e/tasks", "asCompleted gives each as soon as it is ready"],
+  signal: ["e2e/contract", "asCompleted ends where its signal aborts"],
+};
+
+/** The options of `cancel`. */
+export const cancelOptionsShown: Record<string, Shown> = {
+  force: ["e2e/cancel", "spinning: force ends its worker"],
+  recursive: ["e2e/cancel", "unless recursive is false"],
+};
+
+/** The options of `kill`. */
+export const killOptionsShown: Record<string, Shown> = {
+  noRestart: ["e2e/actors_lives", "kill with noRestart: false starts it again"],
+};
+
+/** The options of `map`. */
+export const mapOptionsShown: Record<string, Shown> = {
+  window: [
+    "e2e/helpers",
+    "takes endless inputs, never more than window at a time",
+  ],
+  ordered: ["e2e/helpers", "or as they are ready"],
+};
+
+/** The options of `placementGroup`. */
+export const groupOptionsShown: Record<string, Shown> = {
+  strategy: [
+    "e2e/placement_group",
+    "placementGroup(bundles, { strategy, name }) on one machine",
+  ],
+  name: [
+    "e2e/placement_group",
+    "placementGroup(bundles, { strategy, name }) on one machine",
+  ],
+};
+
+/** The option of a `Queue`. */
+export const queueOptionsShown: Record<string, Shown> = {
+  maxSize: ["e2e/helpers", "is bounded, and both sides can give up"],
+};
+
+/** The option of `progress`. */
+export const progressOptionsShown: Record<string, Shown> = {
+  label: [
+    "e2e/progress",
+    "progress(iterable | total, { label }): bars from any process, drawn by the driver",
+  ],
+};
+
+/** What `runtimeEnv` takes, for tasks and for actors. */
+export const runtimeEnvShown: Record<"task" | "actor", Record<string, Shown>> =
+  {
+    task: {
+      env: [
+        "e2e/runtime_env",
+        "for tasks: their own worker, used again for equal ones",
+      ],
+      workingDir: [
+        "e2e/runtime_env",
+        "for tasks: their own worker, used again for equal ones",
+      ],
+      permissions: ["e2e/sandbox", "may read what it was given"],
+    },
+    actor: {
+      env: ["e2e/runtime_env", "for actors"],
+      workingDir: ["e2e/runtime_env", "for actors"],
+      permissions: [
+        "e2e/sandboxed_actors",
+        "knows where it is, and is alone there",
+      ],
+    },
+  };
+
 /** The options of `init`. */
 export const initOptionsShown: Record<string, Shown> = {
   address: [
@@ -379,4 +497,62 @@ export const commandsShown: Record<string, Shown> = {
   ],
   doctor: ["e2e/command_line", "doctor and bench say what this machine gives"],
   bench: ["e2e/command_line", "doctor and bench say what this machine gives"],
+};
+
+const nodeFlags: Shown = [
+  "e2e/contract",
+  "A node's flags are what its cluster has, and programs find it by the environment, or by run",
+];
+const tlsFlags: Shown = [
+  "e2e/cluster_input",
+  "A cluster that speaks TLS is joined with its authority's certificate, and not without",
+];
+
+/** The options of all commands. */
+export const flagsShown: Record<string, Shown> = {
+  "--address": ["e2e/cluster_input", "a cluster that is not there"],
+  "--dir": nodeFlags,
+  "--session": [
+    "e2e/command_line",
+    "one of two is chosen by its session",
+  ],
+  "--token-file": nodeFlags,
+  "--tls-ca": tlsFlags,
+  "--tls-cert": tlsFlags,
+  "--tls-key": tlsFlags,
+  "--host": ["e2e/cluster_input", "where a node takes connections"],
+  "--port": ["e2e/cluster_input", "where a node takes connections"],
+  "--insecure": ["e2e/cluster_input", "where a node takes connections"],
+  "--ready-file": ["e2e/cluster_input", "where a node takes connections"],
+  "--dashboard-port": [
+    "e2e/dashboard",
+    "A cluster's head has a dashboard, and is asked for it by programs and commands",
+  ],
+  "--no-dashboard": [
+    "e2e/dashboard",
+    "A cluster's head has a dashboard, and is asked for it by programs and commands",
+  ],
+  "--num-cpus": nodeFlags,
+  "--num-gpus": nodeFlags,
+  "--resources": [
+    "e2e/cluster",
+    "what no node can do waits, and runs once one joins",
+  ],
+  "--labels": nodeFlags,
+  "--object-store-memory": nodeFlags,
+  "--json": ["e2e/cluster", "status lists nodes, for people and programs"],
+  "--follow": ["e2e/command_line", "logs: of all, of one, and of what comes"],
+  "--limit": ["e2e/command_line", "list tasks: where each is, and why"],
+  "--state": ["e2e/command_line", "list tasks: where each is, and why"],
+  "--lineage": ["e2e/command_line", "one of two is chosen by its session"],
+  "--job": ["e2e/command_line", "timeline: a trace of what ran"],
+  "--rounds": [
+    "e2e/command_line",
+    "doctor and bench say what this machine gives",
+  ],
+  "--full": [
+    "e2e/command_line",
+    "doctor and bench say what this machine gives",
+  ],
+  "--help": ["e2e/command_line", "without being told where"],
 };

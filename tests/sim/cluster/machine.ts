@@ -213,7 +213,7 @@ export class Machine implements End {
     const left = this.owner?.leftovers() ?? [];
     const { table } = this;
     const counts = {
-      routes: this.routes.size,
+      routes: this.routes.validate().routeCount,
       asked: this.#asked.size,
       "unanswered requests": this.#waiting.size,
       "granted leases": table.grantedCount,

@@ -1,6 +1,6 @@
 /**
- * One task in its sandboxed process, as its worker runs it: goes in, and its
- * value, items or error come out.
+ * One run in a sandboxed process, as who has that process knows it: goes in,
+ * and its value, items or error come out.
  *
  * What the process says is data from somebody who may be hostile: it is read
  * without code, and errors of it are rid of what would make this process look
@@ -10,13 +10,13 @@
  */
 import { afterMs } from "../base/clock.ts";
 import {
-  MantaError,
   ProtocolError,
   SerializationError,
   TaskTimeoutError,
 } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
+import type { CodeBundle } from "../base/stored.ts";
 import type { Meta } from "../code/meta.ts";
 import { placeOf } from "../code/shipped.ts";
 import { marked } from "../code/stack.ts";
@@ -33,34 +33,41 @@ import { keepErrorMarks } from "./error_stacks.ts";
 import {
   type Sandbox,
   type SandboxAnswer,
+  type SandboxEnd,
   SandboxEndedError,
 } from "./sandbox.ts";
 
 /** Knows the language's own kinds of object, and no others. */
 const codec = new ValueCodec();
 
-/** One task. */
-export class SandboxedTask {
+/** The process that a run is in, and whose it is. */
+export interface RunningIn {
+  readonly process: Promise<Sandbox>;
+  /** Errors that are not the run's own. */
+  readonly refusals: WeakSet<object>;
+  /** The code that is in there. */
+  readonly code: readonly CodeBundle[];
+  /** The run has its outcome. */
+  over?(): Promise<void>;
+  /** The process ended in the middle of it; rejects with what it failed of. */
+  lost(end: SandboxEnd): Promise<never>;
+  /** The method has left by `exitActor`: with that error. */
+  left?(): Error;
+}
+
+/** One run. */
+export class SandboxedRun {
   readonly #run: SandboxRun;
-  readonly #process: Promise<Sandbox>;
-  /** Errors that are not the task's own. */
-  readonly #refusals: WeakSet<object>;
-  readonly #signal: AbortSignal;
+  readonly #in: RunningIn;
+  readonly #signal: AbortSignal | undefined;
   /** The answer that the process owes. */
   #owed: Promise<unknown> = Promise.resolve();
   #isOver = false;
 
-  constructor(
-    run: SandboxRun,
-    { process, refusals }: {
-      process: Promise<Sandbox>;
-      refusals: WeakSet<object>;
-    },
-  ) {
+  constructor(run: SandboxRun, running: RunningIn) {
     this.#run = run;
-    this.#process = process;
-    this.#refusals = refusals;
-    this.#signal = currentContext()!.signal;
+    this.#in = running;
+    this.#signal = currentContext()?.signal;
   }
 
   /** Runs it: gives its value, or its items. */
@@ -116,26 +123,29 @@ export class SandboxedTask {
   async #begin(): Promise<SandboxAnswer> {
     let process: Sandbox;
     try {
-      process = await this.#process;
+      process = await this.#in.process;
     } catch (error) {
       throw this.#refused(error);
     }
-    if (this.#signal.aborted) throw this.#refused(this.#signal.reason);
-    this.#signal.addEventListener("abort", () => {
-      const { reason } = this.#signal;
+    const signal = this.#signal;
+    if (signal?.aborted) throw this.#refused(signal.reason);
+    signal?.addEventListener("abort", () => {
+      const { reason } = signal;
       const timeoutMs = reason instanceof TaskTimeoutError
         ? reason.timeoutMs
         : 0;
-      process.tell(SandboxFrame.cancel, (out) => out.f64(timeoutMs));
+      process.cancel(this.#run.no, timeoutMs);
     });
     return await this.#ask(SandboxFrame.run, process);
   }
 
   async #ask(kind: number, known?: Sandbox): Promise<SandboxAnswer> {
-    const process = known ?? await this.#process;
+    const process = known ?? await this.#in.process;
+    const { no, ...run } = this.#run;
     const asked = process.ask(
       kind,
-      kind === SandboxFrame.run ? (out) => writeRun(out, this.#run) : undefined,
+      no,
+      kind === SandboxFrame.run ? (out) => writeRun(out, run) : undefined,
     );
     this.#owed = asked.catch(() => {});
     try {
@@ -143,13 +153,10 @@ export class SandboxedTask {
     } catch (error) {
       // Ended because nobody wants it any more.
       if (this.#isOver || !(error instanceof SandboxEndedError)) throw error;
-      const { fault, code } = error.end;
-      if (fault === undefined) endLike(code);
-      throw this.#refused(
-        fault instanceof MantaError
-          ? fault
-          : new ProtocolError(`Cannot go on with a sandbox: ${fault}`),
-      );
+      const lost = this.#in.lost(error.end);
+      return await lost.catch((fault) => {
+        throw this.#refused(fault);
+      });
     }
   }
 
@@ -168,11 +175,12 @@ export class SandboxedTask {
         const { message, path } = this.#safely(() => readRefusal(body));
         throw this.#refused(new SerializationError(message, { path }));
       }
-      default:
-        throw this.#refused(
-          new ProtocolError(`Cannot read a sandbox's word of kind ${kind}`),
-        );
+      case SandboxFrame.left:
+        if (this.#in.left !== undefined) throw this.#refused(this.#in.left());
     }
+    throw this.#refused(
+      new ProtocolError(`Cannot read a sandbox's word of kind ${kind}`),
+    );
   }
 
   #data(body: Uint8Array): unknown {
@@ -190,10 +198,10 @@ export class SandboxedTask {
     }
   }
 
-  /** The files that lines of the task's own code are told by. */
+  /** The files that lines of the code in there are told by. */
   #marks(): Set<string> {
     return new Set(
-      this.#run.bundles.flatMap(({ meta }) =>
+      this.#in.code.flatMap(({ meta }) =>
         (JSON.parse(meta) as Meta).modules.map((module) =>
           marked({ ...module, url: placeOf(module.url) })
         )
@@ -202,40 +210,19 @@ export class SandboxedTask {
   }
 
   #refused<Thrown>(error: Thrown): Thrown {
-    if (typeof error === "object" && error !== null) this.#refusals.add(error);
+    if (typeof error === "object" && error !== null) {
+      this.#in.refusals.add(error);
+    }
     return error;
   }
 
   async #end(): Promise<void> {
     this.#isOver = true;
     try {
-      await (await this.#process).end();
+      await this.#in.over?.();
     } catch (error) {
       // It never began, which its task was told.
       log.debug(`no sandbox to end: ${error}`);
     }
   }
-}
-
-const signals: Record<number, Deno.Signal> = {
-  4: "SIGILL",
-  5: "SIGTRAP",
-  6: "SIGABRT",
-  9: "SIGKILL",
-  11: "SIGSEGV",
-  15: "SIGTERM",
-};
-
-/** The process of the task ended: so does its worker, the same way, for that is what its owner knows. */
-function endLike(code: number): never {
-  const signal = signals[code - 128];
-  if (signal !== undefined) {
-    try {
-      Deno.kill(Deno.pid, signal);
-    } catch (error) {
-      // Not allowed: the exit code says it too.
-      log.debug(`could not end by ${signal}: ${error}`);
-    }
-  }
-  Deno.exit(code);
 }
