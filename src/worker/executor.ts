@@ -8,7 +8,6 @@
  *
  * @module
  */
-import type { AnyFunction } from "../base/functions.ts";
 import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
@@ -32,15 +31,15 @@ import {
 } from "../wire/task_frames.ts";
 import { Hosting, isWelcome } from "./hosting.ts";
 import { Invocation } from "./invocation.ts";
-import type { InvocationEvents } from "./invoked.ts";
+import type { InvocationEvents, Invoked } from "./invoked.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
 interface KnownFunction {
   readonly frame: FunctionFrame;
   readonly resources: ResourceAmounts;
-  /** Once it is revived. */
-  fn: AnyFunction | undefined;
-  reviving: Promise<AnyFunction> | undefined;
+  /** What its tasks run, once it is revived. */
+  revived: Invoked | undefined;
+  reviving: Promise<Invoked> | undefined;
 }
 
 interface Waiting {
@@ -103,7 +102,7 @@ export class Executor implements InvocationEvents<Invocation> {
       "collect": ({ round }) => {
         // The store is full, and code can be fetched again.
         for (const known of this.#revived) {
-          known.fn = known.reviving = undefined;
+          known.revived = known.reviving = undefined;
         }
         this.#revived.clear();
         this.#owner.segments.collect(round);
@@ -254,38 +253,43 @@ export class Executor implements InvocationEvents<Invocation> {
     const known = client.functions.get(frame.functionNo);
     // Its submitter gave it up, and with it whatever it may have sent.
     if (known === undefined) return this.#skip(peer, frame);
-    let { fn } = known;
+    const invoked = this.#sandboxes?.invoked(known.frame, known.resources) ??
+      known.revived;
+    if (invoked === undefined) this.#revive({ frame, peer }, known);
+    else this.#begin({ frame, peer }, invoked).start();
+  }
+
+  #begin({ frame, peer }: Waiting, invoked: Invoked): Invocation {
     this.#unblock();
     this.#computingCount++;
-    const { resources } = known;
-    const invocation = new Invocation(this.#owner, {
-      frame,
-      peer,
-      callerNo: this.#owner.nextCallerNo(),
-      invoked: this.#sandboxes?.invoked(known.frame, resources) ??
-        {
-          name: known.frame.name,
-          resources,
-          call: (args) => fn!(...args),
-        },
-    }, this);
+    const callerNo = this.#owner.nextCallerNo();
+    const what = { frame, peer, callerNo, invoked };
+    const invocation = new Invocation(this.#owner, what, this);
     this.#open.add(invocation);
     this.#count(invocation, 1);
     this.#hosting.began(invocation);
     this.#host(invocation, 1);
-    if (fn !== undefined || this.#sandboxes !== undefined) {
-      invocation.start();
-      return;
-    }
-    known.reviving ??= this.#owner.values.code.functionOf(
-      known.frame.code,
-      peer,
+    return invocation;
+  }
+
+  /** The first task of a function, and those that come while it is revived. */
+  #revive({ frame, peer }: Waiting, known: KnownFunction): void {
+    const { frame: { name, code }, resources } = known;
+    let revived: Invoked;
+    const invocation = this.#begin({ frame, peer }, {
+      name,
+      resources,
+      call: (args) => revived.call(args),
+    });
+    known.reviving ??= this.#owner.values.code.functionOf(code, peer).then(
+      (fn) => ({ name, resources, call: (args) => fn(...args) }),
     );
     known.reviving.then(
-      (revived) => {
-        fn = known.fn = revived;
-        const isNamed = client.functions.get(frame.functionNo) === known;
-        if (isNamed) this.#revived.add(known);
+      (ready) => {
+        revived = known.revived = ready;
+        const { functions } = this.#clientOf(peer);
+        // Else it was given up meanwhile.
+        if (functions.get(frame.functionNo) === known) this.#revived.add(known);
         invocation.start();
       },
       (error) => {
@@ -313,7 +317,7 @@ export class Executor implements InvocationEvents<Invocation> {
     this.#clientOf(peer).functions.set(frame.functionNo, {
       frame,
       resources: JSON.parse(frame.resources),
-      fn: undefined,
+      revived: undefined,
       reviving: undefined,
     });
   }
