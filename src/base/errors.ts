@@ -226,7 +226,7 @@ export class PendingCallsLimitExceeded extends MantaError {
   }
 }
 
-/** A worker with the asked-for `runtimeEnv` could not be made. */
+/** A worker with the asked-for `runtimeEnv` could not be made, or the program's files not be written on a node. */
 export class RuntimeEnvSetupError extends MantaError {
   /** The class's name. */
   override get name(): string {
