@@ -235,7 +235,11 @@ export class RingTransport implements Transport {
         this.#poured?.resolve();
         this.#poured = undefined;
       }
-      if (writer.mustWake()) this.#say(Word.wake);
+      if (writer.mustWake()) {
+        this.#say(Word.wake);
+        // Not in a microtask of its own: the code that runs next may compute.
+        this.#socket.start();
+      }
     } catch (error) {
       this.#failed.reject(error);
     }

@@ -36,11 +36,11 @@ export class SocketTransport implements Transport {
   schedule(): void {
     if (this.#isScheduled || this.#writing !== undefined) return;
     this.#isScheduled = true;
-    queueMicrotask(this.#start);
+    queueMicrotask(this.start);
   }
 
   async flush(): Promise<void> {
-    this.#start();
+    this.start();
     while (this.#writing !== undefined) await this.#writing;
   }
 
@@ -81,10 +81,11 @@ export class SocketTransport implements Transport {
       return;
     }
     this.hold(this.#isHeld);
-    this.#start();
+    this.start();
   }
 
-  readonly #start = (): void => {
+  /** Sends what there is at once, where a connection is. */
+  readonly start = (): void => {
     this.#isScheduled = false;
     if (this.#writing !== undefined || this.out.length === 0) return;
     if (this.#conn === undefined) return;
