@@ -18,7 +18,7 @@ export const help = `Usage: deno task bench [options]
   --only LIST     only these columns: manta,socket,ray,piscina,
                   piscina64,tinypool,workerpool
   --json FILE     write the same as JSON too
-  --docs          write it into docs/performance.md, and docs/performance.svg
+  --docs          write it into docs/performance.md and .svg; then "deno fmt"
   --help          this`;
 
 /** What was asked for. */

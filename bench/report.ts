@@ -190,9 +190,9 @@ function figureText(figure: Figure): string {
   return `${text}${mark} (${Math.round(100 * figure.spread)}%)`;
 }
 
-/** Three digits at least, and no more decimals than that takes. */
+/** Three digits at least, or a tenth of a thousandth, and no more decimals than that takes. */
 export function numberText(value: number): string {
-  const decimals = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  const decimals = value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 ? 2 : 4;
   return value.toLocaleString("en", {
     minimumFractionDigits: decimals,
     maximumFractionDigits: decimals,

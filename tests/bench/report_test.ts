@@ -73,7 +73,7 @@ Deno.test("reportRow() gives medians under the contenders' names", () => {
 
 Deno.test("numberText() shows three digits and no needless decimals", () => {
   assertEquals(
-    [0.5, 9.876, 98.76, 987.6, 1234567].map(numberText),
-    ["0.50", "9.88", "98.8", "988", "1,234,567"],
+    [0.00213, 0.5, 9.876, 98.76, 987.6, 1234567].map(numberText),
+    ["0.0021", "0.50", "9.88", "98.8", "988", "1,234,567"],
   );
 });
