@@ -189,7 +189,12 @@ export class LineagePort implements AsyncDisposable {
   }
 
   async #whenOpened(): Promise<LineagePort> {
-    await this.#opened.promise;
+    try {
+      await this.#opened.promise;
+    } catch (error) {
+      await this.#ended.promise; // Its line is gone before anybody is told.
+      throw error;
+    }
     // Nobody waits for it now: a program that is done may end.
     this.#line.unref();
     return this;
@@ -242,7 +247,8 @@ export class LineagePort implements AsyncDisposable {
         return this.#opened.resolve();
       case "refused":
         this.#isClosing = true;
-        return this.#opened.reject(new MantaError(report.reason));
+        this.#opened.reject(new MantaError(report.reason));
+        return this.#line.close();
       case "settled":
         this.#waitingCount -= report.rowCount;
         return assert(this.#waitingCount >= 0, "Lineage rows settled twice");
