@@ -150,7 +150,7 @@ export class ActorCalls {
   /** The head says how an actor is. */
   onState(state: ActorState): void {
     const callee = this.#callees.get(state.actorId);
-    if (callee === undefined) return;
+    if (callee === undefined) return this.#callees.heardEarly(state);
     if (!callee.order.heard(state)) return;
     if (state.phase === "dead") {
       this.births.forget(state.actorId);
@@ -224,7 +224,7 @@ export class ActorCalls {
     return true;
   }
 
-  /** What an actor is doing, in words. */
+  /** What an actor does, in words. */
   describe(record: TaskRecord): string | undefined {
     const open = this.#open.get(record.ordinal);
     if (open === undefined) return undefined;
@@ -249,7 +249,7 @@ export class ActorCalls {
     try {
       const state = await this.directory.stateOf(info.actorId);
       this.#identified(expected, { ...info, actorId: state.actorId });
-      this.onState(state);
+      for (const news of this.#callees.newsSince(state)) this.onState(news);
     } catch (error) {
       this.#stillborn(this.#identified(expected, info), error);
     }

@@ -9,6 +9,7 @@
  */
 import type { ActorId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
+import type { ActorState } from "../wire/messages.ts";
 import {
   type ActorInfo,
   type Callee,
@@ -25,6 +26,8 @@ export class Callees {
   /** Ids that turned out to be of another actor. */
   readonly #aliases = new Map<ActorId, ActorId>();
   readonly #expected = new Map<ActorId, Expected>();
+  /** News of actors that no id here is known to mean, while some ids are not known. */
+  readonly #early = new Map<ActorId, ActorState[]>();
   /** Remembered for late calls, the oldest first. */
   readonly #dead = new Set<Callee>();
 
@@ -51,6 +54,24 @@ export class Callees {
   /** What is not known yet of an id. */
   expected(actorId: ActorId): Expected | undefined {
     return this.#expected.get(actorId);
+  }
+
+  /**
+   * There is news of an actor that is not known: an id that is being found out
+   * may mean it. Its answer may have come in the same turn, and is taken later.
+   */
+  heardEarly(news: ActorState): void {
+    if (this.#expected.size === 0) return;
+    const before = this.#early.get(news.actorId) ?? [];
+    this.#early.set(news.actorId, [...before, news]);
+  }
+
+  /** An answer of how an actor is, and what was heard of it before that was taken. */
+  newsSince(answer: ActorState): ActorState[] {
+    const early = this.#early.get(answer.actorId) ?? [];
+    this.#early.delete(answer.actorId);
+    if (this.#expected.size === 0) this.#early.clear();
+    return [answer, ...early];
   }
 
   /** An actor is there, or is being made. Calls that may be to it wait with its own. */

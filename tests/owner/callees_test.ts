@@ -117,6 +117,23 @@ Deno.test("Callees orders calls by several handles before any of them is known",
   assertEquals(sent(callees, "real"), ordinals(...calls.slice(1)));
 });
 
+Deno.test("Callees keeps news of an actor that comes before the answer which actor an id is", () => {
+  const callees = new Callees();
+  const state = (phase: "starting" | "alive") => ({
+    actorId: "real" as ActorId,
+    phase,
+    incarnation: 0,
+  });
+  callees.heardEarly(state("alive"));
+  assertEquals(callees.newsSince(state("starting")), [state("starting")]);
+  const expected = callees.expect(infoOf("alias", "big"));
+  callees.heardEarly(state("alive"));
+  callees.identified(expected, infoOf("real", "big"));
+  const both = [state("starting"), state("alive")];
+  assertEquals(callees.newsSince(state("starting")), both);
+  assertEquals(callees.newsSince(state("starting")), [state("starting")]);
+});
+
 Deno.test("Callees keeps of dead actors and of ids that are not used any more so many only", () => {
   const callees = new Callees();
   for (let count = 0; count < limits.rememberedMax + 100; count++) {
