@@ -55,6 +55,7 @@ export async function runJoinedNode(
   const { folder, job, nodeProcessId, join, printer, command } = options;
   const tag = nodeTagOf(nodeProcessId);
   const lineage = openLineage(options);
+  lineage.catch(events.failed);
   const resources: ResourceAmounts = {};
   const { session: _, ...description } = command;
   const files = new ProgramFiles({
@@ -128,7 +129,6 @@ export async function runJoinedNode(
     }),
   );
   node.listen();
-  lineage.catch(events.failed);
   await node.member.join(false);
   if (job.isLineageNamed) lineage.then(events.ready, () => {});
   else events.ready();

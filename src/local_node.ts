@@ -66,6 +66,8 @@ export async function runLocalNode(
 ): Promise<void> {
   const { folder, job, nodeProcessId } = options;
   const lineage = openLineage(options);
+  // At once: what comes next may fail, too, where the program has left.
+  lineage.catch(events.failed);
   const tag = nodeTagOf(nodeProcessId);
   const machine = new Machine({
     ...options,
@@ -151,7 +153,6 @@ export async function runLocalNode(
   );
   network.listen();
   part.node.start();
-  lineage.catch(events.failed);
   // The file opens while workers start. One that the program named must be
   // known to be good before `init` is through.
   if (job.isLineageNamed) lineage.then(events.ready, () => {});
