@@ -10,10 +10,10 @@
 import { MantaError } from "../base/errors.ts";
 import { randomHex } from "../base/ids.ts";
 import { log } from "../base/log.ts";
+import type { ListenPlace } from "../wire/listening.ts";
 import { Guard } from "./guard.ts";
 import {
   type HttpAnswer,
-  type HttpPlace,
   type HttpRequest,
   HttpServer,
   refused,
@@ -23,7 +23,7 @@ import { RouteError, routeOf } from "./routes.ts";
 import type { Source } from "./source.ts";
 
 /** Where and how a dashboard is served. */
-export interface DashboardPlace extends HttpPlace {
+export interface DashboardPlace extends ListenPlace {
   /** Of 256 bits; default: a fresh one. */
   token?: string | undefined;
 }

@@ -9,9 +9,14 @@
  * @module
  */
 import { afterMs } from "../base/clock.ts";
-import { MantaError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
+import {
+  listenAt,
+  type ListenPlace,
+  type NetConn,
+  type NetListener,
+} from "../wire/listening.ts";
 import { closeUnlessClosed, writeAll } from "../wire/streams.ts";
 
 /** A request, as it was sent. */
@@ -31,15 +36,6 @@ export interface HttpAnswer {
   readonly body?: string;
 }
 
-/** Where a server listens. */
-export interface HttpPlace {
-  hostname: string;
-  /** 0 picks one. */
-  port: number;
-  /** PEM texts: connections are encrypted. */
-  tls?: { cert: string; key: string } | undefined;
-}
-
 /** Bounds that a test may set closer. */
 export interface HttpLimits {
   connsMax: number;
@@ -47,8 +43,6 @@ export interface HttpLimits {
   headMs: number;
   answerMs: number;
 }
-
-type Conn = Deno.TcpConn | Deno.TlsConn;
 
 const reasons: Record<number, string> = {
   200: "OK",
@@ -70,16 +64,16 @@ const lingerBytesMax = 1 << 20;
 /** Answers requests at one port. */
 export class HttpServer implements AsyncDisposable {
   readonly port: number;
-  readonly #listener: Deno.Listener<Conn, Deno.NetAddr>;
+  readonly #listener: NetListener;
   readonly #answer: (request: HttpRequest) => Promise<HttpAnswer>;
   readonly #limits: HttpLimits;
   /** Those whose request is not there yet, the oldest first. */
-  readonly #silent = new Set<Conn>();
-  readonly #open = new Map<Conn, Promise<void>>();
+  readonly #silent = new Set<NetConn>();
+  readonly #open = new Map<NetConn, Promise<void>>();
   readonly #accepting: Promise<void>;
 
   constructor(
-    place: HttpPlace,
+    place: ListenPlace,
     answer: (request: HttpRequest) => Promise<HttpAnswer>,
     bounds: HttpLimits = {
       connsMax: limits.dashboardConnsMax,
@@ -90,7 +84,10 @@ export class HttpServer implements AsyncDisposable {
   ) {
     this.#answer = answer;
     this.#limits = bounds;
-    this.#listener = listen(place);
+    this.#listener = listenAt(place, {
+      cannot: "Cannot serve a dashboard at",
+      taken: "another process has that port; choose another, or 0 for any",
+    });
     this.port = this.#listener.addr.port;
     this.#accepting = this.#accept();
   }
@@ -122,7 +119,7 @@ export class HttpServer implements AsyncDisposable {
     }
   }
 
-  #take(conn: Conn): void {
+  #take(conn: NetConn): void {
     const { connsMax } = this.#limits;
     if (this.#open.size >= connsMax) {
       const [oldest] = this.#silent;
@@ -140,7 +137,7 @@ export class HttpServer implements AsyncDisposable {
     this.#open.set(conn, served);
   }
 
-  async #serve(conn: Conn): Promise<void> {
+  async #serve(conn: NetConn): Promise<void> {
     const { headMs, headBytesMax, answerMs } = this.#limits;
     this.#silent.add(conn);
     const request = await timed(
@@ -182,7 +179,7 @@ export function refused(
 
 /** Runs what uses a connection, which ends where that takes too long. */
 async function timed<T>(
-  conn: Conn,
+  conn: NetConn,
   ms: number,
   run: () => Promise<T>,
 ): Promise<T> {
@@ -196,7 +193,7 @@ async function timed<T>(
 
 /** Reads a request; a refusal where it is none, and undefined where nothing came. */
 async function readHead(
-  conn: Conn,
+  conn: NetConn,
   bytesMax: number,
 ): Promise<HttpRequest | HttpAnswer | undefined> {
   const bytes = new Uint8Array(bytesMax);
@@ -266,33 +263,12 @@ function bytesOf(
 }
 
 /** Lets the answer arrive: closing over what was not read would cut it short. */
-async function linger(conn: Conn): Promise<void> {
+async function linger(conn: NetConn): Promise<void> {
   await conn.closeWrite();
   const bytes = new Uint8Array(16 * 1024);
   for (let count = 0; count < lingerBytesMax;) {
     const read = await conn.read(bytes);
     if (read === null) return;
     count += read;
-  }
-}
-
-function listen(
-  { hostname, port, tls }: HttpPlace,
-): Deno.Listener<Conn, Deno.NetAddr> {
-  try {
-    return (tls === undefined
-      ? Deno.listen({ hostname, port })
-      : Deno.listenTls({ hostname, port, ...tls })) as Deno.Listener<
-        Conn,
-        Deno.NetAddr
-      >;
-  } catch (cause) {
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "another process has that port; choose another, or 0 for any"
-      : (cause as Error).message;
-    throw new MantaError(
-      `Cannot serve a dashboard at ${hostname}:${port}: ${why}`,
-      { cause },
-    );
   }
 }

@@ -224,7 +224,7 @@ export class ActorCalls {
     return true;
   }
 
-  /** What an actor does, in words. */
+  /** What an actor is doing, in words. */
   describe(record: TaskRecord): string | undefined {
     const open = this.#open.get(record.ordinal);
     if (open === undefined) return undefined;

@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { MantaError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { greetAsListener } from "./handshake.ts";
 import { Link, type LinkIdentity, type LinkTiming } from "./link.ts";
 import type { DialWord, ListenWord } from "./link_dial.ts";
+import { listenAt, type NetConn, type NetListener } from "./listening.ts";
 import { closeUnlessClosed } from "./streams.ts";
 
 /** What a node that speaks TLS has: PEM texts. */
@@ -36,14 +36,12 @@ export interface ListenOptions {
   onLink(link: Link): void;
 }
 
-type NetConn = Deno.TcpConn | Deno.TlsConn;
-
 /** Listens on one port. */
 export class LinkListener {
   /** `HOST:PORT` that it listens on. */
   readonly address: string;
   readonly #options: ListenOptions;
-  readonly #listener: Deno.Listener<NetConn, Deno.NetAddr>;
+  readonly #listener: NetListener;
   readonly #links = new Map<string, Link>();
   /** Not let in yet, the oldest first. */
   readonly #strangers = new Set<NetConn>();
@@ -53,7 +51,10 @@ export class LinkListener {
   constructor(options: ListenOptions) {
     this.#options = options;
     const { hostname, port, tls } = options;
-    this.#listener = listen({ hostname, port, tls });
+    this.#listener = listenAt({ hostname, port, tls }, {
+      cannot: "Cannot listen on",
+      taken: "another process has it; choose another --port, or 0 for any",
+    });
     const { addr } = this.#listener;
     const host = addr.hostname.includes(":")
       ? `[${addr.hostname}]`
@@ -153,29 +154,5 @@ export class LinkListener {
     const text = (error as Error).message;
     if (this.#warnedCount++ < limits.strangersSaidMax) log.warn(text);
     else log.debug(text);
-  }
-}
-
-function listen(
-  { hostname, port, tls }: {
-    hostname: string;
-    port: number;
-    tls: TlsServer | undefined;
-  },
-): Deno.Listener<NetConn, Deno.NetAddr> {
-  try {
-    return (tls === undefined
-      ? Deno.listen({ hostname, port })
-      : Deno.listenTls({ hostname, port, ...tls })) as Deno.Listener<
-        NetConn,
-        Deno.NetAddr
-      >;
-  } catch (cause) {
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "another process has it; choose another --port, or 0 for any"
-      : (cause as Error).message;
-    throw new MantaError(`Cannot listen on ${hostname}:${port}: ${why}`, {
-      cause,
-    });
   }
 }
