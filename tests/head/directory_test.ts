@@ -1,16 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import type {
-  ActorId,
-  CodeHash,
-  JobId,
-  NodeTag,
-  ProcessId,
-} from "../../src/base/ids.ts";
+import type { ActorId, NodeTag, ProcessId } from "../../src/base/ids.ts";
 import { limits } from "../../src/base/limits.ts";
 import { Directory } from "../../src/head/directory.ts";
 import type { ActorView } from "../../src/state/actors.ts";
 import type { KeptGroup } from "../../src/state/group_table.ts";
+import { actorSpec } from "../support/actor_spec.ts";
 
 const [near, far] = ["near", "far"] as NodeTag[];
 
@@ -35,28 +30,7 @@ function actor(
 ): ActorView {
   const isAlive = phase === "alive";
   return {
-    spec: {
-      actorId: actorId as ActorId,
-      ownerId: "owner" as ProcessId,
-      jobId: "job" as JobId,
-      home: "home" as ProcessId,
-      className: "Clock",
-      methods: {},
-      code: { hash: "code" as CodeHash, index: 0 },
-      bundles: [],
-      args: { bytes: new Uint8Array() },
-      dependencies: [],
-      namespace: "default",
-      getIfExists: false,
-      isDetached: false,
-      maxRestarts: 0,
-      maxTaskRetries: 0,
-      maxConcurrency: 1,
-      maxPendingCalls: -1,
-      isDurable: false,
-      isolation: "isolate",
-      resources: {},
-    },
+    spec: actorSpec(actorId),
     phase,
     incarnation,
     processId: isAlive ? "process" as ProcessId : undefined,

@@ -1,14 +1,10 @@
 import { assertEquals } from "@std/assert";
-import type {
-  ActorId,
-  CodeHash,
-  JobId,
-  ProcessId,
-} from "../../src/base/ids.ts";
+import type { ActorId, ProcessId } from "../../src/base/ids.ts";
 import type { ActorSpec } from "../../src/base/spec.ts";
 import { Head } from "../../src/head/head.ts";
 import type { ActorState, Requests } from "../../src/wire/messages.ts";
 import type { Peer } from "../../src/wire/peer.ts";
+import { actorSpec } from "../support/actor_spec.ts";
 
 const process = "process" as ProcessId;
 
@@ -35,31 +31,10 @@ function head() {
   return { own, ask, notices, peer, heard };
 }
 
+/** One that is found by its name. */
 function specOf(actorId: string, fields: Partial<ActorSpec> = {}): ActorSpec {
-  return {
-    actorId: actorId as ActorId,
-    ownerId: "owner" as ProcessId,
-    jobId: "job" as JobId,
-    home: "home" as ProcessId,
-    className: "Clock",
-    methods: {},
-    code: { hash: "code" as CodeHash, index: 0 },
-    bundles: [],
-    args: { bytes: new Uint8Array() },
-    dependencies: [],
-    namespace: "default",
-    getIfExists: true,
-    isDetached: true,
-    maxRestarts: 0,
-    maxTaskRetries: 0,
-    maxConcurrency: 1,
-    maxPendingCalls: -1,
-    isDurable: false,
-    isolation: "isolate",
-    resources: {},
-    name: "big",
-    ...fields,
-  };
+  const named = { getIfExists: true, isDetached: true, name: "big" };
+  return actorSpec(actorId, { ...named, ...fields });
 }
 
 Deno.test("Head answers by an id that found another actor, until no handle by it is left", async () => {

@@ -1,10 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type {
-  ActorId,
-  CodeHash,
-  JobId,
-  ProcessId,
-} from "../../src/base/ids.ts";
+import type { ActorId } from "../../src/base/ids.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { ActorSpec } from "../../src/base/spec.ts";
 import { ActorHosts } from "../../src/node/actor_hosts.ts";
@@ -12,6 +7,7 @@ import type { Kept } from "../../src/node/children.ts";
 import { ResourcePool } from "../../src/state/resources.ts";
 import type { Fate } from "../../src/wire/messages.ts";
 import type { Peer } from "../../src/wire/peer.ts";
+import { actorSpec } from "../support/actor_spec.ts";
 
 /** A host process that is none: what is said to it is kept. */
 class FakeHost {
@@ -76,7 +72,7 @@ async function crowded() {
     waits: () => {},
   });
   const start = async (name: string, fields: Partial<ActorSpec> = {}) => {
-    rooms.start(specOf(name, fields), 0);
+    rooms.start(actorSpec(name, fields), 0);
     for (const host of hosts) rooms.hostRegistered(host.no, host.peer);
     await Promise.resolve();
     await Promise.resolve();
@@ -88,32 +84,6 @@ async function crowded() {
   const hostOf = (name: string) =>
     hosts.find(({ started }) => started.includes(name))!;
   return { rooms, hosts, ended, start, hostOf, names };
-}
-
-function specOf(name: string, fields: Partial<ActorSpec>): ActorSpec {
-  return {
-    actorId: name as ActorId,
-    ownerId: "owner" as ProcessId,
-    jobId: "job" as JobId,
-    home: "home" as ProcessId,
-    className: "Clock",
-    methods: {},
-    code: { hash: "code" as CodeHash, index: 0 },
-    bundles: [],
-    args: { bytes: new Uint8Array() },
-    dependencies: [],
-    namespace: "default",
-    getIfExists: false,
-    isDetached: false,
-    isDurable: false,
-    maxRestarts: 0,
-    maxTaskRetries: 0,
-    maxConcurrency: 1,
-    maxPendingCalls: -1,
-    isolation: "isolate",
-    resources: {},
-    ...fields,
-  };
 }
 
 Deno.test("ActorHosts spreads actors over hosts, the emptiest first", async () => {

@@ -1,13 +1,9 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import type {
-  ActorId,
-  CodeHash,
-  JobId,
-  ProcessId,
-} from "../../src/base/ids.ts";
+import type { ProcessId } from "../../src/base/ids.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { ActorSpec } from "../../src/base/spec.ts";
 import { ActorTable } from "../../src/state/actors.ts";
+import { actorSpec } from "../support/actor_spec.ts";
 
 const owner = "owner" as ProcessId;
 const first = "process-1" as ProcessId;
@@ -17,29 +13,12 @@ const bytes = new Uint8Array(1000);
 let nextNo = 1;
 
 function specOf(fields: Partial<ActorSpec> = {}): ActorSpec {
-  return {
-    actorId: `actor-${nextNo++}` as ActorId,
+  return actorSpec(`actor-${nextNo++}`, {
     ownerId: owner,
-    jobId: "job" as JobId,
-    home: "home" as ProcessId,
-    className: "Clock",
     methods: { tick: false },
-    code: { hash: "code" as CodeHash, index: 0 },
-    bundles: [],
     args: { bytes },
-    dependencies: [],
-    namespace: "default",
-    getIfExists: false,
-    isDetached: false,
-    isDurable: false,
-    maxRestarts: 0,
-    maxTaskRetries: 0,
-    maxConcurrency: 1,
-    maxPendingCalls: -1,
-    isolation: "isolate",
-    resources: {},
     ...fields,
-  };
+  });
 }
 
 /** A table with one living actor. */
