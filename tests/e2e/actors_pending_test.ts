@@ -106,7 +106,9 @@ Deno.test("Actors whose constructor's argument is pending", async (t) => {
   const waitsFor = remote(async (file: string) => {
     for (;;) {
       try {
-        return Deno.readTextFileSync(file);
+        const text = Deno.readTextFileSync(file);
+        // It is there for a moment before it is written.
+        if (text !== "") return text;
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
