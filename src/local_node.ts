@@ -103,7 +103,7 @@ export async function runLocalNode(
     queueMicrotask(() => groups.changed());
   });
   const groups: Groups = new Groups({
-    nodes: () => [{ tag, ...machine.row() }],
+    nodes: () => [{ tag, ...machine.pool.own() }],
     reserve: (_, bundle) => Promise.resolve(bundles.reserve(bundle)),
     release: (_, bundle) => bundles.release(bundle),
     removed: (groupId) => {

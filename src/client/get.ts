@@ -80,8 +80,8 @@ export async function get(
   if (options !== undefined) checkGetOptions(options);
   if (isObjectRef(refs)) {
     const own = ownerOfRefs(`ref ${refs.id}`);
-    own.references.assertKnown(refs);
     const entry = entryOfRef(refs);
+    own.references.assertKnown(entry);
     if (!entry.isSettled) await settled(own, [entry], options ?? {});
     if (hasFailed(entry)) return await readFailed(own, entry);
     return own.objects.read(entry);
@@ -90,8 +90,9 @@ export async function get(
   if (list.length === 0) return keys === undefined ? [] : {};
   const own = ownerOfRefs(`ref ${list[0]!.id}`);
   const entries = list.map((ref) => {
-    own.references.assertKnown(ref);
-    return entryOfRef(ref);
+    const entry = entryOfRef(ref);
+    own.references.assertKnown(entry);
+    return entry;
   });
   const open = entries.filter((entry) => !entry.isSettled);
   if (open.length > 0 && !entries.some(hasFailed)) {

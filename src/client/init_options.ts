@@ -4,7 +4,6 @@
  * @module
  */
 import { variable } from "../base/environment.ts";
-import { readFileSync } from "node:fs";
 import type { ResourceAmounts } from "../base/spec.ts";
 import {
   amount,
@@ -170,7 +169,7 @@ function memoryBytes(): number {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return Deno.readTextFileSync(path);
   } catch {
     // Not on this system, or not for this program: another source tells.
     return "";

@@ -82,21 +82,22 @@ export async function wait<Ref extends ObjectRef<unknown>>(
 ): Promise<[ready: Ref[], notReady: Ref[]]> {
   checkWaitOptions(options);
   const entries = entriesOf(refs);
+  const list = refs.slice();
   const { numReturns = 1, timeout, signal, fetchLocal = true } = options;
-  if (numReturns > refs.length) {
+  if (numReturns > list.length) {
     throw new RangeError(
-      `Cannot wait for ${numReturns} of ${refs.length} refs: numReturns is more than there are`,
+      `Cannot wait for ${numReturns} of ${list.length} refs: numReturns is more than there are`,
     );
   }
   signal?.throwIfAborted();
   const own = ownerOfRefs("refs");
-  for (const [at, ref] of refs.entries()) {
-    own.references.assertKnown(ref);
-    own.objects.demand(entries[at]!);
-  }
+  demandAll(own, entries);
+  const bringing = (entry: ObjectEntry) =>
+    fetchLocal ? bring(own, entry) : undefined;
   const isReady = (entry: ObjectEntry) =>
-    entry.isSettled && !(fetchLocal && bring(own, entry) !== undefined);
-  let readyCount = entries.filter(isReady).length;
+    entry.isSettled && bringing(entry) === undefined;
+  let readyCount = 0;
+  for (const entry of entries) if (isReady(entry)) readyCount++;
   // Where a task looks again and again, what it looks for needs its turn.
   const mayWait = timeout !== 0 || currentContext() !== undefined;
   if (readyCount < numReturns && mayWait) {
@@ -104,13 +105,13 @@ export async function wait<Ref extends ObjectRef<unknown>>(
     const counted = () => {
       if (++readyCount === numReturns) resolve();
     };
+    const settled = (entry: ObjectEntry) => {
+      const arrived = bringing(entry);
+      if (arrived === undefined) counted();
+      else arrived.then(counted);
+    };
     const open = entries.filter((entry) => !isReady(entry));
-    const waiters = open.map((entry) => () => {
-      const bringing = fetchLocal ? bring(own, entry) : undefined;
-      if (bringing === undefined) counted();
-      else bringing.then(counted);
-    });
-    open.forEach((entry, at) => entry.whenSettled(waiters[at]!));
+    for (const entry of open) entry.whenSettled(settled);
     const aborted = () => reject(signal!.reason);
     const timer = timeout === undefined
       ? undefined
@@ -123,12 +124,10 @@ export async function wait<Ref extends ObjectRef<unknown>>(
       own.settle();
       clearTimeout(timer);
       signal?.removeEventListener("abort", aborted);
-      open.forEach((entry, at) => {
-        if (!entry.isSettled) entry.forget(waiters[at]!);
-      });
+      for (const entry of open) entry.forget(settled);
     }
   }
-  return split(refs, entries.map(isReady), numReturns);
+  return split(list, entries, { isReady, readyMax: numReturns });
 }
 
 /**
@@ -158,10 +157,7 @@ export function asCompleted<Ref extends ObjectRef<unknown>>(
   const list = [...refs];
   const entries = entriesOf(list);
   const own = list.length === 0 ? undefined : ownerOfRefs("refs");
-  for (const [at, ref] of list.entries()) {
-    own!.references.assertKnown(ref);
-    own!.objects.demand(entries[at]!);
-  }
+  if (own !== undefined) demandAll(own, entries);
   return new LeavableIterator(completions(own, { list, entries }, options));
 }
 
@@ -235,10 +231,10 @@ export function free(
   refs: ObjectRef<unknown> | readonly ObjectRef<unknown>[],
 ): void {
   const list = isObjectRef(refs) ? [refs] : [...refs];
-  entriesOf(list);
+  const entries = entriesOf(list);
   if (list.length === 0) return;
   const own = ownerOfRefs("refs");
-  for (const ref of list) own.references.assertKnown(ref);
+  for (const entry of entries) own.references.assertKnown(entry);
   own.objects.free(list);
 }
 
@@ -278,7 +274,7 @@ export function cancel(
   });
   const { force = false, recursive = true } = options;
   const own = ownerOfRefs(`ref ${ref.id}`);
-  own.references.assertKnown(ref);
+  own.references.assertKnown(entryOfRef(ref));
   own.cancel(ref, { isForced: force, isRecursive: recursive });
 }
 
@@ -301,6 +297,9 @@ function checkWaitOptions(options: WaitOptions): void {
   });
 }
 
+/** Lists of refs that were looked through. */
+let listCount = 0;
+
 /** The entries of refs, each once; throws for what is no ref, or is there twice. */
 function entriesOf(refs: readonly unknown[]): ObjectEntry[] {
   if (!Array.isArray(refs)) {
@@ -308,9 +307,10 @@ function entriesOf(refs: readonly unknown[]): ObjectEntry[] {
       `Cannot wait for ${show(refs)}: expected an array of refs`,
     );
   }
-  const seen = new Map<ObjectEntry, number>();
-  // A copy has no holes, which `map` would pass over.
-  return [...refs].map((ref, at) => {
+  const inList = ++listCount;
+  const entries: ObjectEntry[] = [];
+  for (let at = 0; at < refs.length; at++) {
+    const ref = refs[at];
     if (!isObjectRef(ref)) {
       throw new TypeError(
         `Cannot use element ${at}, ${
@@ -319,27 +319,41 @@ function entriesOf(refs: readonly unknown[]): ObjectEntry[] {
       );
     }
     const entry = entryOfRef(ref);
-    const before = seen.get(entry);
-    if (before !== undefined) {
+    if (entry.inList === inList) {
       throw new TypeError(
-        `Cannot use ref ${ref.id} twice: it is element ${before} and element ${at}`,
+        `Cannot use ref ${ref.id} twice: it is element ${
+          entries.indexOf(entry)
+        } and element ${at}`,
       );
     }
-    seen.set(entry, at);
-    return entry;
-  });
+    entry.inList = inList;
+    entries.push(entry);
+  }
+  return entries;
 }
 
+/** Asks for all of them; throws for refs that are not of this run. */
+function demandAll(own: Owner, entries: readonly ObjectEntry[]): void {
+  for (const entry of entries) {
+    own.references.assertKnown(entry);
+    own.objects.demand(entry);
+  }
+}
+
+/** The first refs that are ready, as many as are wanted, and the others. */
 function split<Ref>(
   refs: readonly Ref[],
-  areReady: boolean[],
-  readyMax: number,
+  entries: readonly ObjectEntry[],
+  { isReady, readyMax }: {
+    isReady(entry: ObjectEntry): boolean;
+    readyMax: number;
+  },
 ): [Ref[], Ref[]] {
   const ready: Ref[] = [];
   const notReady: Ref[] = [];
-  refs.forEach((ref, at) => {
-    const isTaken = areReady[at]! && ready.length < readyMax;
-    (isTaken ? ready : notReady).push(ref);
-  });
+  for (let at = 0; at < refs.length; at++) {
+    const isTaken = ready.length < readyMax && isReady(entries[at]!);
+    (isTaken ? ready : notReady).push(refs[at]!);
+  }
   return [ready, notReady];
 }

@@ -31,8 +31,8 @@ export async function why(ref: ObjectRef<unknown>): Promise<string> {
     throw new TypeError(`Cannot explain ${show(ref)}: expected an ObjectRef`);
   }
   const own = ownerOfRefs(`ref ${ref.id}`);
-  own.references.assertKnown(ref);
   const entry = entryOfRef(ref);
+  own.references.assertKnown(entry);
   if (entry.status === Status.ready) return "is ready";
   if (entry.status === Status.freed) return "was freed";
   if (entry.status === Status.failed) {

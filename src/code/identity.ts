@@ -5,7 +5,7 @@
  *
  * @module
  */
-import process from "node:process";
+import { builtin } from "../base/builtin.ts";
 import type * as Crypto from "node:crypto";
 import { lateImportsOf } from "./late_imports.ts";
 import type { ImportName, Meta, Node } from "./meta.ts";
@@ -101,7 +101,7 @@ export class CodeIdentities {
 
 /** A short name for what is given, the same in every run: 128 bits of its SHA-256. */
 export function hashOf(...parts: (string | Uint8Array)[]): string {
-  crypto ??= process.getBuiltinModule("node:crypto");
+  crypto ??= builtin("node:crypto");
   const hash = crypto.createHash("sha256");
   // Each call costs more than the few bytes it brings: texts go together.
   let text = "";

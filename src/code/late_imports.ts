@@ -7,7 +7,7 @@
  *
  * @module
  */
-import process from "node:process";
+import { builtin } from "../base/builtin.ts";
 import { resolved } from "./modules.ts";
 import {
   isSyntaxNode,
@@ -107,7 +107,7 @@ function parsed(text: string, parser: Parser): SyntaxNode | undefined {
 }
 
 function withoutTypes(text: string): string {
-  const { stripTypeScriptTypes } = process.getBuiltinModule("node:module");
+  const { stripTypeScriptTypes } = builtin("node:module");
   return stripTypeScriptTypes(text, { mode: "transform" });
 }
 

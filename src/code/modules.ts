@@ -8,7 +8,7 @@
  *
  * @module
  */
-import process from "node:process";
+import { builtin } from "../base/builtin.ts";
 import type { CodeHash } from "../base/ids.ts";
 import {
   isSyntaxNode,
@@ -207,7 +207,7 @@ export function hashCode(
   valueParts: readonly Uint8Array[],
 ): CodeHash {
   // Loaded here: only processes that capture pay for it.
-  const hash = process.getBuiltinModule("node:crypto").createHash("sha256")
+  const hash = builtin("node:crypto").createHash("sha256")
     .update(`${meta.length}:`)
     .update(meta);
   for (const part of valueParts) {

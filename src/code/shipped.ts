@@ -9,7 +9,7 @@
  * @module
  */
 import type { ShippedCode } from "../base/program_code.ts";
-import { existsSync } from "node:fs";
+import { isThere } from "../base/files.ts";
 import { isPackageUrl, ownSource } from "./modules.ts";
 
 let shipped: ShippedCode | undefined;
@@ -28,7 +28,7 @@ export function useShipped(
 export async function broughtTo(url: string): Promise<string> {
   const place = placeOf(url);
   const isCopy = shipped !== undefined && place.startsWith(`${shipped.root}/`);
-  if (isCopy && !existsSync(new URL(place))) await bringNow?.(nameOf(place));
+  if (isCopy && !isThere(new URL(place))) await bringNow?.(nameOf(place));
   return place;
 }
 
@@ -60,7 +60,7 @@ export function withNames(text: string): string {
 /** Whether a module is a package's in the program's `node_modules`, which does not go along, and is not here. */
 export function isLeftBehind(url: string): boolean {
   return shipped !== undefined && url.startsWith("file:///") &&
-    isPackageUrl(url) && !existsSync(new URL(url));
+    isPackageUrl(url) && !isThere(new URL(url));
 }
 
 /** The files that were gone before they could be sent, of those that a text names. */

@@ -15,7 +15,7 @@
  * @module
  */
 import type { SourceMap } from "node:module";
-import process from "node:process";
+import { builtin } from "../base/builtin.ts";
 import { cellName } from "../base/notebook.ts";
 import type { ModuleMeta } from "./meta.ts";
 import { withNames } from "./shipped.ts";
@@ -140,7 +140,7 @@ function loadMap(url: string, textHash: string): SourceLines | undefined {
     const source = Deno.readTextFileSync(new URL(url));
     if (textHashOf(source) === textHash) return undefined;
     // Loaded here: only processes that show an error pay for it.
-    const { stripTypeScriptTypes, SourceMap } = process.getBuiltinModule(
+    const { stripTypeScriptTypes, SourceMap } = builtin(
       "node:module",
     );
     const code = stripTypeScriptTypes(source, {

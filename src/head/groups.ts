@@ -13,6 +13,7 @@ import { log } from "../base/log.ts";
 import {
   type GroupBundle,
   type GroupCommand,
+  type GroupNodes,
   GroupTable,
   type KeptGroup,
 } from "../state/group_table.ts";
@@ -48,11 +49,13 @@ const removal: Answer = { refusal: "it was removed" };
 export class Groups {
   readonly #rooms: GroupsRooms;
   readonly #table = new GroupTable();
+  readonly #nodes: GroupNodes;
   /** Who waits for groups that are not placed. */
   readonly #asked = new Map<string, PromiseWithResolvers<Answer>>();
 
   constructor(rooms: GroupsRooms) {
     this.#rooms = rooms;
+    this.#nodes = () => rooms.nodes();
   }
 
   /** What it answers. */
@@ -60,14 +63,14 @@ export class Groups {
     return {
       "group.create": ({ groupId, bundles, strategy }, peer) => {
         if (this.#table.isRemoved(groupId)) return removal;
-        const nodes = this.#rooms.nodes();
         if (!this.#table.has(groupId) && this.#rooms.isAlone) {
+          const nodes = this.#rooms.nodes();
           const refusal = impossible({ bundles, strategy }, nodes);
           if (refusal !== undefined) return { refusal };
         }
         const { processId: ownerId } = peer.remote!;
         const group = { groupId, ownerId, bundles, strategy };
-        this.#carryOut(this.#table.created(group, nodes));
+        this.#carryOut(this.#table.created(group, this.#nodes));
         return this.#table.isPlaced(groupId) ? {} : this.#answerOf(groupId);
       },
       "group.remove": ({ groupId }) => {
@@ -95,7 +98,7 @@ export class Groups {
 
   /** There may be room. */
   changed(): void {
-    this.#carryOut(this.#table.changed(this.#rooms.nodes()));
+    this.#carryOut(this.#table.changed(this.#nodes));
   }
 
   /** A process is gone, and the groups that it made. */
@@ -105,12 +108,12 @@ export class Groups {
 
   /** A node joined, and holds these. */
   joined(tag: NodeTag, bundles: readonly Bundle[]): void {
-    this.#carryOut(this.#table.joined(tag, bundles, this.#rooms.nodes()));
+    this.#carryOut(this.#table.joined(tag, bundles, this.#nodes));
   }
 
   /** A node is gone: its bundles are placed again. */
   nodeGone(tag: NodeTag): void {
-    this.#carryOut(this.#table.nodeGone(tag, this.#rooms.nodes()));
+    this.#carryOut(this.#table.nodeGone(tag, this.#nodes));
   }
 
   #carryOut(commands: GroupCommand[]): void {
@@ -147,8 +150,7 @@ export class Groups {
       // Its node is going.
       log.debug(`placement group ${bundle.groupId} waits: ${error}`);
     }
-    const nodes = this.#rooms.nodes();
-    this.#carryOut(this.#table.reserved(bundle, isReserved, nodes));
+    this.#carryOut(this.#table.reserved(bundle, isReserved, this.#nodes));
   }
 
   #answer(groupId: string, answer: Answer): void {

@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
+import { isThere } from "../base/files.ts";
 import type { JobId } from "../base/ids.ts";
 import { log } from "../base/log.ts";
 import type {
@@ -135,7 +135,7 @@ export class ShippedFiles implements CodeKeeper {
     for (const { url, hash } of files) {
       const path = `${this.#folder}/${jobId}${fileURLToPath(url)}`;
       // What is there is in use, and may be changed to fit this machine.
-      if (existsSync(path)) continue;
+      if (isThere(path)) continue;
       Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       Deno.copyFileSync(`${this.#folder}/${hash}`, path);
     }
@@ -197,7 +197,7 @@ async function isHere(
   { files, folder }: ProgramCode,
 ): Promise<boolean> {
   // Nothing may be read of a program, or it has no files: then its folder tells.
-  const isNoFolder = folder !== undefined && !existsSync(new URL(folder));
+  const isNoFolder = folder !== undefined && !isThere(new URL(folder));
   if (files.length === 0 && isNoFolder) return false;
   const isLibraryHere = !entry.startsWith("file:") ||
     await bytesOf(entry) !== undefined;

@@ -63,7 +63,7 @@ export class Intake implements IntakePort {
     const dependencies: ArgumentRef[] = [];
     const plain = args.map((arg, position) => {
       if (!isObjectRef(arg)) return arg;
-      references.assertKnown(arg);
+      references.assertKnown(entryOfRef(arg));
       dependencies.push({ position, ref: references.hold(arg) });
       return undefined;
     });

@@ -33,6 +33,8 @@ export class ObjectEntry implements Referable {
   isAsked = false;
   /** Another process may know it: kept in a table, its handles counted. */
   isShared = false;
+  /** The last list of refs in which it was seen: in one it stands once. */
+  inList = 0;
   /** Live handles, where they are counted. */
   handleCount = 0;
   /** Processes that hold it, where this one owns it. */

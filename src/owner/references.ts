@@ -131,9 +131,8 @@ export class References {
     return this.borrowed(this.#self, key);
   }
 
-  /** Throws unless a ref belongs to a process of this run. */
-  assertKnown(ref: ObjectRef<unknown>): void {
-    const entry = entryOfRef(ref);
+  /** Throws unless an object belongs to a process of this run. */
+  assertKnown(entry: ObjectEntry): void {
     if (entry.ownerId === this.#self) return;
     if (entry.status === Status.freed) throw entry.error;
     if (this.#table.known(entry) === entry) return;

@@ -7,7 +7,7 @@
  * @module
  */
 import { variable } from "../base/environment.ts";
-import { existsSync } from "node:fs";
+import { isThere } from "../base/files.ts";
 import {
   type ActorId,
   newProcessId,
@@ -112,7 +112,7 @@ function openNetwork(
     pid: Deno.pid,
     role,
   };
-  if (!existsSync(folder)) {
+  if (!isThere(folder)) {
     throw new PeerEndedError(
       `Cannot join: the session's folder "${folder}" is gone`,
     );

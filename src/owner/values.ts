@@ -104,8 +104,8 @@ export class Values {
       constructor: ObjectRef,
       tracked: true,
       toFields: (ref: ObjectRef<unknown>) => {
-        this.#references.assertKnown(ref);
         const entry = entryOfRef(ref);
+        this.#references.assertKnown(entry);
         // Ids are of this run: its place among the refs is what is written.
         if (this.#keyed !== undefined) return this.#keyed.push(entry);
         const { ownerId, ordinal, index } = entry;

@@ -66,9 +66,14 @@ interface Group extends KeptGroup {
   isAgain: boolean;
 }
 
+/** The nodes that bundles may go to, looked at only where one has no place. */
+export type GroupNodes = () => readonly GroupNode[];
+
 /** Keeps the placement groups of one cluster. */
 export class GroupTable {
   readonly #groups = new Map<string, Group>();
+  /** Those of which a bundle has no place: the others cost nothing when there is room. */
+  readonly #open = new Set<Group>();
   /** Removed while nodes were asked: what those then hold is given back. */
   readonly #leaving = new Map<string, Group>();
   /** The oldest are forgotten. */
@@ -81,8 +86,8 @@ export class GroupTable {
 
   /** Whether all of it is reserved. */
   isPlaced(groupId: string): boolean {
-    const places = this.#groups.get(groupId)?.places;
-    return places?.every((tag) => tag !== undefined) ?? false;
+    const group = this.#groups.get(groupId);
+    return group !== undefined && isWhole(group);
   }
 
   /** Whether it is known to be no more. */
@@ -103,21 +108,28 @@ export class GroupTable {
   /** Somebody makes a group. Idempotent. */
   created(
     group: Omit<KeptGroup, "places">,
-    nodes: readonly GroupNode[],
+    nodes: GroupNodes,
   ): GroupCommand[] {
     const { groupId, bundles } = group;
     if (this.has(groupId) || this.isRemoved(groupId)) return [];
     const places = bundles.map(() => undefined);
     const made = { ...group, places, asked: undefined, isAgain: false };
     this.#groups.set(groupId, made);
+    this.#open.add(made);
     return [keep(made), ...this.#place(made, nodes)];
   }
 
   /** The head came back, and knew this group. */
   restored({ places, ...spec }: KeptGroup): void {
     assert(!this.has(spec.groupId), "A group is restored twice");
-    const group = { ...spec, asked: undefined, isAgain: false };
-    this.#groups.set(spec.groupId, { ...group, places: [...places] });
+    const group: Group = {
+      ...spec,
+      places: [...places],
+      asked: undefined,
+      isAgain: false,
+    };
+    this.#groups.set(spec.groupId, group);
+    if (!isWhole(group)) this.#open.add(group);
   }
 
   /** The head came back, and knew that this group is no more. */
@@ -126,17 +138,15 @@ export class GroupTable {
   }
 
   /** There may be room. */
-  changed(nodes: readonly GroupNode[]): GroupCommand[] {
-    return [...this.#groups.values()].flatMap((group) =>
-      this.#place(group, nodes)
-    );
+  changed(nodes: GroupNodes): GroupCommand[] {
+    return [...this.#open].flatMap((group) => this.#place(group, nodes));
   }
 
   /** A node that was asked for a bundle has it now, or has no room. */
   reserved(
     { groupId, index }: Pick<GroupBundle, "groupId" | "index">,
     isReserved: boolean,
-    nodes: readonly GroupNode[],
+    nodes: GroupNodes,
   ): GroupCommand[] {
     const group = this.#groups.get(groupId) ?? this.#leaving.get(groupId);
     const asked = group?.asked?.get(index);
@@ -151,7 +161,7 @@ export class GroupTable {
   joined(
     tag: NodeTag,
     bundles: readonly GroupBundle[],
-    nodes: readonly GroupNode[],
+    nodes: GroupNodes,
   ): GroupCommand[] {
     const commands: GroupCommand[] = [];
     for (const bundle of bundles) {
@@ -180,7 +190,7 @@ export class GroupTable {
   }
 
   /** A node is gone: its bundles are placed again, and what its processes made is removed. */
-  nodeGone(tag: NodeTag, nodes: readonly GroupNode[]): GroupCommand[] {
+  nodeGone(tag: NodeTag, nodes: GroupNodes): GroupCommand[] {
     const commands: GroupCommand[] = [];
     const all = [...this.#groups.values(), ...this.#leaving.values()];
     for (const { asked } of all) {
@@ -212,6 +222,7 @@ export class GroupTable {
     const commands: GroupCommand[] = [{ kind: "remove", groupId }];
     if (group === undefined) return commands;
     this.#groups.delete(groupId);
+    this.#open.delete(group);
     if (group.asked !== undefined) this.#leaving.set(groupId, group);
     for (const [index, tag] of group.places.entries()) {
       if (tag === undefined) continue;
@@ -223,11 +234,10 @@ export class GroupTable {
 
   /** Asserts every invariant; tests call it after each event. */
   validate(): void {
-    for (
-      const { groupId, bundles, strategy, places, asked } of this.#groups
-        .values()
-    ) {
+    for (const group of this.#groups.values()) {
+      const { groupId, bundles, strategy, places, asked } = group;
       assert(!this.isRemoved(groupId), "A removed group is there");
+      assert(this.#open.has(group) !== isWhole(group), "A group waits unseen");
       assert(places.length === bundles.length, "A bundle has no place");
       const all = [
         ...places.filter((tag) => tag !== undefined),
@@ -250,7 +260,7 @@ export class GroupTable {
   }
 
   /** Asks for the bundles that have no place, where all of them have room. */
-  #place(group: Group, nodes: readonly GroupNode[]): GroupCommand[] {
+  #place(group: Group, nodes: GroupNodes): GroupCommand[] {
     const { bundles, strategy, places } = group;
     group.isAgain = group.asked !== undefined;
     if (group.isAgain) return [];
@@ -264,7 +274,7 @@ export class GroupTable {
         ? kept.size === 0 || kept.has(tag)
         : true;
     const spec = { bundles: open.map((at) => bundles[at]!), strategy };
-    const tags = placeBundles(spec, nodes.filter(isAllowed));
+    const tags = placeBundles(spec, nodes().filter(isAllowed));
     if (tags === undefined) return [];
     group.asked = new Map();
     const commands: GroupCommand[] = [];
@@ -281,7 +291,7 @@ export class GroupTable {
   #answered(
     group: Group,
     all: [number, Asked][],
-    nodes: readonly GroupNode[],
+    nodes: GroupNodes,
   ): GroupCommand[] {
     const { groupId } = group;
     const isLeaving = this.#leaving.delete(groupId);
@@ -289,10 +299,9 @@ export class GroupTable {
     const isHeld = ({ isReserved, isGone }: Asked) => isReserved && !isGone;
     if (!isLeaving && all.every(([, one]) => isHeld(one))) {
       for (const [index, { tag }] of all) group.places[index] = tag;
-      const isWhole = group.places.every((tag) => tag !== undefined);
-      return isWhole
-        ? [keep(group), { kind: "placed", groupId }]
-        : [keep(group), ...this.#place(group, nodes)];
+      if (!isWhole(group)) return [keep(group), ...this.#place(group, nodes)];
+      this.#open.delete(group);
+      return [keep(group), { kind: "placed", groupId }];
     }
     const commands: GroupCommand[] = [];
     for (const [index, one] of all) {
@@ -308,6 +317,7 @@ export class GroupTable {
   #lose(group: Group, isLost: (index: number) => boolean): number[] {
     const lost = [...group.places.keys()].filter(isLost);
     for (const index of lost) group.places[index] = undefined;
+    if (lost.length > 0) this.#open.add(group);
     return lost;
   }
 
@@ -317,6 +327,10 @@ export class GroupTable {
     const [oldest] = this.#removed;
     this.#removed.delete(oldest!);
   }
+}
+
+function isWhole({ places }: KeptGroup): boolean {
+  return places.every((tag) => tag !== undefined);
 }
 
 function keep(

@@ -37,9 +37,12 @@ export function cpuOf(units: ResourceUnits): ResourceUnits {
 export class ResourcePool {
   readonly #total: Map<string, number>;
   readonly #free: Map<string, number>;
+  /** What the node began with, before placement groups reserved some of it. */
+  readonly #ownNames: readonly string[];
 
   constructor(total: ResourceAmounts) {
     this.#total = new Map(toUnits(total));
+    this.#ownNames = [...this.#total.keys()];
     this.#free = new Map(this.#total);
   }
 
@@ -106,6 +109,16 @@ export class ResourcePool {
   /** The free amounts, by name; an overdrawn one counts as none. */
   available(): ResourceAmounts {
     return toAmounts(this.#free);
+  }
+
+  /** Both for what the node began with: not by what groups reserved of it. */
+  own(): { resources: ResourceAmounts; available: ResourceAmounts } {
+    const unitsOf = (units: ResourceUnits) =>
+      new Map(this.#ownNames.map((name) => [name, units.get(name) ?? 0]));
+    return {
+      resources: toAmounts(unitsOf(this.#total)),
+      available: toAmounts(unitsOf(this.#free)),
+    };
   }
 
   /** Free units by name, overdraft included: for invariants. */

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { isThere } from "../base/files.ts";
 import { limits } from "../base/limits.ts";
 import { forgetCallsIn } from "./durable_log.ts";
 import { settleJob } from "./lineage_jobs.ts";
@@ -30,7 +30,7 @@ const held: DatabaseSync[] = [];
  * durable actors came to. A file that is gone needs nothing.
  */
 export function forgetRun(path: string, run: Run): void {
-  if (!existsSync(path)) return;
+  if (!isThere(path)) return;
   const database = new DatabaseSync(path, { timeout: limits.databaseBusyMs });
   try {
     database.exec("BEGIN IMMEDIATE");

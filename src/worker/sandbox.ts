@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { builtin } from "../base/builtin.ts";
 import type { Socket } from "node:net";
 import {
   MantaError,
@@ -232,6 +233,7 @@ function startShell(
   { flags, entry, isLocked, env, storage, downloads }: SandboxStart,
 ): ChildProcess {
   try {
+    const { spawn } = builtin("node:child_process");
     return spawn("/bin/sh", [
       "-c",
       script,

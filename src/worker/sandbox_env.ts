@@ -5,9 +5,9 @@
  * @module
  */
 import { granted, variable } from "../base/environment.ts";
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
+import { isThere } from "../base/files.ts";
 import type { SandboxPermissions } from "../base/spec.ts";
 import { tokenFolder } from "../store/tokens.ts";
 
@@ -21,7 +21,7 @@ export function hiddenPlaces(places: string[]): string[] {
   return [
     ...new Set(
       [...places, ...tokens].flatMap((place) =>
-        existsSync(place) ? [resolve(place), Deno.realPathSync(place)] : place
+        isThere(place) ? [resolve(place), Deno.realPathSync(place)] : place
       ),
     ),
   ];

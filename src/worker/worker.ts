@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import { monotonicMs } from "../base/clock.ts";
+import { isThere } from "../base/files.ts";
 import { limits } from "../base/limits.ts";
 import { setCurrentSession } from "../owner/current.ts";
 import {
@@ -76,7 +76,7 @@ async function nodeListens(
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     // Without it nobody ever will: joining says so.
-    if (!existsSync(folder)) return;
+    if (!isThere(folder)) return;
     await new Promise((resolve) => setTimeout(resolve, nodePollMs));
   }
 }

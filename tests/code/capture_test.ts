@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { SerializationError } from "../../src/base/errors.ts";
 import { Capturer } from "../../src/code/capture.ts";
+import { hashCode } from "../../src/code/modules.ts";
 import { revive } from "../../src/code/revive.ts";
 import { decodeValues, encodeValues, port } from "./double.ts";
 import { config } from "./ship.ts";
@@ -33,6 +34,22 @@ Deno.test("Capturer.capture() serves several callers at once", async () => {
   assertEquals(revived.map((fn) => fn()), functions.map((fn) => fn()));
   capturer.close();
   others.close();
+});
+
+Deno.test("Capturer.capture() also hashes where a program put another process in place of Deno's", async () => {
+  const own = Object.getOwnPropertyDescriptor(globalThis, "process")!;
+  Object.defineProperty(globalThis, "process", {
+    value: { env: {} },
+    configurable: true,
+  });
+  const capturer = new Capturer(port);
+  try {
+    const { meta } = await capturer.capture(() => factor);
+    assertEquals(hashCode(meta, []).length, 64);
+  } finally {
+    capturer.close();
+    Object.defineProperty(globalThis, "process", own);
+  }
 });
 
 Deno.test("Capturer.capture() describes the same function the same way", async () => {

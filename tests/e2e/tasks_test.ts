@@ -335,6 +335,17 @@ Deno.test("Objects are what their refs promise", async (t) => {
       assertEquals(await wait([late.ref], { timeout: 10 }), [[], [late.ref]]);
     },
   );
+  await t.step(
+    "wait is about the refs as they were when it began",
+    async () => {
+      const late = running();
+      const refs = [late.ref];
+      const waiting = wait(refs);
+      refs.length = 0;
+      late[Symbol.dispose]();
+      assertEquals(await waiting, [[late.ref], []]);
+    },
+  );
   await t.step("wait counts a failed one as ready", async () => {
     const bad = remote(() => {
       throw new Error("no");

@@ -43,6 +43,16 @@ Deno.test("ResourcePool may be overdrawn, and shows that as nothing free", () =>
   strictEqual(pool.fits(toUnits({ CPU: 0.5 })), false);
 });
 
+Deno.test("ResourcePool tells what its node began with apart from what groups reserved of it", () => {
+  const pool = new ResourcePool({ CPU: 2, red: 1 });
+  pool.take(toUnits({ CPU: 0.5 }));
+  pool.extend(toUnits({ "CPU@g": 0.5, "CPU@g:0": 0.5 }));
+  deepStrictEqual(pool.own(), {
+    resources: { CPU: 2, red: 1 },
+    available: { CPU: 1.5, red: 1 },
+  });
+});
+
 Deno.test("ResourcePool keeps what it has under any order of events", () =>
   withSeed((random) => {
     const names = ["CPU", "red", "blue"];
