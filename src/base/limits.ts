@@ -106,6 +106,8 @@ export const limits = {
   ringTurns: 16,
   /** Bytes of one ring. */
   ringBytes: 64 * 1024,
+  /** Bytes after which a ring's reader may begin, though the turn goes on. */
+  ringPourBytes: 4096,
   /** How long a ring is looked at before its reader sleeps. */
   ringPollMs: 0.1,
   /** Of things that came after it had slept, how many a reader lets pass before it looks at its ring again. */

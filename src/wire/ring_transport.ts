@@ -124,9 +124,14 @@ export class RingTransport implements Transport {
       if (isBusy) this.#offer();
       return;
     }
-    if (this.#isScheduled) return;
+    if (this.#isScheduled) {
+      // A turn that says much: the other side begins before this one is through.
+      const isMuch = this.#ringOut.length >= limits.ringPourBytes;
+      if (isMuch && this.#rest.length === 0) this.#pour();
+      return;
+    }
     this.#isScheduled = true;
-    queueMicrotask(this.#pour);
+    queueMicrotask(this.#endTurn);
   }
 
   async flush(): Promise<void> {
@@ -221,8 +226,12 @@ export class RingTransport implements Transport {
     this.#socket.schedule();
   }
 
-  readonly #pour = (): void => {
+  readonly #endTurn = (): void => {
     this.#isScheduled = false;
+    this.#pour();
+  };
+
+  #pour(): void {
     const writer = this.#writer;
     if (writer === undefined || this.#isClosed) return;
     try {
@@ -243,7 +252,7 @@ export class RingTransport implements Transport {
     } catch (error) {
       this.#failed.reject(error);
     }
-  };
+  }
 
   /** Whether something is to go into the ring yet. */
   get #isWaiting(): boolean {

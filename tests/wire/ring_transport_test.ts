@@ -179,6 +179,25 @@ Deno.test("A ring that is never empty keeps no more than what is on its way", as
   );
 });
 
+Deno.test("What one long turn says is in the ring before it ends", async () => {
+  await using pair = await Pair.connect();
+  await pair.warm();
+  const [one, other] = pair.ends;
+  const before = other.frames.length;
+  const body = new Uint8Array(100);
+  const count = 5 * Math.ceil(limits.ringPourBytes / body.length);
+  let keptBytesMax = 0;
+  for (let at = 0; at < count; at++) {
+    one.send(body);
+    keptBytesMax = Math.max(keptBytesMax, one.transport.out.length);
+  }
+  assert(
+    keptBytesMax < limits.ringPourBytes + 2 * body.length,
+    `${keptBytesMax} bytes waited for the turn to end`,
+  );
+  await until(() => other.frames.length === before + count, "all frames");
+});
+
 Deno.test("What was flushed into a ring arrives though its writer ends at once", async () => {
   await using pair = await Pair.connect();
   await pair.warm();
