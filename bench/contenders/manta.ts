@@ -18,6 +18,7 @@ import {
 } from "../../mod.ts";
 import config from "../../deno.json" with { type: "json" };
 import { memoryOfGroup } from "./memory.mjs";
+import { besideRows } from "../rows.ts";
 import { serve } from "./serve.mjs";
 
 type Row = import("./serve.mjs").Row;
@@ -208,6 +209,41 @@ function beside(kept: object[]): Row {
   return { run: batch, count: 1000, end: () => kept.length = 0 };
 }
 
+/** Batches beside this many of each. */
+const besides: Record<string, (n: number) => Row | Promise<Row>> = {
+  objects: (n) => beside(times(n, (i) => put(i))),
+  async functions(n) {
+    const functions = times(n, (i) => remote(() => i));
+    await get(functions.map((one) => one.remote()));
+    return beside(functions);
+  },
+  async actors(n) {
+    const actors = times(n, () => RemoteActor.remote());
+    await get(actors.map((actor) => actor.smallValue.remote()));
+    return withActors(actors, beside(actors));
+  },
+};
+
+/** How long the way of one task is at a time: this share of them is no longer. */
+function latency(share: number, scale: number): Row {
+  const roundMs = 1000 * scale;
+  return {
+    run: () => {},
+    async figure() {
+      const took: number[] = [];
+      const startMs = performance.now();
+      for (let atMs = startMs; atMs - startMs < roundMs;) {
+        await get(smallValue.remote());
+        const endMs = performance.now();
+        took.push(endMs - atMs);
+        atMs = endMs;
+      }
+      took.sort((a, b) => a - b);
+      return 1000 * took[Math.floor(share * took.length)]!;
+    },
+  };
+}
+
 const actors = () => times(half, () => RemoteActor.remote());
 const asyncActors = () => times(half, () => RemoteAsyncActor.remote());
 
@@ -287,18 +323,26 @@ const rows: Record<string, (scale: number) => Row | Promise<Row>> = {
       return withManyActors(() => (memoryOfGroup() - before) / 1e6);
     },
   }),
-  "tasks async beside 100,000 objects": () =>
-    beside(times(100_000, (i) => put(i))),
-  "tasks async beside 1,000 functions": async () => {
-    const functions = times(1000, (i) => remote(() => i));
-    await get(functions.map((one) => one.remote()));
-    return beside(functions);
+  "single client tasks sync, p50": (scale) => latency(0.5, scale),
+  "single client tasks sync, p99": (scale) => latency(0.99, scale),
+  "a new function's first task": () => ({
+    run: () => {},
+    async figure() {
+      const count = 50;
+      const startMs = performance.now();
+      for (let i = 0; i < count; i++) await get(remote(() => i).remote());
+      return (performance.now() - startMs) / count;
+    },
+  }),
+  "tasks async of a closure": () => {
+    const word = "ok";
+    const closure = remote(() => word);
+    const run = () => get(times(1000, () => closure.remote()));
+    return { run, count: 1000 };
   },
-  "tasks async beside 100 actors": async () => {
-    const actors = times(100, () => RemoteActor.remote());
-    await get(actors.map((actor) => actor.smallValue.remote()));
-    return withActors(actors, beside(actors));
-  },
+  ...Object.fromEntries(
+    besideRows.map(({ name, what, n }) => [name, () => besides[what]!(n)]),
+  ),
 };
 
 await serve({

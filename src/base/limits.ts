@@ -87,7 +87,7 @@ export const limits = {
   /** How long an asked process may take to leave before SIGKILL. */
   stopGraceMs: 1000,
   /** How long a task over its time may take to heed its signal. */
-  abortGraceMs: 300,
+  abortGraceMs: 500,
   /** How long a disposed actor may take for its own clean-up. */
   disposeGraceMs: 5000,
   /** How often an actor with a bound on its memory looks whether its heap passed it. */
