@@ -37,10 +37,21 @@ function figureIn(path: string, name: string): number {
   return Number(line.exec(Deno.readTextFileSync(path))![1]);
 }
 
-function switchesOf(pid: number): number {
-  return [...Deno.readDirSync(`/proc/${pid}/task`)]
-    .map(({ name }) => `/proc/${pid}/task/${name}/status`)
-    .reduce((sum, path) => sum + figureIn(path, "voluntary_ctxt_switches"), 0);
+/** How often each thread of a process has slept, by its id. */
+function sleepsOf(pid: number): Map<string, number> {
+  const threads = [...Deno.readDirSync(`/proc/${pid}/task`)];
+  return new Map(threads.map(({ name }) => {
+    const path = `/proc/${pid}/task/${name}/status`;
+    return [name, figureIn(path, "voluntary_ctxt_switches")];
+  }));
+}
+
+/** Wake-ups since then, of the threads that were there and still are. */
+function wakesSince(pid: number, before: Map<string, number>): number {
+  return sleepsOf(pid).entries().reduce(
+    (sum, [name, count]) => sum + count - (before.get(name) ?? count),
+    0,
+  );
 }
 
 function nameOf(pid: number): string {
@@ -52,12 +63,12 @@ function nameOf(pid: number): string {
 await using _runtime = await init({ numCpus: 2 });
 await delay(settleMs);
 const pids = processes();
-const before = pids.map(switchesOf);
+const before = pids.map(sleepsOf);
 await delay(1000 * Number(seconds));
 const rows = pids.map((pid, at) => ({
   process: nameOf(pid),
   "MB (PSS)": Math.round(figureIn(`/proc/${pid}/smaps_rollup`, "Pss") / 1024),
-  "wake-ups a second": (switchesOf(pid) - before[at]!) / Number(seconds),
+  "wake-ups a second": wakesSince(pid, before[at]!) / Number(seconds),
 }));
 console.table(rows);
 const sum = rows.reduce((total, row) => total + row["MB (PSS)"], 0);
