@@ -9,9 +9,16 @@ export function monotonicMs(): number {
   return performance.now();
 }
 
+const originMs = performance.timeOrigin;
+
 /** Milliseconds since 1970, fractions kept: for rows and logs, never for deadlines. */
 export function wallMs(): number {
-  return performance.timeOrigin + performance.now();
+  return wallMsOf(performance.now());
+}
+
+/** The same of a moment that {@linkcode monotonicMs} told. */
+export function wallMsOf(atMs: number): number {
+  return originMs + atMs;
 }
 
 /** A pending `setTimeout`. */

@@ -9,7 +9,13 @@
  *
  * @module
  */
-import { afterMs, monotonicMs, type Timer, wallMs } from "../base/clock.ts";
+import {
+  afterMs,
+  monotonicMs,
+  type Timer,
+  wallMs,
+  wallMsOf,
+} from "../base/clock.ts";
 import { TaskError } from "../base/errors.ts";
 import { type ObjectId, type SegmentId, taskIdOf } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
@@ -272,7 +278,7 @@ export class LineageFeed {
       jobId,
       name: record.template.settings.name,
       ...(isPlaced ? { nodeId, workerPid } : {}),
-      submittedAtMs: wallMs() - (monotonicMs() - record.submittedAtMs),
+      submittedAtMs: wallMsOf(record.submittedAtMs),
       ...how,
     });
     const isFirst = attempt === 1 && toldState === undefined;
