@@ -51,11 +51,12 @@ export class Mailbox<Call> {
     waiting.add(call);
   }
 
-  /** Takes the next call that may start now. */
-  next(): Call | undefined {
+  /** Takes the next call that may start now, unless it is not to be taken yet. */
+  next(isTaken: (call: Call) => boolean = () => true): Call | undefined {
     for (const { concurrencyMax, waiting, running } of this.#groups.values()) {
       if (running.size >= concurrencyMax) continue;
       for (const call of waiting) {
+        if (!isTaken(call)) return undefined;
         waiting.delete(call);
         running.add(call);
         return call;

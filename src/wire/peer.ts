@@ -116,6 +116,11 @@ export class Peer {
     this.#transport.schedule();
   }
 
+  /** Whether a frame waits for the end of this turn. */
+  get isUnsent(): boolean {
+    return this.#transport.isScheduled;
+  }
+
   /** Resolves when all frames so far are handed to the system. */
   flush(): Promise<void> {
     return this.#transport.flush();

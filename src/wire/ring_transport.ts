@@ -117,6 +117,12 @@ export class RingTransport implements Transport {
     this.#isNear = true;
   }
 
+  get isScheduled(): boolean {
+    return this.#writer === undefined
+      ? this.#socket.isScheduled
+      : this.#isScheduled;
+  }
+
   schedule(): void {
     if (this.#writer === undefined) {
       this.#socket.schedule();

@@ -33,6 +33,10 @@ export class SocketTransport implements Transport {
     if (!(conn instanceof Promise)) this.#conn = conn;
   }
 
+  get isScheduled(): boolean {
+    return this.#isScheduled;
+  }
+
   schedule(): void {
     if (this.#isScheduled || this.#writing !== undefined) return;
     this.#isScheduled = true;

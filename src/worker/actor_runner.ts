@@ -22,6 +22,7 @@ import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import { readProgress, readTask, type TaskFrame } from "../wire/task_frames.ts";
 import type { ActorInstance } from "./actor_instance.ts";
 import { DurableActor, type Incarnation } from "./durable_actor.ts";
+import { Answered, RunPace } from "./run_pace.ts";
 import type { RunningCalls } from "./running_calls.ts";
 import { mapErrorStack } from "./error_stacks.ts";
 import { exitError } from "./instance.ts";
@@ -34,6 +35,9 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   readonly #life: Incarnation;
   readonly #callerNo: number;
   readonly #mailbox: Mailbox<Invocation>;
+  readonly #answered = new Answered();
+  readonly #paces = new Map<string, RunPace>();
+  #isTurnOver = false;
   /** What its host sees of the mailbox, and where each call stands there. */
   readonly #running: RunningCalls;
   readonly #places = new Map<Invocation, number>();
@@ -190,6 +194,8 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   finished(invocation: Invocation): void {
     if (!this.#mailbox.isRunning(invocation)) return; // It was cancelled before.
     this.#mailbox.finished(invocation);
+    this.#answered.to(invocation.peer);
+    this.#paceOf(invocation).ran(invocation.runMs);
     this.#running.ended(this.#places.get(invocation)!);
     this.#places.delete(invocation);
     this.#advance();
@@ -217,14 +223,25 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   }
 
   #advance(): void {
-    while (this.#isMade && !this.#isEnding()) {
-      const invocation = this.#mailbox.next();
+    while (this.#isMade && !this.#isEnding() && !this.#isTurnOver) {
+      const invocation = this.#mailbox.next((call) => !this.#endsTurn(call));
       if (invocation === undefined) return;
       const { callId } = invocation.frame;
       if (callId === undefined || this.#durable?.isNew(callId) !== false) {
         this.#start(invocation);
       } else this.#startUnlessKept(invocation);
     }
+  }
+
+  /** What was answered leaves before a call that may take long; that comes next. */
+  #endsTurn({ frame }: Invocation): boolean {
+    if (!this.#answered.isBefore(this.#paces.get(frame.method))) return false;
+    this.#isTurnOver = true;
+    setImmediate(() => {
+      this.#isTurnOver = false;
+      this.#advance();
+    });
+    return true;
   }
 
   #start(invocation: Invocation): void {
@@ -244,6 +261,12 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     } catch (error) {
       invocation.refuse(error);
     }
+  }
+
+  #paceOf({ frame: { method } }: Invocation): RunPace {
+    let pace = this.#paces.get(method);
+    if (pace === undefined) this.#paces.set(method, pace = new RunPace());
+    return pace;
   }
 
   #isEnding(): boolean {

@@ -10,7 +10,6 @@
  */
 import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import type { ResourceAmounts } from "../base/spec.ts";
 import type { Owner } from "../owner/owner.ts";
 import { isMemoryFileGone, openSharedPage } from "../store/segment.ts";
 import type { Company } from "../state/worker_choice.ts";
@@ -19,7 +18,6 @@ import { FrameKind } from "../wire/frame.ts";
 import type { Notices } from "../wire/messages.ts";
 import type { NoticeHandlers, Peer } from "../wire/peer.ts";
 import {
-  type FunctionFrame,
   noSlot,
   Outcome,
   readFunction,
@@ -29,39 +27,20 @@ import {
   type TaskFrame,
   writeReply,
 } from "../wire/task_frames.ts";
+import { Clients, type KnownFunction, type Submitted } from "./clients.ts";
 import { Hosting, isWelcome } from "./hosting.ts";
 import { Invocation } from "./invocation.ts";
 import type { InvocationEvents, Invoked } from "./invoked.ts";
+import { Answered } from "./run_pace.ts";
 import type { Sandboxes } from "./sandboxes.ts";
-
-interface KnownFunction {
-  readonly frame: FunctionFrame;
-  readonly resources: ResourceAmounts;
-  /** What its tasks run, once it is revived. */
-  revived: Invoked | undefined;
-  reviving: Promise<Invoked> | undefined;
-}
-
-interface Waiting {
-  readonly frame: TaskFrame;
-  readonly peer: Peer;
-}
-
-/** One submitter of tasks, as this worker knows it. */
-interface Client {
-  page: ClaimPage | undefined;
-  readonly functions: Map<number, KnownFunction>;
-  /** How many started tasks there are of each of its leases. */
-  readonly openCounts: Map<number, number>;
-}
 
 /** Runs tasks. */
 export class Executor implements InvocationEvents<Invocation> {
   readonly #owner: Owner;
-  readonly #clients = new WeakMap<Peer, Client>();
+  readonly #clients = new Clients();
   /** Functions that are kept ready for their next task. */
   readonly #revived = new Set<KnownFunction>();
-  #queue: Waiting[] = [];
+  #queue: Submitted[] = [];
   readonly #open = new Set<Invocation>();
   /** How many of them there are at each depth, and that want no company. */
   readonly #depthCounts: number[] = [];
@@ -71,6 +50,7 @@ export class Executor implements InvocationEvents<Invocation> {
   /** What the node was told of who waits here; undefined while something computes. */
   #toldCompany: Company | undefined;
   readonly #hosting: Hosting;
+  readonly #answered = new Answered();
   /** Where its tasks run, if not here. */
   readonly #sandboxes: Sandboxes | undefined;
   #isLooping = false;
@@ -87,7 +67,7 @@ export class Executor implements InvocationEvents<Invocation> {
       "owner.page": ({ path, slots }, peer) => {
         try {
           const memory = openSharedPage(path, slots * 4);
-          this.#clientOf(peer).page = new ClaimPage(memory);
+          this.#clients.of(peer).page = new ClaimPage(memory);
         } catch (error) {
           // Its owner ended just now, and what it sent with it.
           if (!isMemoryFileGone(error)) throw error;
@@ -95,7 +75,7 @@ export class Executor implements InvocationEvents<Invocation> {
       },
       "task.cancel": (word, peer) => this.#cancel(peer, word),
       "function.forget": ({ functionNo }, peer) => {
-        const { functions } = this.#clientOf(peer);
+        const { functions } = this.#clients.of(peer);
         this.#revived.delete(functions.get(functionNo)!);
         functions.delete(functionNo);
       },
@@ -114,7 +94,7 @@ export class Executor implements InvocationEvents<Invocation> {
   onFrame(kind: number, body: Uint8Array, peer: Peer): boolean {
     switch (kind) {
       case FrameKind.function:
-        this.#learn(readFunction(body), peer);
+        this.#clients.learn(readFunction(body), peer);
         return true;
       case FrameKind.task:
         this.#queue.push({ frame: readTask(body), peer });
@@ -171,6 +151,8 @@ export class Executor implements InvocationEvents<Invocation> {
 
   finished(invocation: Invocation): void {
     this.#open.delete(invocation);
+    this.#answered.to(invocation.peer);
+    this.#clients.functionOf(invocation)?.pace.ran(invocation.runMs);
     this.#hosting.ended(invocation);
     this.#count(invocation, -1);
     if (!invocation.isSuspended) {
@@ -193,9 +175,13 @@ export class Executor implements InvocationEvents<Invocation> {
     while (this.#computingCount === 0) {
       const waiting = this.#next();
       if (waiting === undefined) break;
-      this.#run(waiting);
+      const isLater = this.#answered.isBefore(
+        this.#clients.functionOf(waiting)?.pace,
+      );
+      if (isLater) this.#queue.unshift(waiting);
+      else this.#run(waiting);
       const isAlone = (waiting.frame.flags & TaskFlag.alone) !== 0;
-      if (isAlone || monotonicMs() - startedMs > limits.turnMs) {
+      if (isLater || isAlone || monotonicMs() - startedMs > limits.turnMs) {
         // Replies must leave, and what came in be heard; the reply of a task
         // that may not run twice leaves before another can end the worker.
         setImmediate(() => {
@@ -209,12 +195,12 @@ export class Executor implements InvocationEvents<Invocation> {
     if (this.#computingCount === 0 && this.#open.size > 0) this.#block();
   }
 
-  #next(): Waiting | undefined {
+  #next(): Submitted | undefined {
     if (this.#open.size === 0) return this.#queue.shift();
     const company = this.#company();
     const at = this.#queue.findIndex(({ frame, peer }) =>
       // The node gave this lease a CPU here; what is behind its task has none.
-      !this.#clientOf(peer).openCounts.has(frame.leaseNo) ||
+      !this.#clients.of(peer).openCounts.has(frame.leaseNo) ||
       isWelcome(frame, company)
     );
     return at < 0 ? undefined : this.#queue.splice(at, 1)[0];
@@ -233,7 +219,7 @@ export class Executor implements InvocationEvents<Invocation> {
 
   #count({ frame, peer }: Invocation, change: 1 | -1): void {
     const { depth, flags, leaseNo } = frame;
-    const { openCounts } = this.#clientOf(peer);
+    const { openCounts } = this.#clients.of(peer);
     const openCount = (openCounts.get(leaseNo) ?? 0) + change;
     if (openCount > 0) openCounts.set(leaseNo, openCount);
     else openCounts.delete(leaseNo);
@@ -241,8 +227,8 @@ export class Executor implements InvocationEvents<Invocation> {
     if ((flags & TaskFlag.alone) !== 0) this.#aloneCount += change;
   }
 
-  #run({ frame, peer }: Waiting): void {
-    const client = this.#clientOf(peer);
+  #run({ frame, peer }: Submitted): void {
+    const client = this.#clients.of(peer);
     if (peer.isEnded) return;
     const mayStart = frame.slot === noSlot || client.page === undefined ||
       client.page.claim(frame.slot, frame.generation);
@@ -259,7 +245,7 @@ export class Executor implements InvocationEvents<Invocation> {
     else this.#begin({ frame, peer }, invoked).start();
   }
 
-  #begin({ frame, peer }: Waiting, invoked: Invoked): Invocation {
+  #begin({ frame, peer }: Submitted, invoked: Invoked): Invocation {
     this.#unblock();
     this.#computingCount++;
     const callerNo = this.#owner.nextCallerNo();
@@ -273,7 +259,7 @@ export class Executor implements InvocationEvents<Invocation> {
   }
 
   /** The first task of a function, and those that come while it is revived. */
-  #revive({ frame, peer }: Waiting, known: KnownFunction): void {
+  #revive({ frame, peer }: Submitted, known: KnownFunction): void {
     const { frame: { name, code }, resources } = known;
     let revived: Invoked;
     const invocation = this.#begin({ frame, peer }, {
@@ -287,7 +273,7 @@ export class Executor implements InvocationEvents<Invocation> {
     known.reviving.then(
       (ready) => {
         revived = known.revived = ready;
-        const { functions } = this.#clientOf(peer);
+        const { functions } = this.#clients.of(peer);
         // Else it was given up meanwhile.
         if (functions.get(frame.functionNo) === known) this.#revived.add(known);
         invocation.start();
@@ -311,28 +297,6 @@ export class Executor implements InvocationEvents<Invocation> {
       values: [],
     });
     peer.end();
-  }
-
-  #learn(frame: FunctionFrame, peer: Peer): void {
-    this.#clientOf(peer).functions.set(frame.functionNo, {
-      frame,
-      resources: JSON.parse(frame.resources),
-      revived: undefined,
-      reviving: undefined,
-    });
-  }
-
-  #clientOf(peer: Peer): Client {
-    let client = this.#clients.get(peer);
-    if (client === undefined) {
-      client = {
-        page: undefined,
-        functions: new Map(),
-        openCounts: new Map(),
-      };
-      this.#clients.set(peer, client);
-    }
-    return client;
   }
 
   #find(peer: Peer, ordinal: number): Invocation | undefined {
@@ -362,7 +326,7 @@ export class Executor implements InvocationEvents<Invocation> {
   #mark(invocation: Invocation, state: ClaimState): void {
     const { slot, generation } = invocation.frame;
     if (slot === noSlot) return;
-    this.#clients.get(invocation.peer)?.page?.mark(slot, generation, state);
+    this.#clients.of(invocation.peer).page?.mark(slot, generation, state);
   }
 
   /** One that waits is not to blame for a crash. */

@@ -66,7 +66,8 @@ export class Invocation implements TaskContext {
   #hasRun = false;
   #startedAtMs = 0;
   #resumedAtMs = 0;
-  #runMs = 0;
+  /** How long it computed and waited outside the runtime. */
+  runMs = 0;
 
   constructor(
     owner: Owner,
@@ -139,7 +140,7 @@ export class Invocation implements TaskContext {
   suspended(isImpatient: boolean): void {
     if (isImpatient && !this.#isAnswered) this.#setImpatient(1);
     if (this.#waitCount++ > 0) return;
-    this.#runMs += monotonicMs() - this.#resumedAtMs;
+    this.runMs += monotonicMs() - this.#resumedAtMs;
     if (!this.#isAnswered) this.#events.suspended(this);
   }
 
@@ -316,8 +317,7 @@ export class Invocation implements TaskContext {
   }
 
   get #failed(): FailedRun {
-    const { functionName } = this;
-    return { functionName, nodeId: this.#owner.job.nodeId };
+    return { functionName: this.functionName, nodeId: this.#owner.job.nodeId };
   }
 
   #wrapped(cause: unknown, what: string): TaskError {
@@ -339,7 +339,7 @@ export class Invocation implements TaskContext {
     while (this.#impatientCount > 0) this.#setImpatient(-1);
     this.#isAnswered = true;
     if (this.#waitCount === 0) {
-      this.#runMs += monotonicMs() - this.#resumedAtMs;
+      this.runMs += monotonicMs() - this.#resumedAtMs;
     }
     this.#events.answering?.(this);
     const keeping = this.#hasRun ? this.#kept(outcome, held) : undefined;
@@ -388,7 +388,7 @@ export class Invocation implements TaskContext {
       ordinal: this.frame.ordinal,
       outcome,
       slot: this.frame.slot,
-      runMs: this.#runMs,
+      runMs: this.runMs,
       startedAtMs: this.#startedAtMs,
       pinToken: refs.length === 0
         ? 0

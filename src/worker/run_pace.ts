@@ -1,0 +1,42 @@
+/**
+ * Whether answers may wait for the run that comes next.
+ *
+ * Many short runs share a turn of the event loop, and their answers one write.
+ * A run that computes longer would keep all that was answered in its turn, so
+ * before one that may the turn ends.
+ *
+ * @module
+ */
+import { limits } from "../base/limits.ts";
+import type { Peer } from "../wire/peer.ts";
+
+/** How long the runs of one function, or method, lately took. */
+export class RunPace {
+  #shortCount = 0;
+
+  /** A run took so long. */
+  ran(runMs: number): void {
+    if (runMs < limits.shortRunMs) this.#shortCount++;
+    else this.#shortCount = 0;
+  }
+
+  /** Whether the next one will most likely be short, too. */
+  get isShort(): boolean {
+    return this.#shortCount >= limits.shortRunsMin;
+  }
+}
+
+/** Whoever was answered last. */
+export class Answered {
+  #peer: Peer | undefined;
+
+  /** An answer was written. */
+  to(peer: Peer): void {
+    this.#peer = peer;
+  }
+
+  /** Whether it is to leave before a run of this pace. */
+  isBefore(pace: RunPace | undefined): boolean {
+    return this.#peer?.isUnsent === true && pace?.isShort !== true;
+  }
+}
