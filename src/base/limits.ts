@@ -30,9 +30,9 @@ export const limits = {
   shortTaskMs: 10,
   /** How long a worker runs short tasks without looking at its connections. */
   turnMs: 2,
-  /** A run that takes less is short; so is a function after so many of them. */
-  shortRunMs: 1,
-  shortRunsMin: 8,
+  /** A run that takes less is brief, and a function after so many of them: what was said before may leave after it. */
+  briefRunMs: 1,
+  briefRunsMin: 8,
   /** How long a lease without work is kept for the next task. */
   leaseLingerMs: 100,
   /** Slots in an owner's page of claims. */

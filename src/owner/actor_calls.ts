@@ -12,19 +12,14 @@ import { ActorDiedError, PendingCallsLimitExceeded } from "../base/errors.ts";
 import type { ActorId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
-import { FrameKind } from "../wire/frame.ts";
+import { mayTake, recordRun } from "../state/pipelines.ts";
 import type { ActorState } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
 import type { Peer } from "../wire/peer.ts";
-import {
-  noSlot,
-  type ReplyFrame,
-  TaskFlag,
-  writeTask,
-} from "../wire/task_frames.ts";
+import type { ReplyFrame } from "../wire/task_frames.ts";
 import type { ActorInfo, Callee, Expected, OpenCall } from "./callee.ts";
 import { Callees } from "./callees.ts";
-import { dependencyValues, goneArgument } from "./lease_link.ts";
+import { goneArgument, writeCallTo } from "./lease_link.ts";
 import type { ObjectRef } from "./object_ref.ts";
 import { CallIds } from "./call_ids.ts";
 import type { OwnerPort } from "./owner_port.ts";
@@ -178,6 +173,7 @@ export class ActorCalls {
     const open = this.#open.get(reply.ordinal);
     if (open === undefined) return false;
     const { callee, record } = open;
+    recordRun(record.stats, reply.runMs);
     callee.order.answered(record);
     this.#open.delete(reply.ordinal);
     this.#owner.outcomes.replied(record, reply, from);
@@ -334,7 +330,7 @@ export class ActorCalls {
       const record = order.next(callerNo);
       if (record === undefined) return;
       const gone = goneArgument(record);
-      if (gone === undefined) this.#send(order.connection!, record);
+      if (gone === undefined) this.#send(order, record);
       else {
         order.answered(record);
         this.#open.delete(record.ordinal);
@@ -343,32 +339,14 @@ export class ActorCalls {
     }
   }
 
-  #send(peer: Peer, record: TaskRecord): void {
-    const { settings } = record.template;
+  #send(order: Callee["order"], record: TaskRecord): void {
+    const peer = order.connection!;
     record.workerPid = peer.remote?.pid;
     this.#owner.outcomes.pushed(record);
-    const out = peer.begin(FrameKind.call);
-    writeTask(out, {
-      ordinal: record.ordinal,
-      slot: noSlot,
-      generation: 0,
-      leaseNo: 0,
-      functionNo: 0,
-      method: record.template.method!,
-      attempt: record.attempt,
-      returnCount: settings.returnCount,
-      flags: (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
-        (settings.isStream ? TaskFlag.stream : 0) |
-        (record.callId === undefined ? 0 : TaskFlag.durable),
-      depth: record.depth,
-      callerNo: record.callerNo,
-      backpressure: settings.backpressure,
-      key: "",
-      callId: record.callId,
-      args: record.args.stored,
-      dependencies: dependencyValues(record.dependencies),
-    });
-    peer.end();
+    writeCallTo(peer, record);
+    // Whoever calls may compute on before its turn ends.
+    const isAwaited = mayTake(limits.briefRunMs, record.stats);
+    if (isAwaited && order.pendingCount === 1) peer.sendNow();
   }
 
   /** The connection ended with calls unanswered: each may have run. */

@@ -1,5 +1,6 @@
 /**
- * A held lease: the connection to its worker, and tasks written onto it.
+ * A held lease: the connection to its worker. And what is written onto
+ * connections: tasks, and calls of actors.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { FrameKind } from "../wire/frame.ts";
 import type { Peer } from "../wire/peer.ts";
 import {
   type Dependency,
+  noSlot,
   TaskFlag,
   writeFunction,
   writeTask,
@@ -84,6 +86,32 @@ export function writeTaskTo(
     callerNo: record.callerNo,
     backpressure: template.settings.backpressure,
     key: record.knownKey,
+    args: record.args.stored,
+    dependencies: dependencyValues(record.dependencies),
+  });
+  peer.end();
+}
+
+/** Writes a call onto an actor's connection. */
+export function writeCallTo(peer: Peer, record: TaskRecord): void {
+  const { settings, method } = record.template;
+  writeTask(peer.begin(FrameKind.call), {
+    ordinal: record.ordinal,
+    slot: noSlot,
+    generation: 0,
+    leaseNo: 0,
+    functionNo: 0,
+    method: method!,
+    attempt: record.attempt,
+    returnCount: settings.returnCount,
+    flags: (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
+      (settings.isStream ? TaskFlag.stream : 0) |
+      (record.callId === undefined ? 0 : TaskFlag.durable),
+    depth: record.depth,
+    callerNo: record.callerNo,
+    backpressure: settings.backpressure,
+    key: "",
+    callId: record.callId,
     args: record.args.stored,
     dependencies: dependencyValues(record.dependencies),
   });

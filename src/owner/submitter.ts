@@ -11,7 +11,7 @@ import { assert } from "../base/errors.ts";
 import type { LeaseId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { CodeRef } from "../base/stored.ts";
-import { recordRun, TaskQueue } from "../state/pipelines.ts";
+import { mayTake, recordRun, TaskQueue } from "../state/pipelines.ts";
 import { type ClaimPage, type ClaimSlots, ClaimState } from "../wire/claims.ts";
 import type { LeaseRefusal } from "../wire/facts.ts";
 import type { Fate } from "../wire/messages.ts";
@@ -96,7 +96,12 @@ export class Submitter {
     const schedulingClass = this.#classOf(record);
     schedulingClass.latest = record;
     schedulingClass.queue.submitted(record);
-    this.#wake(schedulingClass);
+    const isNow = mayTake(limits.briefRunMs, record.stats) &&
+      schedulingClass.queue.hasIdle;
+    if (!isNow) return this.#wake(schedulingClass);
+    // Whoever submits may compute on before its turn ends.
+    this.#pump(schedulingClass);
+    this.workerOf(record)?.peer.sendNow();
   }
 
   /** A task goes again, before those never pushed. */

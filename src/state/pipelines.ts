@@ -57,6 +57,11 @@ export function recordRun(stats: RunStats, runMs: number): void {
     : stats.meanRunMs + (runMs - stats.meanRunMs) * 0.2;
 }
 
+/** Whether a run may take longer than this. */
+export function mayTake(ms: number, { meanRunMs }: RunStats): boolean {
+  return meanRunMs === undefined || meanRunMs >= ms;
+}
+
 /** Tasks that ride a lease and do not wait. */
 export function loadOf<Task extends Queueable>(
   { inFlight, carried }: Pipeline<Task>,
@@ -105,6 +110,13 @@ export class TaskQueue<Task extends Queueable> {
   /** Tasks not yet pushed. */
   get queuedCount(): number {
     return this.#queued.length - this.#head;
+  }
+
+  /** Whether a lease has nothing to do. */
+  get hasIdle(): boolean {
+    const pipeline = this.#order.first();
+    return pipeline !== undefined && !pipeline.isClosing &&
+      loadOf(pipeline) === 0;
   }
 
   /** Leases held. */

@@ -116,6 +116,11 @@ export class Peer {
     this.#transport.schedule();
   }
 
+  /** Sends all frames so far, though the turn goes on. */
+  sendNow(): void {
+    this.#transport.sendNow();
+  }
+
   /** Whether a frame waits for the end of this turn. */
   get isUnsent(): boolean {
     return this.#transport.isScheduled;

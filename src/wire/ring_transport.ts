@@ -140,6 +140,11 @@ export class RingTransport implements Transport {
     queueMicrotask(this.#endTurn);
   }
 
+  sendNow(): void {
+    if (this.#writer === undefined) this.#socket.sendNow();
+    else this.#pour();
+  }
+
   async flush(): Promise<void> {
     if (this.#writer !== undefined) {
       this.#pour();
@@ -253,7 +258,7 @@ export class RingTransport implements Transport {
       if (writer.mustWake()) {
         this.#say(Word.wake);
         // Not in a microtask of its own: the code that runs next may compute.
-        this.#socket.start();
+        this.#socket.sendNow();
       }
     } catch (error) {
       this.#failed.reject(error);

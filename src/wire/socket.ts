@@ -40,11 +40,11 @@ export class SocketTransport implements Transport {
   schedule(): void {
     if (this.#isScheduled || this.#writing !== undefined) return;
     this.#isScheduled = true;
-    queueMicrotask(this.start);
+    queueMicrotask(this.sendNow);
   }
 
   async flush(): Promise<void> {
-    this.start();
+    this.sendNow();
     while (this.#writing !== undefined) await this.#writing;
   }
 
@@ -85,11 +85,10 @@ export class SocketTransport implements Transport {
       return;
     }
     this.hold(this.#isHeld);
-    this.start();
+    this.sendNow();
   }
 
-  /** Sends what there is at once, where a connection is. */
-  readonly start = (): void => {
+  readonly sendNow = (): void => {
     this.#isScheduled = false;
     if (this.#writing !== undefined || this.out.length === 0) return;
     if (this.#conn === undefined) return;

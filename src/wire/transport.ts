@@ -11,6 +11,8 @@ export interface Transport {
   readonly out: ByteWriter;
   /** Says that `out` grew: it goes out at the end of this turn, in one write. */
   schedule(): void;
+  /** Sends what was said so far, though the turn goes on. */
+  sendNow(): void;
   /** Whether the turn in which it was said has not ended. */
   readonly isScheduled: boolean;
   /** Resolves when all that was written before is handed to the system. */

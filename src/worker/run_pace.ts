@@ -1,7 +1,7 @@
 /**
  * Whether answers may wait for the run that comes next.
  *
- * Many short runs share a turn of the event loop, and their answers one write.
+ * Many brief runs share a turn of the event loop, and their answers one write.
  * A run that computes longer would keep all that was answered in its turn, so
  * before one that may the turn ends.
  *
@@ -12,17 +12,17 @@ import type { Peer } from "../wire/peer.ts";
 
 /** How long the runs of one function, or method, lately took. */
 export class RunPace {
-  #shortCount = 0;
+  #briefCount = 0;
 
   /** A run took so long. */
   ran(runMs: number): void {
-    if (runMs < limits.shortRunMs) this.#shortCount++;
-    else this.#shortCount = 0;
+    if (runMs < limits.briefRunMs) this.#briefCount++;
+    else this.#briefCount = 0;
   }
 
-  /** Whether the next one will most likely be short, too. */
-  get isShort(): boolean {
-    return this.#shortCount >= limits.shortRunsMin;
+  /** Whether the next one will most likely be brief, too. */
+  get isBrief(): boolean {
+    return this.#briefCount >= limits.briefRunsMin;
   }
 }
 
@@ -37,6 +37,6 @@ export class Answered {
 
   /** Whether it is to leave before a run of this pace. */
   isBefore(pace: RunPace | undefined): boolean {
-    return this.#peer?.isUnsent === true && pace?.isShort !== true;
+    return this.#peer?.isUnsent === true && pace?.isBrief !== true;
   }
 }

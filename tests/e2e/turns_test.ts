@@ -1,0 +1,90 @@
+/**
+ * What leaves a process before it computes on: calls from a program, answers
+ * from a worker or an actor.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { get, init, type ObjectRef, remote } from "../../mod.ts";
+import { note, Notes } from "../support/notes.ts";
+
+/** Computes until a file has as many lines; an error after half a minute. */
+function computeUntil(path: string, count: number): void {
+  const endMs = performance.now() + 30_000;
+  while (Deno.readTextFileSync(path).split("\n").length <= count) {
+    assert(performance.now() < endMs, `${path} has no ${count} lines`);
+  }
+}
+
+/** Writes a line, and takes some milliseconds. */
+function computeAndNote(path: string): void {
+  note(path, "ran");
+  const endMs = performance.now() + 3;
+  while (performance.now() < endMs);
+}
+
+const noted = remote((path: string) => note(path, "ran"));
+const computingNoted = remote(computeAndNote);
+const computing = remote(computeUntil);
+
+class Computing {
+  noted(path: string): void {
+    note(path, "ran");
+  }
+  computeAndNote(path: string): void {
+    computeAndNote(path);
+  }
+  until(path: string, count: number): void {
+    computeUntil(path, count);
+  }
+}
+
+Deno.test("A program that computes on after a call does not keep it from beginning", async (t) => {
+  await using _runtime = await init({ numCpus: 1 });
+  const actor = remote(Computing).remote();
+  const calls: Record<string, (path: string) => ObjectRef<void>> = {
+    "a task": (path) => computingNoted.remote(path),
+    "a call of an actor": (path) => actor.computeAndNote.remote(path),
+  };
+  for (const [what, call] of Object.entries(calls)) {
+    await t.step(what, async () => {
+      using notes = new Notes();
+      await get(call(notes.path));
+      const ref = call(notes.path);
+      computeUntil(notes.path, 2);
+      await get(ref);
+    });
+  }
+});
+
+Deno.test("An answer does not wait for what computes after it", async (t) => {
+  await using _runtime = await init({ numCpus: 1 });
+  const actor = remote(Computing).remote();
+  type Pair = {
+    first: (path: string) => ObjectRef<void>;
+    then: (path: string, count: number) => ObjectRef<void>;
+  };
+  const pairs: Record<string, Pair> = {
+    "of a task": {
+      first: (path) => noted.remote(path),
+      then: (path, count) => computing.remote(path, count),
+    },
+    "of an actor": {
+      first: (path) => actor.noted.remote(path),
+      then: (path, count) => actor.until.remote(path, count),
+    },
+  };
+  for (const [what, { first, then }] of Object.entries(pairs)) {
+    await t.step(what, async () => {
+      using notes = new Notes();
+      // Known to be short, so that both are sent at once.
+      await get([first(notes.path), then(notes.path, 0)]);
+      const answered = first(notes.path);
+      const computes = then(notes.path, 3);
+      await get(answered, { timeout: 30_000 });
+      assertEquals(notes.lines().length, 2);
+      note(notes.path, "go on");
+      await get(computes);
+    });
+  }
+});
