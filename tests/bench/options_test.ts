@@ -33,7 +33,9 @@ Deno.test("optionsFrom() takes a list of peers, or all where none is named", () 
 
 Deno.test("optionsFrom() finds rows by a part of their name and by an expression", () => {
   assertEquals(rowNames("--rows", "fib(20)"), ["fib(20)"]);
-  assertEquals(rowNames("--rows", "TASKS SYNC"), ["single client tasks sync"]);
+  assertEquals(rowNames("--rows", "CALLS CONCURRENT"), [
+    "1:1 actor calls concurrent",
+  ]);
   assertEquals(rowNames("--rows", "^1:1 actor calls (a?sync)$"), [
     "1:1 actor calls sync",
     "1:1 actor calls async",
