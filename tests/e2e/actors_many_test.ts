@@ -32,10 +32,10 @@ class Cell {
   }
 }
 
-Deno.test("200 actors share few processes", async (t) => {
+Deno.test("100 actors share few processes", async (t) => {
   await using _runtime = await init({ numCpus: 2, logToDriver: false });
   const Cells = remote(Cell);
-  const cells = Array.from({ length: 200 }, (_, no) => Cells.remote(no));
+  const cells = Array.from({ length: 100 }, (_, no) => Cells.remote(no));
   const pidsOf = async (some: ActorHandle<Cell>[]) =>
     (await get(some.map((cell) => cell.call.remote()))).map(({ pid }) => pid);
 
