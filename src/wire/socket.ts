@@ -34,7 +34,8 @@ export class SocketTransport implements Transport {
   }
 
   get isScheduled(): boolean {
-    return this.#isScheduled;
+    return this.#isScheduled ||
+      (this.#writing !== undefined && this.out.length > 0);
   }
 
   schedule(): void {

@@ -13,7 +13,7 @@ export interface Transport {
   schedule(): void;
   /** Sends what was said so far, though the turn goes on. */
   sendNow(): void;
-  /** Whether the turn in which it was said has not ended. */
+  /** Whether some of what was said waits for the end of this turn, or longer. */
   readonly isScheduled: boolean;
   /** Resolves when all that was written before is handed to the system. */
   flush(): Promise<void>;

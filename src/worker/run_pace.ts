@@ -35,8 +35,10 @@ export class Answered {
     this.#peer = peer;
   }
 
-  /** Whether it is to leave before a run of this pace. */
+  /** Whether it is to leave before a run of this pace; said once of each, for who does not listen must not keep others. */
   isBefore(pace: RunPace | undefined): boolean {
-    return this.#peer?.isUnsent === true && pace?.isBrief !== true;
+    const isBefore = this.#peer?.isUnsent === true && pace?.isBrief !== true;
+    if (isBefore) this.#peer = undefined;
+    return isBefore;
   }
 }
