@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { afterMs, type Timer } from "../base/clock.ts";
+import { afterMs, monotonicMs, type Timer } from "../base/clock.ts";
 import type { ActorDiedError } from "../base/errors.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import { limits } from "../base/limits.ts";
@@ -38,6 +38,7 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   readonly #answered = new Answered();
   readonly #paces = new Map<string, RunPace>();
   #isTurnOver = false;
+  #isAdvancing = false;
   /** What its host sees of the mailbox, and where each call stands there. */
   readonly #running: RunningCalls;
   readonly #places = new Map<Invocation, number>();
@@ -222,26 +223,44 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     });
   }
 
+  /** Starts what may start; inside a call that is being started, after it. */
   #advance(): void {
-    while (this.#isMade && !this.#isEnding() && !this.#isTurnOver) {
-      const invocation = this.#mailbox.next((call) => !this.#endsTurn(call));
-      if (invocation === undefined) return;
-      const { callId } = invocation.frame;
-      if (callId === undefined || this.#durable?.isNew(callId) !== false) {
-        this.#start(invocation);
-      } else this.#startUnlessKept(invocation);
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    let turnEndMs: number | undefined;
+    let startedCount = 0;
+    const isInTurn = ({ frame }: Invocation) => {
+      // What was answered leaves before a call that may take long.
+      let isOver = this.#answered.isBefore(this.#paces.get(frame.method));
+      if (startedCount++ > 0) {
+        const nowMs = monotonicMs();
+        turnEndMs ??= nowMs + limits.turnMs;
+        isOver ||= nowMs > turnEndMs;
+      }
+      if (isOver) this.#endTurn();
+      return !isOver;
+    };
+    try {
+      while (this.#isMade && !this.#isEnding() && !this.#isTurnOver) {
+        const invocation = this.#mailbox.next(isInTurn);
+        if (invocation === undefined) return;
+        const { callId } = invocation.frame;
+        if (callId === undefined || this.#durable?.isNew(callId) !== false) {
+          this.#start(invocation);
+        } else this.#startUnlessKept(invocation);
+      }
+    } finally {
+      this.#isAdvancing = false;
     }
   }
 
-  /** What was answered leaves before a call that may take long; that comes next. */
-  #endsTurn({ frame }: Invocation): boolean {
-    if (!this.#answered.isBefore(this.#paces.get(frame.method))) return false;
+  /** Others have their turn, then it goes on. */
+  #endTurn(): void {
     this.#isTurnOver = true;
     setImmediate(() => {
       this.#isTurnOver = false;
       this.#advance();
     });
-    return true;
   }
 
   #start(invocation: Invocation): void {

@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { get, init, type ObjectRef, remote } from "../../mod.ts";
-import { note, Notes } from "../support/notes.ts";
+import { note, Notes, until } from "../support/notes.ts";
 
 /** Computes until a file has as many lines; an error after half a minute. */
 function computeUntil(path: string, count: number): void {
@@ -87,4 +87,26 @@ Deno.test("An answer does not wait for what computes after it", async (t) => {
       await get(computes);
     });
   }
+});
+
+class Gate {
+  /** Resolves once a file has a line. */
+  async open(path: string): Promise<void> {
+    await until(() => Deno.readTextFileSync(path) !== "", "the gate's note");
+  }
+  pass(no: number): number {
+    return no;
+  }
+}
+
+Deno.test("Thousands of calls that waited for one all run, in order", async () => {
+  await using _runtime = await init({ numCpus: 1 });
+  using notes = new Notes();
+  const gate = remote(Gate).remote();
+  const opened = gate.open.remote(notes.path);
+  const numbers = Array.from({ length: 5000 }, (_, no) => no);
+  const passed = numbers.map((no) => gate.pass.remote(no));
+  note(notes.path, "open");
+  assertEquals(await get(passed, { timeout: 30_000 }), numbers);
+  await get(opened);
 });
