@@ -20,6 +20,10 @@ export type Status = typeof Status[keyof typeof Status];
 /** How an object came to be: `call` is an actor's, `item` a generator's. */
 export type Origin = "task" | "put" | "call" | "item";
 
+/** Waiters of what a waiter settled: told after it. */
+const due: { waiter: (entry: ObjectEntry) => void; entry: ObjectEntry }[] = [];
+let isTelling = false;
+
 /** One object as this process knows it. */
 export class ObjectEntry implements Referable {
   readonly ownerId: ProcessId;
@@ -126,12 +130,31 @@ export class ObjectEntry implements Referable {
     this.#settle();
   }
 
+  /**
+   * Tells whoever waits. What a waiter settles in turn is told after it and not
+   * inside it, so that a chain of tasks may be of any length.
+   */
   #settle(): void {
     const waiters = this.#waiters;
     if (waiters === undefined) return;
     this.#waiters = undefined;
     this.isAsked = true;
-    for (const waiter of waiters) waiter(this);
+    if (isTelling) {
+      for (const waiter of waiters) due.push({ waiter, entry: this });
+      return;
+    }
+    isTelling = true;
+    let toldCount = 0;
+    try {
+      for (const waiter of waiters) waiter(this);
+      while (toldCount < due.length) {
+        const { waiter, entry } = due[toldCount++]!;
+        waiter(entry);
+      }
+    } finally {
+      due.splice(0, toldCount);
+      isTelling = false;
+    }
   }
 }
 

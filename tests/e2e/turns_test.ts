@@ -1,12 +1,12 @@
 /**
- * What leaves a process before it computes on: calls from a program, answers
- * from a worker or an actor.
+ * What leaves a process before it computes on, and thousands that wait for one
+ * another.
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { get, init, type ObjectRef, remote } from "../../mod.ts";
-import { note, Notes, until } from "../support/notes.ts";
+import { note, Notes, rejection, until } from "../support/notes.ts";
 
 /** Computes until a file has as many lines; an error after half a minute. */
 function computeUntil(path: string, count: number): void {
@@ -109,4 +109,29 @@ Deno.test("Thousands of calls that waited for one all run, in order", async () =
   note(notes.path, "open");
   assertEquals(await get(passed, { timeout: 30_000 }), numbers);
   await get(opened);
+});
+
+Deno.test("A chain of thousands of tasks ends as its first one does", async (t) => {
+  await using _runtime = await init({ numCpus: 1 });
+  const first = remote(async (path: string, isFailing: boolean) => {
+    await until(() => Deno.readTextFileSync(path) !== "", "the chain's note");
+    if (isFailing) throw new RangeError("the first");
+    return 0;
+  });
+  const next = remote((no: number) => no + 1);
+  const count = 5000;
+  const chain = async (isFailing: boolean) => {
+    using notes = new Notes();
+    let last = first.remote(notes.path, isFailing);
+    for (let no = 0; no < count; no++) last = next.remote(last);
+    note(notes.path, "go");
+    return await get(last, { timeout: 60_000 });
+  };
+  await t.step("in a value", async () => {
+    assertEquals(await chain(false), count);
+  });
+  await t.step("or in its error", async () => {
+    const error = await rejection(chain(true));
+    assertInstanceOf(error.cause, RangeError);
+  });
 });
