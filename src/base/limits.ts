@@ -26,6 +26,9 @@ export const limits = {
   pipelineWindowMs: 10,
   /** Lease requests that one owner has under way for one scheduling class. */
   leaseRequestsMax: 4,
+  /** Bytes of workers' lines that wait for a slow reader of the program's output, and how often it is tried. */
+  printBytesMax: 4 << 20,
+  printRetryMs: 10,
   /** Mean run time up to which a function counts as short. */
   shortTaskMs: 10,
   /** How long a worker runs short tasks without looking at its connections. */
