@@ -7,11 +7,11 @@ import { afterMs, monotonicMs, type Timer } from "../base/clock.ts";
 import { randomHex } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { progressTold } from "../owner/extensions.ts";
-import type { BarWord } from "../wire/facts.ts";
+import type { Bar } from "../wire/facts.ts";
 import { checkOptions, show, text } from "./check.ts";
 import type { Items } from "./flow.ts";
 import { drawBars } from "./progress_drawer.ts";
-import { owner } from "./session.ts";
+import { assertNoSandbox, ownerIfAny } from "./session.ts";
 
 /** How a bar is shown. */
 export interface ProgressOptions {
@@ -78,9 +78,10 @@ export class Progress implements Disposable {
   #tell(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const own = owner();
-    const word: BarWord = {
-      jobId: own.job.jobId,
+    assertNoSandbox();
+    // A bar is no reason to start a runtime, and may outlive one.
+    const own = ownerIfAny();
+    const bar: Bar = {
       barId: this.#barId,
       label: this.#label,
       count: this.#count,
@@ -88,8 +89,8 @@ export class Progress implements Disposable {
       isDone: this.#isDone,
       elapsedMs: monotonicMs() - this.#startMs,
     };
-    if (own.isDriver) progressTold(word);
-    else own.home.notify("progress", word);
+    if (own === undefined || own.isDriver) progressTold(bar);
+    else own.home.notify("progress", { ...bar, jobId: own.job.jobId });
   }
 }
 

@@ -10,7 +10,7 @@ import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { isNotebook, showInNotebook } from "../base/notebook.ts";
 import { setProgressDrawer } from "../owner/extensions.ts";
-import type { BarWord } from "../wire/facts.ts";
+import type { Bar } from "../wire/facts.ts";
 import { barDisplay, Bars, type BarState } from "./progress_bars.ts";
 
 const bars = new Bars();
@@ -28,7 +28,7 @@ export function drawBars(): void {
 }
 
 /** A bar has moved, in whichever process. */
-function moved({ total, ...rest }: BarWord): void {
+function moved({ total, ...rest }: Bar): void {
   const bar = { ...rest, total };
   if (isNotebook()) unshown.set(bar.barId, bar);
   else bars.moved(bar);

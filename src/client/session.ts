@@ -56,7 +56,8 @@ export function ownerIfAny(): Owner | undefined {
   return currentSession()?.owner;
 }
 
-function assertNoSandbox(): void {
+/** Throws in a sandbox, which is no part of a session. */
+export function assertNoSandbox(): void {
   if (sandboxPlace() === undefined) return;
   throw new MantaError(
     "Cannot use the runtime in a sandbox: a task or actor with runtimeEnv.permissions submits no tasks, makes no actors and neither puts nor gets objects; return what it found, and go on from there",

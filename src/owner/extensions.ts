@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { BarWord } from "../wire/facts.ts";
+import type { Bar } from "../wire/facts.ts";
 import { type Extension, ValueCodec } from "../wire/values.ts";
 
 const extensions: Extension<object>[] = [];
@@ -18,15 +18,15 @@ export function extendValues<T extends object>(extension: Extension<T>): void {
 // deno-lint-ignore ban-types -- any class
 export const registered: Set<Function> = new Set();
 
-let draw: (word: BarWord) => void = () => {};
+let draw: (word: Bar) => void = () => {};
 
 /** Sets what draws progress bars in this process. */
-export function setProgressDrawer(drawer: (word: BarWord) => void): void {
+export function setProgressDrawer(drawer: (word: Bar) => void): void {
   draw = drawer;
 }
 
 /** A progress bar has moved, in whichever process of the program. */
-export function progressTold(word: BarWord): void {
+export function progressTold(word: Bar): void {
   draw(word);
 }
 

@@ -112,14 +112,18 @@ export interface ClusterStatus {
 }
 
 /** How far a progress bar is. */
-export interface BarWord {
-  jobId: JobId;
+export interface Bar {
   barId: string;
   label: string;
   count: number;
   total?: number;
   isDone: boolean;
   elapsedMs: number;
+}
+
+/** The same, on its way to the driver of its job. */
+export interface BarWord extends Bar {
+  jobId: JobId;
 }
 
 /** A bundle of a placement group. */

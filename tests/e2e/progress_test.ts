@@ -28,6 +28,28 @@ Deno.test("progress(iterable | total, { label }): bars from any process, drawn b
   assertEquals(stderr.includes("\x1b"), false);
 });
 
+Deno.test("A bar starts no runtime, and may outlive one", async () => {
+  await using program = new Program();
+  const { stdout, stderr, code } = await program.run(`
+    import { init, isInitialized, progress, shutdown } from "@manta/manta";
+    using early = progress(2, { label: "early" });
+    early.advance(2);
+    early.done();
+    console.log(isInitialized());
+    await init({ numCpus: 1 });
+    {
+      using late = progress(3, { label: "late" });
+      late.advance();
+      await shutdown();
+      late.advance(2);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    console.log(isInitialized());
+  `);
+  assertEquals([code, stdout], [0, "false\nfalse\n"], stderr);
+  assert(stderr.includes("2/2") && stderr.includes("3/3"), stderr);
+});
+
 Deno.test("progress refuses what has no steps", () => {
   assertThrows(() => progress(-1), RangeError, "-1");
   assertThrows(() => progress({} as never), TypeError, "iterable");
