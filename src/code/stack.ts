@@ -140,9 +140,7 @@ function loadMap(url: string, textHash: string): SourceLines | undefined {
     const source = Deno.readTextFileSync(new URL(url));
     if (textHashOf(source) === textHash) return undefined;
     // Loaded here: only processes that show an error pay for it.
-    const { stripTypeScriptTypes, SourceMap } = builtin(
-      "node:module",
-    );
+    const { stripTypeScriptTypes, SourceMap } = builtin("node:module");
     const code = stripTypeScriptTypes(source, {
       mode: "transform",
       sourceMap: true,

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { builtin } from "../base/builtin.ts";
 import { assert } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { emptyAndClose } from "./aside.ts";
@@ -294,12 +295,12 @@ let gc: (() => void) | undefined;
 /** Collects garbage now, with the mappings nobody holds; takes 5 to 10 ms, the first time 30. */
 export function collectGarbage(): void {
   // Not a static import: these two cost every process 20 ms at its start.
-  gc ??= exposedGc(globalThis.process.getBuiltinModule("node:v8"));
+  gc ??= exposedGc(builtin("node:v8"));
   gc();
 }
 
 function exposedGc(v8: typeof import("node:v8")): () => void {
   v8.setFlagsFromString("--expose-gc");
-  const vm = globalThis.process.getBuiltinModule("node:vm");
+  const vm = builtin("node:vm");
   return vm.runInNewContext("gc");
 }

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { builtin } from "../base/builtin.ts";
 import { limits } from "../base/limits.ts";
 import {
   closeFile,
@@ -229,7 +230,7 @@ let zlib: typeof import("node:zlib") | undefined;
 /** Goes on with a checksum; 40 GB/s. */
 function crc32(bytes: Uint8Array, sum: number): number {
   // Not a static import: few processes ever need it.
-  zlib ??= globalThis.process.getBuiltinModule("node:zlib");
+  zlib ??= builtin("node:zlib");
   return zlib.crc32(bytes, sum);
 }
 

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { builtin } from "../base/builtin.ts";
 import { ProtocolError } from "../base/errors.ts";
 import type { Kind } from "./value_kinds.ts";
 import type { ValueInput } from "./value_input.ts";
@@ -62,8 +63,7 @@ export interface ExactSource {
   readString(): string;
 }
 
-const nodeBuffer = () =>
-  globalThis.process.getBuiltinModule("node:buffer").Buffer.prototype;
+const nodeBuffer = () => builtin("node:buffer").Buffer.prototype;
 
 /** What must be written of an object besides the usual; undefined if nothing. */
 export function exactnessOf(
