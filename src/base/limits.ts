@@ -26,7 +26,7 @@ export const limits = {
   pipelineWindowMs: 10,
   /** Lease requests that one owner has under way for one scheduling class. */
   leaseRequestsMax: 4,
-  /** Bytes of workers' lines that wait for a slow reader of the program's output, and how often it is tried. */
+  /** Bytes of lines that wait for a slow reader of the program's output, and how often it is tried. */
   printBytesMax: 4 << 20,
   printRetryMs: 10,
   /** Mean run time up to which a function counts as short. */

@@ -9,6 +9,7 @@ import { afterMs, type Timer } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { isNotebook, showInNotebook } from "../base/notebook.ts";
+import { outputs } from "../base/outputs.ts";
 import { setProgressDrawer } from "../owner/extensions.ts";
 import type { Bar } from "../wire/facts.ts";
 import { barDisplay, Bars, type BarState } from "./progress_bars.ts";
@@ -19,7 +20,6 @@ const unshown = new Map<string, BarState>();
 const shown = new Set<string>();
 let isShowing = false;
 let drawTimer: Timer | undefined;
-const encoder = new TextEncoder();
 
 /** From now on this process draws the bars it is told of. */
 export function drawBars(): void {
@@ -51,7 +51,7 @@ function draw(): void {
 }
 
 function write(text: string): void {
-  if (text !== "") Deno.stderr.writeSync(encoder.encode(text));
+  if (text !== "") outputs.stderr.print(text);
 }
 
 /** One bar after the other, each as it is when its turn comes. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { limits } from "../../src/base/limits.ts";
-import { PatientStream } from "../../src/node/log_printer.ts";
+import { PatientStream } from "../../src/base/outputs.ts";
 import { until } from "../support/notes.ts";
 
 /** A reader of so much room at a time. */
