@@ -12,7 +12,7 @@ import { type LeaseId, nodeTagOf, type ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
-import { loadOf, type TaskQueue } from "../state/pipelines.ts";
+import { loadOf, mayTake, type TaskQueue } from "../state/pipelines.ts";
 import type { LeaseRefusal } from "../wire/facts.ts";
 import type { Requests } from "../wire/messages.ts";
 import type { Network } from "../wire/network.ts";
@@ -101,7 +101,7 @@ export class LeaseHolder {
         isRetryable: latest.template.settings.maxRetries !== 0,
         isAlone: wantsNoCompany(latest),
         isTimed: latest.template.settings.timeoutMs !== undefined,
-        isShort: (latest.stats.meanRunMs ?? Infinity) <= limits.shortTaskMs,
+        isShort: !mayTake(limits.shortTaskMs, latest.stats),
       },
     }).then((answer) => {
       const at = requests.indexOf(leaseId);

@@ -8,7 +8,7 @@ import type { Timer } from "../base/clock.ts";
 import type { ProcessId } from "../base/ids.ts";
 import type { HeldValue } from "../base/stored.ts";
 import type { CodeRef } from "../base/stored.ts";
-import type { Pipeline } from "../state/pipelines.ts";
+import { mayTake, type Pipeline } from "../state/pipelines.ts";
 import { FrameKind } from "../wire/frame.ts";
 import type { Peer } from "../wire/peer.ts";
 import {
@@ -165,9 +165,7 @@ export function wantsNoCompany(record: TaskRecord): boolean {
 
 function flagsOf(record: TaskRecord): number {
   const { settings, stats } = record.template;
-  const isShort = stats.meanRunMs !== undefined &&
-    stats.meanRunMs <= limits.shortTaskMs;
-  return (isShort ? TaskFlag.short : 0) |
+  return (mayTake(limits.shortTaskMs, stats) ? 0 : TaskFlag.short) |
     (wantsNoCompany(record) ? TaskFlag.alone : 0) |
     (settings.timeoutMs === undefined ? 0 : TaskFlag.timed) |
     (settings.isStream ? TaskFlag.stream : 0);

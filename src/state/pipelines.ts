@@ -59,7 +59,7 @@ export function recordRun(stats: RunStats, runMs: number): void {
 
 /** Whether a run may take longer than this. */
 export function mayTake(ms: number, { meanRunMs }: RunStats): boolean {
-  return meanRunMs === undefined || meanRunMs >= ms;
+  return meanRunMs === undefined || meanRunMs > ms;
 }
 
 /** Tasks that ride a lease and do not wait. */
@@ -114,9 +114,8 @@ export class TaskQueue<Task extends Queueable> {
 
   /** Whether a lease has nothing to do. */
   get hasIdle(): boolean {
-    const pipeline = this.#order.first();
-    return pipeline !== undefined && !pipeline.isClosing &&
-      loadOf(pipeline) === 0;
+    const pipeline = this.#emptiest();
+    return pipeline !== undefined && loadOf(pipeline) === 0;
   }
 
   /** Leases held. */
@@ -275,8 +274,7 @@ export class TaskQueue<Task extends Queueable> {
    * meanwhile, so each is taken by its claim.
    */
   candidatesToTakeBack(isUnstarted: (task: Task) => boolean): Task[] {
-    const emptiest = this.queuedCount > 0 ? undefined : this.#emptiest();
-    if (emptiest === undefined || loadOf(emptiest) > 0) return [];
+    if (this.queuedCount > 0 || !this.hasIdle) return [];
     let most: Task[] = [];
     for (const pipeline of this.#deep) {
       if (pipeline.inFlight.size <= most.length) continue;
