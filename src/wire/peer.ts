@@ -121,9 +121,9 @@ export class Peer {
     this.#transport.sendNow();
   }
 
-  /** Whether a frame waits for the end of this turn. */
+  /** Whether a frame waits to be sent. */
   get isUnsent(): boolean {
-    return this.#transport.isScheduled;
+    return this.#transport.isUnsent;
   }
 
   /** Resolves when all frames so far are handed to the system. */

@@ -117,10 +117,8 @@ export class RingTransport implements Transport {
     this.#isNear = true;
   }
 
-  get isScheduled(): boolean {
-    return this.#writer === undefined
-      ? this.#socket.isScheduled
-      : this.#isScheduled;
+  get isUnsent(): boolean {
+    return this.#writer === undefined ? this.#socket.isUnsent : this.#isWaiting;
   }
 
   schedule(): void {

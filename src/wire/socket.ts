@@ -33,9 +33,8 @@ export class SocketTransport implements Transport {
     if (!(conn instanceof Promise)) this.#conn = conn;
   }
 
-  get isScheduled(): boolean {
-    return this.#isScheduled ||
-      (this.#writing !== undefined && this.out.length > 0);
+  get isUnsent(): boolean {
+    return this.out.length > 0;
   }
 
   schedule(): void {

@@ -13,8 +13,8 @@ export interface Transport {
   schedule(): void;
   /** Sends what was said so far, though the turn goes on. */
   sendNow(): void;
-  /** Whether some of what was said waits for the end of this turn, or longer. */
-  readonly isScheduled: boolean;
+  /** Whether some of what was said waits yet: for the end of this turn, or longer. */
+  readonly isUnsent: boolean;
   /** Resolves when all that was written before is handed to the system. */
   flush(): Promise<void>;
   /**
