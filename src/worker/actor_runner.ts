@@ -37,7 +37,6 @@ export class ActorRunner implements InvocationEvents<Invocation> {
   readonly #mailbox: Mailbox<Invocation>;
   readonly #answered = new Answered();
   readonly #paces = new Map<string, RunPace>();
-  #isTurnOver = false;
   #isAdvancing = false;
   /** What its host sees of the mailbox, and where each call stands there. */
   readonly #running: RunningCalls;
@@ -229,38 +228,36 @@ export class ActorRunner implements InvocationEvents<Invocation> {
     this.#isAdvancing = true;
     let turnEndMs: number | undefined;
     let startedCount = 0;
+    let isTurnOver = false;
     const isInTurn = ({ frame }: Invocation) => {
       // What was answered leaves before a call that may take long.
-      let isOver = this.#answered.isBefore(this.#paces.get(frame.method));
+      isTurnOver = this.#answered.isBefore(this.#paces.get(frame.method));
       if (startedCount++ > 0) {
         const nowMs = monotonicMs();
         turnEndMs ??= nowMs + limits.turnMs;
-        isOver ||= nowMs > turnEndMs;
+        isTurnOver ||= nowMs > turnEndMs;
       }
-      if (isOver) this.#endTurn();
-      return !isOver;
+      return !isTurnOver;
     };
     try {
-      while (this.#isMade && !this.#isEnding() && !this.#isTurnOver) {
+      while (this.#isMade && !this.#isEnding()) {
         const invocation = this.#mailbox.next(isInTurn);
-        if (invocation === undefined) return;
+        if (invocation === undefined) break;
         const { callId } = invocation.frame;
         if (callId === undefined || this.#durable?.isNew(callId) !== false) {
           this.#start(invocation);
         } else this.#startUnlessKept(invocation);
       }
     } finally {
-      this.#isAdvancing = false;
+      if (isTurnOver) setImmediate(() => this.#goOn());
+      else this.#isAdvancing = false;
     }
   }
 
-  /** Others have their turn, then it goes on. */
-  #endTurn(): void {
-    this.#isTurnOver = true;
-    setImmediate(() => {
-      this.#isTurnOver = false;
-      this.#advance();
-    });
+  /** Others had their turn. */
+  #goOn(): void {
+    this.#isAdvancing = false;
+    this.#advance();
   }
 
   #start(invocation: Invocation): void {
