@@ -139,7 +139,9 @@ export class GroupTable {
 
   /** There may be room. */
   changed(nodes: GroupNodes): GroupCommand[] {
-    return [...this.#open].flatMap((group) => this.#place(group, nodes));
+    if (this.#open.size === 0) return [];
+    const all = nodes();
+    return [...this.#open].flatMap((group) => this.#place(group, () => all));
   }
 
   /** A node that was asked for a bundle has it now, or has no room. */
