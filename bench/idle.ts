@@ -12,6 +12,7 @@
 import { delay } from "@std/async";
 import { parseArgs } from "@std/cli";
 import { init } from "../mod.ts";
+import { memoryOf, processesOfGroup } from "./contenders/memory.mjs";
 
 const { seconds } = parseArgs(Deno.args, {
   string: ["seconds"],
@@ -19,30 +20,13 @@ const { seconds } = parseArgs(Deno.args, {
 });
 const settleMs = 3000;
 
-/** This process and all that descend from it. */
-function processes(): number[] {
-  const pids = [Deno.pid];
-  for (const pid of pids) {
-    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-      const path = `/proc/${pid}/task/${name}/children`;
-      const children = Deno.readTextFileSync(path).split(" ").filter(Boolean);
-      pids.push(...children.map(Number));
-    }
-  }
-  return pids;
-}
-
-function figureIn(path: string, name: string): number {
-  const line = new RegExp(`^${name}:\\s+(\\d+)`, "m");
-  return Number(line.exec(Deno.readTextFileSync(path))![1]);
-}
-
 /** How often each thread of a process has slept, by its id. */
 function sleepsOf(pid: number): Map<string, number> {
   const threads = [...Deno.readDirSync(`/proc/${pid}/task`)];
   return new Map(threads.map(({ name }) => {
-    const path = `/proc/${pid}/task/${name}/status`;
-    return [name, figureIn(path, "voluntary_ctxt_switches")];
+    const status = Deno.readTextFileSync(`/proc/${pid}/task/${name}/status`);
+    const count = /^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)![1];
+    return [name, Number(count)];
   }));
 }
 
@@ -62,12 +46,12 @@ function nameOf(pid: number): string {
 
 await using _runtime = await init({ numCpus: 2 });
 await delay(settleMs);
-const pids = processes();
+const pids = processesOfGroup();
 const before = pids.map(sleepsOf);
 await delay(1000 * Number(seconds));
 const rows = pids.map((pid, at) => ({
   process: nameOf(pid),
-  "MB (PSS)": Math.round(figureIn(`/proc/${pid}/smaps_rollup`, "Pss") / 1024),
+  "MB (PSS)": Math.round(memoryOf(pid) / (1 << 20)),
   "wake-ups a second": wakesSince(pid, before[at]!) / Number(seconds),
 }));
 console.table(rows);

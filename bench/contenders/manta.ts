@@ -129,10 +129,16 @@ function duration(run: () => unknown): Row {
   return { run, isDuration: true };
 }
 
+/** So many actors that have answered. */
+async function startActors(n: number): Promise<ActorHandle<Actor>[]> {
+  const actors = times(n, () => RemoteActor.remote());
+  await get(actors.map((actor) => actor.smallValue.remote()));
+  return actors;
+}
+
 /** Starts 200 actors, looks at them, and ends them. */
 async function withManyActors(look: () => number): Promise<number> {
-  const actors = times(200, () => RemoteActor.remote());
-  await get(actors.map((actor) => actor.smallValue.remote()));
+  const actors = await startActors(200);
   const figure = look();
   await Promise.all(actors.map((actor) => kill(actor)));
   return figure;
@@ -218,8 +224,7 @@ const besides: Record<string, (n: number) => Row | Promise<Row>> = {
     return beside(functions);
   },
   async actors(n) {
-    const actors = times(n, () => RemoteActor.remote());
-    await get(actors.map((actor) => actor.smallValue.remote()));
+    const actors = await startActors(n);
     return withActors(actors, beside(actors));
   },
 };

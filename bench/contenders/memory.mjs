@@ -8,6 +8,11 @@ import process from "node:process";
 
 /** Bytes of this process and its descendants, what they share counted once (PSS). */
 export function memoryOfGroup() {
+  return processesOfGroup().reduce((sum, pid) => sum + memoryOf(pid), 0);
+}
+
+/** This process and its descendants. */
+export function processesOfGroup() {
   const parents = new Map();
   for (const name of readdirSync("/proc")) {
     const stat = /^\d+$/.test(name) && textOf(`/proc/${name}/stat`);
@@ -16,13 +21,17 @@ export function memoryOfGroup() {
       parents.set(Number(name), Number(stat.split(") ").at(-1)?.split(" ")[1]));
     }
   }
-  let bytes = 0;
-  for (const pid of parents.keys()) {
-    if (!isOwn(pid, parents)) continue;
-    const pss = /^Pss:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/smaps_rollup`));
-    bytes += 1024 * Number(pss?.[1] ?? 0);
-  }
-  return bytes;
+  return [...parents.keys()].filter((pid) => isOwn(pid, parents));
+}
+
+/**
+ * Bytes of one process, its share of what others have too; 0 where it has ended.
+ *
+ * @param {number} pid
+ */
+export function memoryOf(pid) {
+  const pss = /^Pss:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/smaps_rollup`));
+  return 1024 * Number(pss?.[1] ?? 0);
 }
 
 /**
