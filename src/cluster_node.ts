@@ -142,6 +142,7 @@ export class ClusterNode {
       ...options,
       network: this.network,
       head: this.#headPeer,
+      isThere: (tag) => this.view.get(tag) !== undefined,
     });
     this.member = new Member({
       view: this.view,

@@ -7,7 +7,7 @@
 /** The bounds. A test may pass others to the rooms that take them. */
 export const limits = {
   /** Version of the wire; both sides of a connection must speak the same. */
-  protocolVersion: 1,
+  protocolVersion: 2,
   /** Longest frame after authentication: what one message may take from memory. */
   frameBytesMax: 1 << 30,
   /** A value's array this large or larger travels outside its skeleton. */
@@ -50,6 +50,8 @@ export const limits = {
   rememberedMax: 4096,
   /** How soon an actor that did not answer is connected to again; twice as long each time. */
   redialMs: 20,
+  /** How long a node asks a program that lives, over connections that end, before its job can't be set up there. */
+  homeAskMs: 3000,
   /** How long a node waits for its head before it says so. */
   waitSayMs: 300,
   /** Longest time between two attempts to reach the head of a cluster. */
@@ -227,7 +229,7 @@ export const limits = {
   /** Connections to a dashboard at a time; for one more the oldest that asks nothing goes. */
   dashboardConnsMax: 64,
   /** Longest head of a request to a dashboard. */
-  dashboardHeadBytesMax: 16 * 1024,
+  dashboardHeadBytesMax: 64 * 1024,
   /** How long a request to a dashboard may take to arrive. */
   dashboardHeadMs: 5000,
   /** How long an answer of a dashboard may take to be read. */

@@ -57,7 +57,7 @@ const reasons: Record<number, string> = {
   503: "Service Unavailable",
 };
 const requestLine = /^([!#$%&'*+\-.^_`|~\w]{1,32}) (\/[!-~]*) HTTP\/1\.[01]$/;
-const headerLine = /^([!#$%&'*+\-.^_`|~\w]+):[ \t]*([ -~\t]*?)[ \t]*$/;
+const headerLine = /^([!#$%&'*+\-.^_`|~\w]+):[ \t]*([ -~\x80-\xff\t]*?)[ \t]*$/;
 const lingerMs = 500;
 const lingerBytesMax = 1 << 20;
 

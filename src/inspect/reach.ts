@@ -80,6 +80,8 @@ export async function reachCluster(
       { cause },
     );
   });
+  // Whoever only asks is asked nothing.
+  link.onChannel = (_, channel) => channel.close();
   return reach({
     name: `the cluster at ${address}`,
     isCluster: true,

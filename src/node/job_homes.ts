@@ -5,10 +5,23 @@
  *
  * @module
  */
-import type { JobId, ProcessId } from "../base/ids.ts";
+import { delay } from "@std/async";
+import { monotonicMs } from "../base/clock.ts";
+import {
+  type JobId,
+  type NodeTag,
+  nodeTagOf,
+  type ProcessId,
+} from "../base/ids.ts";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
 import type { Contents } from "../base/program_code.ts";
 import type { Network } from "../wire/network.ts";
-import type { RequestHandlers } from "../wire/peer.ts";
+import {
+  type Peer,
+  PeerEndedError,
+  type RequestHandlers,
+} from "../wire/peer.ts";
 import type { StandingPeer } from "../wire/standing_peer.ts";
 import type { Described } from "./jobs.ts";
 import type { CodeKeeper } from "./shipped_code.ts";
@@ -18,17 +31,21 @@ export class JobHomes {
   readonly #network: Network;
   readonly #head: StandingPeer;
   readonly #code: CodeKeeper;
+  readonly #isThere: (tag: NodeTag) => boolean;
 
   constructor(
-    { network, head, code }: {
+    { network, head, code, isThere }: {
       network: Network;
       head: StandingPeer;
       code: CodeKeeper;
+      /** Whether the cluster knows a node as one that lives. */
+      isThere(tag: NodeTag): boolean;
     },
   ) {
     this.#network = network;
     this.#head = head;
     this.#code = code;
+    this.#isThere = isThere;
   }
 
   /** What a job's processes are started by, ready on this machine. */
@@ -53,17 +70,39 @@ export class JobHomes {
     };
   }
 
+  /** A connection that ends is not yet the program's end: while its node lives it is asked again. */
+  async #atHome<Answer>(
+    home: ProcessId,
+    ask: (peer: Peer) => Promise<Answer>,
+  ): Promise<Answer> {
+    const untilMs = monotonicMs() + limits.homeAskMs;
+    for (let waitMs = limits.redialMs;; waitMs *= 2) {
+      try {
+        return await ask(await this.#network.peer(home));
+      } catch (error) {
+        const isOver = !(error instanceof PeerEndedError) ||
+          !this.#isThere(nodeTagOf(home)) || monotonicMs() + waitMs > untilMs;
+        if (isOver) throw error;
+        log.debug(`process ${home} is asked again: ${error}`);
+      }
+      await delay(waitMs);
+    }
+  }
+
   async #describe(
     jobId: JobId,
     home: ProcessId,
     wanted?: string,
   ): Promise<Described> {
     try {
-      const peer = await this.#network.peer(home);
-      const description = await peer.request("job.describe", {
-        jobId,
-        ...(wanted === undefined ? {} : { wanted }),
-      });
+      const description = await this.#atHome(
+        home,
+        (peer) =>
+          peer.request("job.describe", {
+            jobId,
+            ...(wanted === undefined ? {} : { wanted }),
+          }),
+      );
       return { description, isHomeGone: false };
     } catch (error) {
       const { description } = await this.#head.request("job.kept", { jobId });
@@ -79,8 +118,10 @@ export class JobHomes {
   ): Promise<Contents> {
     const ask = { jobId, hashes };
     try {
-      const peer = await this.#network.peer(home);
-      return (await peer.request("job.files", ask)).contents;
+      return (await this.#atHome(
+        home,
+        (peer) => peer.request("job.files", ask),
+      )).contents;
     } catch (error) {
       const { description } = await this.#head.request("job.kept", { jobId });
       if (description === undefined) throw error;

@@ -274,7 +274,8 @@ export class LeaseRouter {
       // where nobody can be reached, each would send it on to the next.
       log.debug(`node ${tag} did not answer for a lease: ${error}`);
       afterMs(limits.redialMs, () => {
-        if (!this.#isClosed) this.#carryOut(this.#routes.refused(leaseId, tag));
+        if (this.#isClosed) return;
+        this.#carryOut(this.#routes.unanswered(leaseId, tag));
       });
     }
   }

@@ -101,6 +101,17 @@ export class LeaseRoutes {
     return this.#askOthers(leaseId, route, tag);
   }
 
+  /**
+   * A node could not be asked, or broke off: it may be that it is going, and
+   * its end is told then. Until that is so it is asked again, if no other is.
+   */
+  unanswered(leaseId: LeaseId, tag: NodeTag): RouteCommand[] {
+    const route = this.#routes.get(leaseId);
+    if (route === undefined || !route.asked.delete(tag)) return [];
+    if (route.grantedBy !== undefined || route.asked.size > 0) return [];
+    return this.#ask(leaseId, route);
+  }
+
   /** Its owner has no use for it any more: granted or not. */
   returned(leaseId: LeaseId): RouteCommand[] {
     const route = this.#routes.get(leaseId);

@@ -83,14 +83,14 @@ export class Link implements ChannelPort {
   readonly id: string;
   readonly remote: LinkIdentity;
   readonly isDialled: boolean;
-  /** Hears of streams that the other side opened; set before anything is awaited. */
-  onChannel: (to: string, channel: Channel) => void = (_, channel) =>
-    channel.close();
   readonly #options: LinkOptions;
   readonly #timing: LinkTiming;
   readonly #window = new LinkWindow();
   readonly #channels = new Map<number, Channel>();
   readonly #closed = Promise.withResolvers<LinkEnd>();
+  #onChannel: ((to: string, channel: Channel) => void) | undefined;
+  /** Streams that the other side opened before anybody heard of them. */
+  #early: [to: string, channel: Channel][] = [];
   #nextChannel: number;
   #conn: FrameConn | undefined;
   #room: PromiseWithResolvers<void> | undefined;
@@ -110,6 +110,12 @@ export class Link implements ChannelPort {
     this.#timing = options.timing ?? limits.linkTiming;
     this.#nextChannel = options.isDialled ? 1 : 2;
     this.#schedulePulse();
+  }
+
+  /** Hears of streams that the other side opens, and of those that it has opened. */
+  set onChannel(hear: (to: string, channel: Channel) => void) {
+    this.#onChannel = hear;
+    for (const [to, channel] of this.#early.splice(0)) hear(to, channel);
   }
 
   /** Resolves when the link is over, with how. */
@@ -144,6 +150,11 @@ export class Link implements ChannelPort {
     this.#channels.set(id, channel);
     this.#send(Kind.open, id, encoder.encode(to));
     return channel;
+  }
+
+  #opened(to: string, channel: Channel): void {
+    if (this.#onChannel === undefined) this.#early.push([to, channel]);
+    else this.#onChannel(to, channel);
   }
 
   /** Goes on over a connection; `hasSeq` is what the other side has. */
@@ -239,7 +250,7 @@ export class Link implements ChannelPort {
         const channel = new Channel(id, this);
         if (this.#goodbye !== undefined) return channel.ended();
         this.#channels.set(id, channel);
-        return this.onChannel(new TextDecoder().decode(body), channel);
+        return this.#opened(new TextDecoder().decode(body), channel);
       }
       case Kind.data: {
         const channel = this.#channels.get(id);

@@ -9,7 +9,7 @@
  */
 import { decode, encode } from "@std/msgpack";
 import { MantaError, ProtocolError } from "../base/errors.ts";
-import type { ProcessId } from "../base/ids.ts";
+import type { NodeId, ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { ByteReader, type ByteWriter } from "./bytes.ts";
@@ -23,6 +23,8 @@ export interface Hello {
   processId: ProcessId;
   pid: number;
   role: Role;
+  /** The node that its work is done on; a node's own process and a command do none. */
+  nodeId?: NodeId;
 }
 
 /** Answers requests; a kind without a handler is a {@linkcode ProtocolError} to who asked. */
@@ -76,6 +78,7 @@ export class Peer {
     out.string(self.processId);
     out.u32(self.pid);
     out.string(self.role);
+    out.string(self.nodeId ?? "");
     this.end();
     this.#receive();
   }
@@ -226,7 +229,13 @@ export class Peer {
     const processId = from.string() as ProcessId;
     const pid = from.u32();
     const role = from.string() as Role;
-    this.#remote = { processId, pid, role };
+    const nodeId = from.string() as NodeId;
+    this.#remote = {
+      processId,
+      pid,
+      role,
+      ...(nodeId === "" ? {} : { nodeId }),
+    };
     this.#hello.resolve(this.#remote);
   }
 

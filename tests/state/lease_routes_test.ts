@@ -66,6 +66,18 @@ Deno.test("LeaseRoutes asks anew when a node is gone, and waits where there is n
   routes.validate();
 });
 
+Deno.test("LeaseRoutes asks a node again that broke off, for nothing else may ever change", () => {
+  const { routes } = routesOver(2);
+  const ask = { kind: "ask", leaseId: lease(1), tag: tag(0) } as const;
+  assertEquals(routes.requested(lease(1), needs), [ask]);
+  assertEquals(routes.unanswered(lease(1), tag(0)), [ask]);
+  assertEquals(routes.granted(lease(1), tag(0)), [{ ...ask, kind: "granted" }]);
+  // Heard late, or of a request that is over.
+  assertEquals(routes.unanswered(lease(1), tag(0)), []);
+  assertEquals(routes.unanswered(lease(2), tag(0)), []);
+  routes.validate();
+});
+
 Deno.test("LeaseRoutes keeps its invariants under any order of events, and grants each request once", () =>
   withSeed((random) => {
     const view = new ClusterView(tag(0), random);
@@ -153,9 +165,12 @@ Deno.test("LeaseRoutes keeps its invariants under any order of events, and grant
       if (asked === undefined) return;
       if (dice < 0.9) return carryOut(routes.granted(leaseId, asked));
       at.forEach((one) => one === asked && open.get(leaseId)!.delete(one));
+      const kind = int(3);
       carryOut(
-        random() < 0.5
+        kind === 0
           ? routes.refused(leaseId, asked)
+          : kind === 1
+          ? routes.unanswered(leaseId, asked)
           : routes.refused(leaseId, asked, "it can't"),
       );
     }

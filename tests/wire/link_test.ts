@@ -5,6 +5,7 @@ import {
   MantaError,
   ProtocolError,
 } from "../../src/base/errors.ts";
+import { limits } from "../../src/base/limits.ts";
 import type { Channel, Link, LinkIdentity } from "../../src/wire/link.ts";
 import { dialLink, type DialOptions } from "../../src/wire/link_dial.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type ListenOptions,
 } from "../../src/wire/link_listener.ts";
 import { fill, writeAll } from "../../src/wire/streams.ts";
+import { until } from "../support/notes.ts";
 import { Proxy } from "../support/proxy.ts";
 import { seeded } from "../support/random.ts";
 
@@ -213,6 +215,26 @@ Deno.test("An echo of the listener's words is no proof", async () => {
   assertEquals(side.links.length, 0);
 });
 
+Deno.test("A stream that is opened before anybody hears of it is served once somebody does", async () => {
+  await using side = listen({
+    onLink: (link) => {
+      side.links.push(link);
+      const channel = link.open("echo");
+      echoed.resolve(
+        writeAll(channel, new Uint8Array([1, 2, 3]))
+          .then(() => readAll(channel, 3)),
+      );
+    },
+  });
+  const echoed = Promise.withResolvers<Uint8Array>();
+  const link = await dial(side.listener.address);
+  // Its first streams have come by now; they are heard of late.
+  await until(() => link.receivedSeq > 0, "a stream");
+  link.onChannel = (to, channel) => void serve(to, channel);
+  assertEquals(await echoed.promise, new Uint8Array([1, 2, 3]));
+  await link.close("the test is over");
+});
+
 Deno.test("Five hundred connections that say nothing keep nobody out", async () => {
   await using side = listen();
   const [hostname, port] = side.listener.address.split(":") as [string, string];
@@ -255,7 +277,10 @@ Deno.test("A side that speaks another version is told both versions", async () =
     () => dial(`127.0.0.1:${port}`),
     ProtocolError,
   );
-  assert(error.message.includes("99") && error.message.includes("1"));
+  assert(
+    error.message.includes("99") &&
+      error.message.includes(`${limits.protocolVersion}`),
+  );
   await answering;
   listener.close();
 });
