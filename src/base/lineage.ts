@@ -27,7 +27,7 @@ export interface TaskRow {
   kind: "task";
   /** Names its owner too: the first 16 digits are the owner's process id. */
   taskId: TaskId;
-  /** From 0; a retry is the next one. */
+  /** From 1; a retry is the next one. */
   attempt: number;
   jobId: JobId;
   /** The function, or `Class.method`. */

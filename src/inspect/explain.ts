@@ -8,6 +8,7 @@
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
+import { counted } from "../base/text.ts";
 import type { ActorFacts, ProcessFacts } from "../wire/command_messages.ts";
 import { actorsOf, gather, type Gathered, readLineages } from "./gather.ts";
 import { type Reach, within } from "./reach.ts";
@@ -162,9 +163,8 @@ async function explainWhole(
     const reason = errorName === undefined
       ? ""
       : `: ${errorName}: ${errorMessage ?? ""}`;
-    const line = `${state}${where}${reason} (task "${name}", attempt ${
-      attempt + 1
-    })`;
+    const line =
+      `${state}${where}${reason} (task "${name}", attempt ${attempt})`;
     return { id, kind, line };
   }
   const stored = readLineages(gathered.lineages(), {
@@ -223,7 +223,7 @@ function processLine(process: ProcessFacts, gathered: Gathered): string {
   const names = [...new Set(runs.map(({ name }) => `"${name}"`))];
   const what = runs.length === 0
     ? owner === undefined ? "computes and did not answer" : "waits for work"
-    : `runs, or was sent, ${runs.length} tasks: ${
+    : `runs, or was sent, ${counted(runs.length, "task")}: ${
       names.slice(0, 5).join(", ")
     }`;
   return `is ${role} ${pid}: ${what}`;

@@ -230,7 +230,7 @@ function tasks(gathered: Gathered, query: ListQuery): Listing {
     name: row.name,
     kind: "task" as const,
     state: row.state,
-    attempt: row.attempt + 1,
+    attempt: row.attempt,
     ageMs: Math.round(Date.now() - row.submittedAtMs),
     ...(row.startedAtMs === undefined || row.finishedAtMs === undefined
       ? {}

@@ -341,7 +341,7 @@ export class ActorCalls {
 
   #send(order: Callee["order"], record: TaskRecord): void {
     const peer = order.connection!;
-    record.workerPid = peer.remote?.pid;
+    record.place = peer.remote;
     this.#owner.outcomes.pushed(record);
     writeCallTo(peer, record);
     // Whoever calls may compute on before its turn ends.

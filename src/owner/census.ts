@@ -11,6 +11,7 @@ import { monotonicMs } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import { taskIdOf } from "../base/ids.ts";
 import { storedBytes } from "../base/stored.ts";
+import { counted } from "../base/text.ts";
 import type {
   OpenFunction,
   OpenTask,
@@ -19,7 +20,7 @@ import type {
 } from "../wire/command_messages.ts";
 import type { ObjectKey } from "../wire/messages.ts";
 import type { RequestHandlers } from "../wire/peer.ts";
-import { describeTask, describeWait } from "./explain.ts";
+import { describeTask, describeWait, failedOf } from "./explain.ts";
 import { openFailure } from "./failures.ts";
 import { type ObjectEntry, Status } from "./object_ref.ts";
 import type { Owner } from "./owner.ts";
@@ -110,7 +111,7 @@ export class Census {
     const isCall = template.method !== undefined;
     const peer = isCall && state === "sent"
       ? actors.peerOf(record)?.remote
-      : submitter.workerOf(record);
+      : submitter.workerOf(record)?.peer.remote;
     return {
       taskId: taskIdOf(self, ordinal),
       name: template.settings.name,
@@ -132,10 +133,12 @@ export class Census {
       if (entry.status === Status.freed) return "was freed";
       if (entry.status === Status.failed) {
         const error = await openFailure(entry.error, values);
-        return `failed: ${error instanceof Error ? error.message : error}`;
+        return failedOf(error);
       }
       const { bytes, handleCount, holders } = describeObject(entry);
-      return `is ready: ${bytes} bytes, held by ${handleCount} refs in its owner and by ${holders.length} other processes`;
+      return `is ready: ${counted(bytes, "byte")}, held by ${
+        counted(handleCount, "ref")
+      } in its owner, and in ${holders.length} other processes`;
     }
     let lookedAt = 0;
     for (const record of intake.walk()) {

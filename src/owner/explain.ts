@@ -3,18 +3,37 @@
  *
  * @module
  */
+import { oneLine } from "../base/text.ts";
+import { askedText } from "../state/placement_groups.ts";
 import { entryOfRef, type ObjectEntry } from "./object_ref.ts";
 import type { Owner } from "./owner.ts";
 import { TaskRecord } from "./task_record.ts";
+
+/** What an object that no task makes waits for; its producer until it is settled. */
+export class Expectation {
+  /** As in "waits for …". */
+  readonly what: string;
+
+  constructor(what: string) {
+    this.what = what;
+  }
+}
+
+/** What an object failed of. */
+export function failedOf(error: unknown): string {
+  const what = error instanceof Error ? error.message : Deno.inspect(error);
+  return `failed: ${oneLine(what)}`;
+}
 
 /** What a pending object waits for. */
 export function describeWait(own: Owner, entry: ObjectEntry): string {
   if (entry.ownerId !== own.self) {
     return "belongs to another process, which has not answered yet";
   }
-  const record = entry.producer;
-  return record instanceof TaskRecord
-    ? describeTask(own, record)
+  const { producer } = entry;
+  if (producer instanceof TaskRecord) return describeTask(own, producer);
+  return producer instanceof Expectation
+    ? `waits for ${producer.what}`
     : "waits for room in the object store";
 }
 
@@ -27,14 +46,26 @@ export function describeTask(own: Owner, record: TaskRecord): string {
     const open = record.dependencies.filter(({ ref }) =>
       !entryOfRef(ref).isSettled
     );
-    return open.length > 0
-      ? `waits for ${open.length} arguments that are refs ${task}`
-      : `waits for its code or arguments to be stored ${task}`;
+    const [first] = open;
+    if (first === undefined) {
+      return `waits for its code or arguments to be stored ${task}`;
+    }
+    const more = open.length === 1 ? "" : `, and ${open.length - 1} more`;
+    return `waits for argument ${first.position + 1}, ${
+      nameOf(entryOfRef(first.ref))
+    }${more} ${task}`;
   }
   if (call !== undefined) return `${call} (call "${name}")`;
   const worker = own.submitter.workerOf(record);
   if (worker !== undefined) {
-    return `runs on, or was sent to, worker ${worker.pid} ${task}, attempt ${record.attempt}`;
+    return `runs on, or was sent to, worker ${worker.place.pid} ${task}, attempt ${record.attempt}`;
   }
-  return `waits for a worker with ${JSON.stringify(resources)} ${task}`;
+  return `waits for a worker with ${askedText(resources)} ${task}`;
+}
+
+/** A pending object, and what makes it, where that is known here. */
+function nameOf({ id, producer }: ObjectEntry): string {
+  return producer instanceof TaskRecord
+    ? `ref ${id} of task "${producer.template.settings.name}"`
+    : `ref ${id}`;
 }

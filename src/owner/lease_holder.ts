@@ -238,11 +238,12 @@ export class LeaseHolder {
     if (known !== undefined) return known;
     try {
       const peer = await this.#network.peer(processId);
+      const place = peer.remote!;
       const again = this.#workers.get(processId);
       if (again !== undefined) return again;
       const worker: WorkerLink = {
         processId,
-        pid,
+        place,
         isFar: nodeTagOf(processId) !== nodeTagOf(this.#self),
         peer,
         functionNos: new Set(),

@@ -20,12 +20,17 @@ import {
 } from "../wire/task_frames.ts";
 import { limits } from "../base/limits.ts";
 import { entryOfRef, Status } from "./object_ref.ts";
-import type { ArgumentRef, TaskRecord, TaskTemplate } from "./task_record.ts";
+import type {
+  ArgumentRef,
+  RunPlace,
+  TaskRecord,
+  TaskTemplate,
+} from "./task_record.ts";
 
 /** What an owner knows of one worker it is connected to, whatever leases it holds there. */
 export interface WorkerLink {
   readonly processId: ProcessId;
-  readonly pid: number;
+  readonly place: RunPlace;
   /** It is on another machine. */
   readonly isFar: boolean;
   readonly peer: Peer;

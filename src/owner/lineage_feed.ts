@@ -32,7 +32,7 @@ import { HeldFailure } from "./failures.ts";
 import { LineageObjects, type StoredObject } from "./lineage_objects.ts";
 import type { ObjectEntry } from "./object_ref.ts";
 import type { AttemptEnd, OwnerPort } from "./owner_port.ts";
-import type { TaskRecord, TaskTemplate } from "./task_record.ts";
+import type { RunPlace, TaskRecord, TaskTemplate } from "./task_record.ts";
 import type { Values } from "./values.ts";
 
 /** Gathers the rows of one owner. */
@@ -266,18 +266,18 @@ export class LineageFeed {
     how: AttemptState,
     attempt = record.attempt,
   ): void {
-    const { workerPid, toldState, dependencies } = record;
-    const { jobId, nodeId } = this.#owner.job;
+    const { place, toldState, dependencies } = record;
+    const { jobId } = this.#owner.job;
     const { self: ownerId } = this.#owner;
-    const isPlaced = workerPid !== undefined && how.state !== "waiting";
+    const isPlaced = place !== undefined && how.state !== "waiting";
     this.#add({
       kind: "task",
       ownerId,
       ordinal: record.ordinal,
-      attempt: attempt - 1,
+      attempt,
       jobId,
       name: record.template.settings.name,
-      ...(isPlaced ? { nodeId, workerPid } : {}),
+      ...(isPlaced ? placeColumns(place) : {}),
       submittedAtMs: wallMsOf(record.submittedAtMs),
       ...how,
     });
@@ -314,6 +314,13 @@ type AttemptState = Pick<
   TaskRow,
   "state" | "startedAtMs" | "finishedAtMs" | "errorName" | "errorMessage"
 >;
+
+/** Where an attempt ran, or runs. */
+function placeColumns(
+  { pid, nodeId }: RunPlace,
+): Pick<TaskRow, "nodeId" | "workerPid"> {
+  return { workerPid: pid, ...(nodeId === undefined ? {} : { nodeId }) };
+}
 
 /** What the task's own code threw, or why it did not finish. */
 function errorFields(

@@ -184,6 +184,7 @@ export class ObjectRef<T> implements Disposable {
 
   private constructor(entry: ObjectEntry) {
     this.#entry = entry;
+    Object.freeze(this);
   }
 
   static {

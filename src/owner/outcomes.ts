@@ -21,6 +21,7 @@ import type { TaskOutcome } from "../base/lineage.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import type { CodeRef, HeldValue } from "../base/stored.ts";
+import { askedText } from "../state/placement_groups.ts";
 import { afterWorkerEnded, mayRetry } from "../state/retries.ts";
 import type { LeaseRefusal } from "../wire/facts.ts";
 import { FrameKind } from "../wire/frame.ts";
@@ -66,7 +67,7 @@ export class Outcomes implements SubmitterEvents {
   /** A worker answered a task or call. */
   replied(record: TaskRecord, reply: ReplyFrame, from: Peer): void {
     clearTimeout(record.timer);
-    record.workerPid = from.remote?.pid;
+    record.place = from.remote;
     if (record.isAbandoned) {
       this.#stopping.delete(record);
       // Its refs were settled before; what came along is let go again.
@@ -115,7 +116,7 @@ export class Outcomes implements SubmitterEvents {
   /** A task lost its worker. */
   workerEnded(record: TaskRecord, ending: WorkerEnding): void {
     clearTimeout(record.timer);
-    record.workerPid = ending.pid;
+    record.place = ending.place;
     this.#stopping.delete(record);
     if (record.isAbandoned) return;
     const { settings } = record.template;
@@ -135,7 +136,7 @@ export class Outcomes implements SubmitterEvents {
     if (verdict === "retry") {
       record.attempt++;
       this.#owner.lineage.attempted(record, "crashed", {
-        error: new WorkerCrashedError(`worker ${ending.pid} ended`),
+        error: new WorkerCrashedError(`worker ${ending.place.pid} ended`),
       });
     } else this.#owner.lineage.requeued(record);
     this.#owner.submitter.requeue(record);
@@ -144,7 +145,9 @@ export class Outcomes implements SubmitterEvents {
   refused(record: TaskRecord, { kind, reason }: LeaseRefusal): void {
     const { name, resources } = record.template.settings;
     const cannot = `Cannot run task "${name}": `;
-    const lacking = `${cannot}it asks for ${amounts(resources)}, and ${reason}`;
+    const lacking = `${cannot}it asks for ${
+      askedText(resources)
+    }, and ${reason}`;
     const error = kind === "setup_failed"
       ? new RuntimeEnvSetupError(cannot + reason)
       : new TaskUnschedulableError(lacking, { resources });
@@ -300,9 +303,10 @@ export class Outcomes implements SubmitterEvents {
   }
 
   async #crashed(record: TaskRecord, ending: WorkerEnding): Promise<void> {
+    const { pid } = ending.place;
     const fate = await ending.fate.catch(() => ({}));
     const taskId = taskIdOf(this.#owner.self, record.ordinal);
-    this.fail(record, crashError(record, { taskId, pid: ending.pid, fate }));
+    this.fail(record, crashError(record, { taskId, pid, fate }));
   }
 
   #overtime(record: TaskRecord, timeoutMs: number): void {
@@ -392,8 +396,4 @@ function outcomeOf(error: unknown): TaskOutcome {
   const isCrash = error instanceof WorkerCrashedError ||
     error instanceof OutOfMemoryError;
   return isCrash ? "crashed" : "failed";
-}
-
-function amounts(resources: Record<string, number>): string {
-  return JSON.stringify(resources);
 }

@@ -104,13 +104,14 @@ function notThere(cause: unknown): never {
 }
 
 function openNetwork(
-  { folder, nodeProcessId, role }: SessionOptions,
+  { folder, nodeProcessId, role, job }: SessionOptions,
 ): { handlers: PeerHandlers; network: Network } {
   const handlers: PeerHandlers = { requests: {}, notices: {} };
   const self = {
     processId: newProcessId(nodeTagOf(nodeProcessId)),
     pid: Deno.pid,
     role,
+    nodeId: job.nodeId,
   };
   if (!isThere(folder)) {
     throw new PeerEndedError(

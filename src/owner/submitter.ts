@@ -25,7 +25,7 @@ import {
   type WorkerLink,
   writeTaskTo,
 } from "./lease_link.ts";
-import type { TaskRecord } from "./task_record.ts";
+import type { RunPlace, TaskRecord } from "./task_record.ts";
 import type { Progress } from "../state/retries.ts";
 
 /** What the submitter tells the owner of. */
@@ -48,7 +48,7 @@ export interface SubmitterEvents {
 export interface WorkerEnding {
   progress: Progress;
   isOwnDoing: boolean;
-  pid: number;
+  place: RunPlace;
   fate: Promise<Fate>;
 }
 
@@ -107,7 +107,7 @@ export class Submitter {
   /** A task goes again, before those never pushed. */
   requeue(record: TaskRecord): void {
     record.phase = "queued";
-    record.workerPid = undefined;
+    record.place = undefined;
     const schedulingClass = this.#classOf(record);
     schedulingClass.queue.requeued(record);
     this.#wake(schedulingClass);
@@ -267,7 +267,7 @@ export class Submitter {
       link.pipeline.isClosing = link.isSpent = true;
     }
     writeTaskTo(link, record, this.#events.codeOf(record));
-    record.workerPid = link.worker.pid;
+    record.place = link.worker.place;
     this.#events.pushed(record);
   }
 
@@ -298,7 +298,7 @@ export class Submitter {
     if (!this.#claims.page.revoke(slot, generation)) return false;
     this.workerOf(record)?.revokedSlots.add(slot);
     this.#leave(record);
-    record.workerPid = undefined;
+    record.place = undefined;
     return true;
   }
 
@@ -360,7 +360,7 @@ export class Submitter {
     this.#events.workerEnded(record, {
       progress,
       isOwnDoing: worker.isKilled,
-      pid: worker.pid,
+      place: worker.place,
       fate,
     });
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AnyFunction } from "../base/functions.ts";
+import type { NodeId } from "../base/ids.ts";
 import type { Timer } from "../base/clock.ts";
 import type { HeldValue } from "../base/stored.ts";
 import type { TaskSettings } from "../base/spec.ts";
@@ -30,6 +31,12 @@ export interface TaskTemplate {
 export interface ArgumentRef {
   readonly position: number;
   readonly ref: ObjectRef<unknown>;
+}
+
+/** The process that an attempt runs in. */
+export interface RunPlace {
+  readonly pid: number;
+  readonly nodeId?: NodeId;
 }
 
 /** Where a task stands. */
@@ -88,8 +95,8 @@ export class TaskRecord implements Queueable {
   key: Promise<string | undefined> | string | undefined;
   /** The same once it is sent; empty where it has none. */
   knownKey = "";
-  /** The worker that has, or had, the present attempt. */
-  workerPid: number | undefined;
+  /** The process that has, or had, the present attempt. */
+  place: RunPlace | undefined;
   /** What the lineage file knows of the present attempt, kept by its feed. */
   toldState: "waiting" | "running" | undefined;
 

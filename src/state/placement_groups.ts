@@ -89,6 +89,24 @@ export function inGroup(
   return asked;
 }
 
+/** The amounts that were asked for in a group, by the resources' own names. */
+export function plainAmounts(asked: ResourceAmounts): ResourceAmounts {
+  const plain: ResourceAmounts = {};
+  for (const [name, amount] of Object.entries(asked)) {
+    const [base, place] = name.split("@") as [string, string?];
+    const isMark = base === "bundle" && place !== undefined;
+    if (!isMark && !place?.includes(":")) plain[base] = amount;
+  }
+  return plain;
+}
+
+/** What something asks for, in words. */
+export function askedText(asked: ResourceAmounts): string {
+  const groupId = groupOf(asked);
+  const where = groupId === undefined ? "" : ` in placement group ${groupId}`;
+  return JSON.stringify(plainAmounts(asked)) + where;
+}
+
 /** The group that something runs in which asks for these, if it is in one. */
 export function groupOf(asked: ResourceAmounts): string | undefined {
   for (const name of Object.keys(asked)) {

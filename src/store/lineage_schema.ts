@@ -33,7 +33,7 @@ CREATE INDEX lanes_by_job ON lanes (job_id, name);
 CREATE TABLE attempts (
   -- One run of one task. The view "tasks" is easier to read.
   task_id TEXT NOT NULL,          -- its first 16 digits name its owner
-  attempt INTEGER NOT NULL,       -- from 0
+  attempt INTEGER NOT NULL,       -- from 1
   lane INTEGER NOT NULL,          -- lanes.lane
   state TEXT NOT NULL,            -- waiting, running, finished, failed, cancelled, crashed
   submitted_at_ms REAL NOT NULL,
@@ -91,7 +91,7 @@ CREATE TABLE actors (
   name TEXT,                      -- what getActor finds it by
   namespace TEXT NOT NULL,
   state TEXT NOT NULL,            -- starting, alive, restarting, dead
-  incarnation INTEGER NOT NULL,   -- from 0
+  incarnation INTEGER NOT NULL,   -- from 1
   node_id TEXT,
   worker_pid INTEGER,
   created_at_ms REAL NOT NULL,

@@ -60,7 +60,7 @@ export function timelineOfAll(
     using lineage = openLineage(path);
     const query = jobId === undefined ? {} : { jobId };
     for (const last of lineage.tasks({ ...query, limit: tasksMax })) {
-      const attempts = last.attempt > 0
+      const attempts = last.attempt > 1
         ? lineage.attempts(last.taskId)
         : [last];
       for (const attempt of attempts) {

@@ -177,16 +177,23 @@ Deno.test("schedulingStrategy places tasks by node, by label, and spread", async
       '{"red":1}',
     ],
   });
-  await using _runtime = await joined(cluster);
+  await using runtime = await joined(cluster);
   const here = cluster.head.ready.nodeId;
   const there = other.ready.nodeId;
 
   await t.step("a node by its id, hard and soft", async () => {
     for (const nodeId of [here, there]) {
-      const there = whereAmI.options({ schedulingStrategy: { nodeId } });
-      const places = await get(Array.from({ length: 4 }, () => there.remote()));
+      const there = slowly.options({ schedulingStrategy: { nodeId } });
+      const places = await get(
+        Array.from({ length: 4 }, () => there.remote(2)),
+      );
       assertEquals(new Set(places), new Set([nodeId]));
     }
+    // Where they ran, as they are listed and drawn.
+    const { traceEvents } = await runtime.timeline();
+    const nodes = traceEvents.filter(({ name }) => name === "process_name");
+    const names = nodes.map(({ args }) => args["name"]);
+    assertEquals(new Set(names), new Set([`node ${here}`, `node ${there}`]));
     const soft = { nodeId: "gone", soft: true };
     assert(await get(whereAmI.options({ schedulingStrategy: soft }).remote()));
   });

@@ -115,9 +115,9 @@ Deno.test("A named lineage file keeps every task of the program", async (t) => {
         row,
       ) => [row.attempt, row.state, row.errorMessage]),
       [
-        [0, "failed", "attempt 1"],
-        [1, "failed", "attempt 2"],
-        [2, "finished", undefined],
+        [1, "failed", "attempt 1"],
+        [2, "failed", "attempt 2"],
+        [3, "finished", undefined],
       ],
     );
   });

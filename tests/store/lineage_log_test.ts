@@ -87,7 +87,7 @@ Deno.test("LineageLog keeps errors, missing fields and odd texts", () => {
 
 Deno.test("LineageLog replaces an attempt by its later row, and keeps every attempt", () => {
   const crashed = taskRow(1, { state: "crashed", workerPid: 1 });
-  const again = taskRow(1, { attempt: 1, state: "running", workerPid: 2 });
+  const again = taskRow(1, { attempt: 2, state: "running", workerPid: 2 });
   const done = { ...again, state: "finished" as const };
   withWritten([[crashed, again], [done]], (reader) => {
     assertEquals(reader.attempts(done.taskId), [crashed, done]);

@@ -30,7 +30,7 @@ export function taskRow(ordinal: number, more: Partial<TaskRow> = {}): TaskRow {
   return {
     kind: "task",
     taskId: `0123456789abcdef${digits}` as TaskId,
-    attempt: 0,
+    attempt: 1,
     jobId,
     name: "square",
     state: "finished",
