@@ -22,3 +22,13 @@ export function variable(name: string): string | undefined {
     ? undefined
     : Deno.env.get(name);
 }
+
+/** Where Deno keeps what it downloads, as its own variables say; undefined where they may not be read. */
+export function denoFolder(): string | undefined {
+  const named = variable("DENO_DIR");
+  if (named) return named;
+  const home = variable("HOME");
+  if (Deno.build.os === "darwin") return home && `${home}/Library/Caches/deno`;
+  const cache = variable("XDG_CACHE_HOME") || (home && `${home}/.cache`);
+  return cache && `${cache}/deno`;
+}

@@ -6,7 +6,7 @@
 import { isAbsolute } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { WorkerEnv } from "../base/spec.ts";
-import { checkOptions, text, texts } from "./check.ts";
+import { checkOptions, show, text } from "./check.ts";
 import { permissions, permissionsOf } from "./permissions.ts";
 
 /** How the process is started that a task or an actor runs in. */
@@ -74,11 +74,20 @@ function folder(path: string): string {
 }
 
 function variables(value: unknown, name: string): void {
-  texts(value, name);
-  for (const key of Object.keys(value as object)) {
-    if (/^[^=\0]+$/.test(key)) continue;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new TypeError(
-      `Cannot use ${name} "${key}": expected the name of a variable`,
+      `Cannot use ${name} ${show(value)}: expected texts by name`,
+    );
+  }
+  for (const [key, given] of Object.entries(value)) {
+    if (!/^[^=\0]+$/.test(key)) {
+      throw new TypeError(
+        `Cannot use ${name} "${key}": expected the name of a variable`,
+      );
+    }
+    if (typeof given === "string" && !given.includes("\0")) continue;
+    throw new TypeError(
+      `Cannot use ${name}.${key} ${show(given)}: expected a text without "\\0"`,
     );
   }
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { denoFolder } from "../base/environment.ts";
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import type { Fate } from "../wire/messages.ts";
@@ -47,6 +48,15 @@ export interface Kept {
   processId: ProcessId | undefined;
 }
 
+/** With a home of its own a process would look there for what Deno has downloaded. */
+function withDownloads(
+  variables: Record<string, string>,
+): Record<string, string> {
+  const moves = ["HOME", "XDG_CACHE_HOME"].some((name) => name in variables);
+  const folder = moves ? denoFolder() : undefined;
+  return folder === undefined ? variables : { DENO_DIR: folder, ...variables };
+}
+
 /** Numbers tell the children of all kinds apart. */
 let nextNo = 1;
 
@@ -63,6 +73,11 @@ export class Children {
   constructor(command: ChildCommand, printer: LineSink) {
     this.#command = command;
     this.#printer = printer;
+  }
+
+  /** Whether they are started with more than what this process has. */
+  get hasEnv(): boolean {
+    return this.#command.env !== undefined;
   }
 
   /** The same for processes of another environment. */
@@ -112,7 +127,7 @@ export class Children {
         JSON.stringify(told),
       ],
       ...(env === undefined ? {} : {
-        env: env.variables,
+        env: withDownloads(env.variables ?? {}),
         ...(env.workingDir === undefined ? {} : { cwd: env.workingDir }),
       }),
       onLine: (line, stream) =>

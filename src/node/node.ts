@@ -299,11 +299,14 @@ export class Node {
 
   /** No worker can be started: whoever waits is told why. */
   #giveUp(reason: string): void {
+    const kind = this.#options.children.hasEnv
+      ? "setup_failed"
+      : "unschedulable";
     const asking = [...this.#asking];
     this.#asking.clear();
     for (const [leaseId, answer] of asking) {
       this.#holders.delete(leaseId);
-      answer.resolve({ kind: "unschedulable", reason });
+      answer.resolve({ kind, reason });
     }
     for (const [leaseId] of asking) {
       this.#carryOut(this.#leases.returned(leaseId));

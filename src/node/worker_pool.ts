@@ -12,6 +12,7 @@ import { unreachable } from "../base/errors.ts";
 import type { ProcessId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
+import { oneLine } from "../base/text.ts";
 import { type StartCommand, WorkerStarts } from "../state/worker_starts.ts";
 import type { Fate } from "../wire/messages.ts";
 import type { Children, Kept } from "./children.ts";
@@ -118,7 +119,7 @@ export class WorkerPool {
         this.#printer.forget(kept.child.pid);
         if (kept.processId !== undefined) this.#numbers.delete(kept.processId);
         else {
-          this.#failure = fate.stderrTail ?? JSON.stringify(fate);
+          this.#failure = oneLine(fate.stderrTail ?? JSON.stringify(fate));
           this.#tellFailure(`worker ${kept.child.pid}`, fate);
         }
         this.#ended(workerNo);

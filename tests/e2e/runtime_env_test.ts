@@ -67,11 +67,41 @@ Deno.test("runtimeEnv: { env, workingDir }", async (t) => {
       "5",
     ]);
   });
+  await t.step("a variable may be empty", async () => {
+    const empty = seen.options({ runtimeEnv: { env: { COLOUR: "" } } });
+    assertEquals((await get(empty.remote("COLOUR"))).value, "");
+  });
+  await t.step(
+    "another home hides nothing that Deno has downloaded",
+    async () => {
+      const runtimeEnv = { env: { HOME: folder } };
+      const home = await get(seen.options({ runtimeEnv }).remote("HOME"));
+      assertEquals(home.value, folder);
+      assertEquals([...Deno.readDirSync(folder)], []);
+    },
+  );
+  await t.step("what can't be set up is told, and why", async () => {
+    const gone = await Deno.makeTempDir();
+    const late = seen.options({ runtimeEnv: { workingDir: gone } });
+    await Deno.remove(gone);
+    await assertRejects(
+      () => get(late.remote("A")),
+      RuntimeEnvSetupError,
+      gone,
+    );
+    const runtimeEnv = { env: { DENO_V8_FLAGS: "--no-such-flag" } };
+    await assertRejects(
+      () => get(seen.options({ runtimeEnv }).remote("A")),
+      RuntimeEnvSetupError,
+      "no-such-flag",
+    );
+  });
   await t.step("a bad one is told at the call", () => {
     const of = (runtimeEnv: unknown) => () =>
       seen.options({ runtimeEnv } as never);
     assertThrows(of({ workingDir: `${folder}/none` }), RuntimeEnvSetupError);
     assertThrows(of({ env: { A: 5 } }), TypeError, "A");
+    assertThrows(of({ env: { A: "a\0b" } }), TypeError, "A");
     assertThrows(of({ variables: {} }), TypeError, "variables");
     assertThrows(of(5), TypeError, "runtimeEnv");
   });
