@@ -6,6 +6,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import { ClusterNode } from "./cluster_node.ts";
+import { MantaError } from "./base/errors.ts";
 import type { NodeTag, ProcessId } from "./base/ids.ts";
 import { nodeTagOf } from "./base/ids.ts";
 import type { ResourceAmounts } from "./base/spec.ts";
@@ -88,6 +89,14 @@ export async function runJoinedNode(
         ...(join.token === undefined ? {} : { token: join.token }),
         ...(join.tls === undefined ? {} : { tls: join.tls }),
         self: identityOf({ node: () => node, tag, role: "driver" }),
+      }).catch((cause) => {
+        if (cause instanceof MantaError) throw cause;
+        throw new MantaError(
+          `Cannot reach the cluster at ${address ?? join.address}: ${
+            (cause as Error).message
+          }; see whether it runs there, by \`cli.ts cluster status --address ${join.address}\``,
+          { cause },
+        );
       }),
     code: {
       prepare: () => Promise.reject(new Error("a driver's node runs nothing")),

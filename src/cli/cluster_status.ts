@@ -4,6 +4,7 @@
  * @module
  */
 import { MantaError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { within } from "../inspect/reach.ts";
 import type { ClusterStatus } from "../wire/facts.ts";
 import { readFlags, UsageError } from "./flags.ts";
@@ -57,7 +58,9 @@ function statusText(status: ClusterStatus, style: TableStyle): string {
   const lines = [
     table(nodes, style),
     "",
-    `${status.driverCount} programs, ${status.actorCount} actors`,
+    `${counted(status.driverCount, "program")}, ${
+      counted(status.actorCount, "actor")
+    }`,
   ];
   for (const { needs, count } of status.waiting) {
     const what = Object.entries(needs).map(([name, n]) => `${n} ${name}`);

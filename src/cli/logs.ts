@@ -9,6 +9,7 @@ import type { NodeTag } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
 import { log } from "../base/log.ts";
 import { MantaError } from "../base/errors.ts";
+import { printable } from "../base/text.ts";
 import { actorsOf, gather } from "../inspect/gather.ts";
 import { type Line, type OpenedLines, openLines } from "../inspect/lines.ts";
 import { type Reach, within } from "../inspect/reach.ts";
@@ -156,5 +157,5 @@ async function followed(
 }
 
 function textOf({ name, pid, nodeId, line }: Line): string {
-  return `(${name} pid=${pid} node=${nodeId.slice(0, 8)}) ${line}\n`;
+  return `(${printable(name)} pid=${pid} node=${nodeId.slice(0, 8)}) ${line}\n`;
 }

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { MantaError } from "../base/errors.ts";
+import { oneLine } from "../base/text.ts";
 import type { Cells } from "../inspect/words.ts";
 import type { Given } from "./flags.ts";
 import { outputStyle, table } from "./table.ts";
@@ -23,13 +25,16 @@ export function write(
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return false;
-    throw error;
+    const { message } = error as Error;
+    throw new MantaError(`Cannot write what was asked for: ${message}`, {
+      cause: error,
+    });
   }
 }
 
 /** A remark beside what was asked. */
 export function note(line: string): void {
-  write(`manta: ${line.replace(/\s*\n\s*/g, " ")}\n`, Deno.stderr);
+  write(`manta: ${oneLine(line)}\n`, Deno.stderr);
 }
 
 /** Prints a value as JSON where that was asked for, and else what stands for it. */

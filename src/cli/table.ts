@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { variable } from "../base/environment.ts";
+import { printable } from "../base/text.ts";
 import type { Cells } from "../inspect/words.ts";
 
 /** How a table is shown. */
@@ -18,6 +20,7 @@ export interface TableStyle {
 const gap = "  ";
 /** A column is not cut to less, as long as others can give. */
 const widthMin = 4;
+const columnsUnknown = 80;
 
 const colours: Record<string, number> = {
   alive: 32,
@@ -42,9 +45,15 @@ const colours: Record<string, number> = {
 export function outputStyle(): TableStyle {
   const isTerminal = Deno.stdout.isTerminal();
   return {
-    widthMax: isTerminal ? Deno.consoleSize().columns : Infinity,
+    widthMax: isTerminal ? columnCount() : Infinity,
     hasColours: isTerminal && !Deno.noColor,
   };
+}
+
+/** A terminal that does not know its width, as of an emulator or in CI, says 0. */
+function columnCount(): number {
+  const said = Number(variable("COLUMNS") ?? 0) || Deno.consoleSize().columns;
+  return said > 0 ? said : columnsUnknown;
 }
 
 /** Rows as a table. All have the columns of the first one. */
@@ -92,7 +101,7 @@ function cellText(value: unknown): string {
     return value.toFixed(3);
   }
   // A name or a line of a program may hold anything; a cell is one line.
-  return String(value).replace(/\p{Cc}+/gu, " ");
+  return printable(String(value));
 }
 
 /** Widths that fit together: the widest column gives first, and the one that names the row last. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { MantaError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { traceOf } from "../inspect/trace.ts";
 import { type Timeline, timelineOf } from "../store/timeline.ts";
 import { type Given, readFlags, UsageError } from "./flags.ts";
@@ -37,7 +38,7 @@ export async function timeline(args: string[]): Promise<number> {
   show(
     given,
     { file: out, eventCount },
-    () => `${eventCount} events in ${out}`,
+    () => `${counted(eventCount, "event")} in ${out}`,
   );
   return 0;
 }

@@ -9,7 +9,7 @@ import type { NewActor, Origin } from "../owner/actor_births.ts";
 import type { ActorSpec } from "../base/spec.ts";
 import { groupsOf } from "./groups.ts";
 import { envOf } from "./runtime_env.ts";
-import { placeOf } from "./strategy.ts";
+import { groupOf, placeOf } from "./strategy.ts";
 import { entryOfRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
 import { extendValues } from "../owner/extensions.ts";
@@ -28,6 +28,7 @@ import {
   checkActorOptions,
   resourcesOf,
 } from "./options.ts";
+import { assertUsable } from "./placement_group.ts";
 import { owner } from "./session.ts";
 import type { RemoteArgs } from "./types.ts";
 
@@ -196,6 +197,8 @@ function createActor(
   },
 ): unknown {
   const { durable: isDurable = false } = options;
+  const group = groupOf(options);
+  if (group !== undefined) assertUsable(group);
   const endless = isDurable ? -1 : 0;
   const methods = methodsOf(target);
   return newActor(own, { target, args }, {

@@ -6,6 +6,7 @@
 import type { ObjectRef } from "../owner/object_ref.ts";
 import { show } from "./check.ts";
 import { Flow, type Items } from "./flow.ts";
+import { behind } from "./handle.ts";
 import { LeavableIterator } from "./iterator.ts";
 
 /** What is done with an item by an actor: sends one call. */
@@ -48,7 +49,7 @@ export class ActorPool<Actor extends object> {
       throw new TypeError("Cannot make an ActorPool of no actors");
     }
     for (const handle of this.#idle) {
-      if (typeof handle === "object" && handle !== null) continue;
+      if (behind(handle) !== undefined) continue;
       throw new TypeError(
         `Cannot make an ActorPool of ${show(handle)}: expected actor handles`,
       );

@@ -148,8 +148,17 @@ export function amounts(value: unknown, name: string): void {
         `Cannot use ${name}: "${resource}" has an option of its own, ${option}`,
       );
     }
+    resourceName(resource, name);
     amount(each, `${name}.${resource}`);
   }
+}
+
+/** The name of a resource: not empty, and none of those that placement groups make. */
+export function resourceName(resource: string, name: string): void {
+  if (/^[^@\p{Cc}]+$/u.test(resource)) return;
+  throw new TypeError(
+    `Cannot use ${name} "${resource}": the name of a resource is a text without "@" and control characters`,
+  );
 }
 
 /** Texts by name. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { currentContext } from "../owner/context.ts";
+import { plainAmounts } from "../state/placement_groups.ts";
 import { placeHere } from "./session.ts";
 
 /** Where code runs; given by {@linkcode runtimeContext}. */
@@ -54,7 +55,7 @@ export function runtimeContext(): RuntimeContext {
     workerId: self,
     namespace: job.namespace,
     attempt: context?.attempt ?? 0,
-    assignedResources: plainNames(context?.resources ?? {}),
+    assignedResources: plainAmounts(context?.resources ?? {}),
     ...(context === undefined ? {} : { taskId: context.taskId }),
     ...(context?.actorId === undefined ? {} : { actorId: context.actorId }),
     ...(context?.currentActor === undefined
@@ -88,15 +89,4 @@ export function exitActor(): never {
     throw new TypeError("Cannot exit an actor here: this code runs in none");
   }
   return exit();
-}
-
-/** What is of a placement group goes by its own name. */
-function plainNames(resources: Record<string, number>): Record<string, number> {
-  const plain: Record<string, number> = {};
-  for (const [name, amount] of Object.entries(resources)) {
-    const [base, place] = name.split("@") as [string, string?];
-    if (place === undefined) plain[base] = amount;
-    else if (!place.includes(":") && base !== "bundle") plain[base] = amount;
-  }
-  return plain;
 }

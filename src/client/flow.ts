@@ -46,6 +46,7 @@ interface Slot<T> {
 export class Flow<Item, T> implements Source<T> {
   readonly #options: FlowOptions<Item, T>;
   readonly #input: Iterator<Item> | AsyncIterator<Item>;
+  readonly #isAsync: boolean;
   readonly #owner: Owner;
   #slots: Slot<T>[] = [];
   #inputError: { error: unknown } | undefined;
@@ -56,7 +57,7 @@ export class Flow<Item, T> implements Source<T> {
 
   constructor(options: FlowOptions<Item, T>) {
     this.#options = options;
-    this.#input = iteratorOf(options.items, options.what);
+    [this.#input, this.#isAsync] = iteratorOf(options.items, options.what);
     this.#owner = owner();
   }
 
@@ -134,7 +135,19 @@ export class Flow<Item, T> implements Source<T> {
 
   #next(): IteratorResult<Item> | Promise<IteratorResult<Item>> | undefined {
     try {
-      return this.#input.next();
+      const next: unknown = this.#input.next();
+      if (isThenable(next)) {
+        return Promise.resolve(next as PromiseLike<IteratorResult<Item>>);
+      }
+      const result = next as IteratorResult<Item>;
+      if (this.#isAsync || result.done || !isThenable(result.value)) {
+        return result;
+      }
+      // As `for await` takes promises that a sync input gives.
+      return Promise.resolve(result.value).then((value) => ({
+        done: false,
+        value,
+      }));
     } catch (error) {
       this.#failed(error);
       return undefined;
@@ -186,12 +199,17 @@ export class Flow<Item, T> implements Source<T> {
 function iteratorOf<Item>(
   items: Items<Item>,
   what: string,
-): Iterator<Item> | AsyncIterator<Item> {
+): [iterator: Iterator<Item> | AsyncIterator<Item>, isAsync: boolean] {
   const source = items as Partial<Iterable<Item> & AsyncIterable<Item>> | null;
-  const iterator = source?.[Symbol.asyncIterator]?.() ??
-    source?.[Symbol.iterator]?.();
-  if (iterator !== undefined) return iterator;
+  const ofAsync = source?.[Symbol.asyncIterator]?.();
+  if (ofAsync !== undefined) return [ofAsync, true];
+  const iterator = source?.[Symbol.iterator]?.();
+  if (iterator !== undefined) return [iterator, false];
   throw new TypeError(
     `Cannot use ${what} on ${show(items)}: expected something iterable`,
   );
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null)?.then === "function";
 }

@@ -8,6 +8,7 @@ import { userFrames } from "../base/frames.ts";
 import { isNotebook } from "../base/notebook.ts";
 import { log } from "../base/log.ts";
 import { limits } from "../base/limits.ts";
+import { counted } from "../base/text.ts";
 import { currentContext, waiting } from "../owner/context.ts";
 import { describeWait } from "../owner/explain.ts";
 import {
@@ -69,7 +70,9 @@ export function get<const Refs extends readonly ObjectRef<unknown>[]>(
   options?: GetOptions,
 ): Promise<Values<Refs>>;
 /** Waits for the values of an object of refs. */
-export function get<Refs extends Record<string, ObjectRef<unknown>>>(
+export function get<
+  Refs extends object & { readonly [K in keyof Refs]: ObjectRef<unknown> },
+>(
   refs: Refs,
   options?: GetOptions,
 ): Promise<Values<Refs>>;
@@ -198,7 +201,9 @@ async function settled(
   const giveUp = () =>
     reject(
       new GetTimeoutError(
-        `Cannot get ${openCount} of ${entries.length} objects within ${timeout} ms: the first ${
+        `Cannot get ${openCount} of ${
+          counted(entries.length, "object")
+        } within ${timeout} ms: the first ${
           describeWait(own, entries.find((entry) => !entry.isSettled)!)
         }`,
         { timeoutMs: timeout! },
@@ -230,8 +235,8 @@ function tellOfWait(own: Owner, entries: ObjectEntry[]): void {
   const open = entries.filter((entry) => !entry.isSettled);
   if (open.length === 0 || !own.isStuck(open[0]!)) return;
   log.warn(
-    `get() has waited ${
-      limits.waitWarnMs / 1000
-    } s for ${open.length} objects; the first ${describeWait(own, open[0]!)}`,
+    `get() has waited ${limits.waitWarnMs / 1000} s for ${
+      counted(open.length, "object")
+    }; the first ${describeWait(own, open[0]!)}`,
   );
 }

@@ -27,7 +27,7 @@ export function groups(value: unknown, name: string): void {
   for (const [group, given] of Object.entries(value)) {
     const what = `${name} "${group}"`;
     checkOptions(given, { checks: { max: whole(1), methods: texts }, what });
-    const { max, methods } = given as Partial<ConcurrencyGroup>;
+    const { max, methods } = (given ?? {}) as Partial<ConcurrencyGroup>;
     if (max === undefined || methods === undefined) {
       throw new TypeError(`Cannot use ${what}: it needs max and methods`);
     }

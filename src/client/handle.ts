@@ -88,6 +88,10 @@ export class Handle {
 
   /** How a handle looks in a log: a proxy is shown as what is behind it. */
   [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  toString(): string {
     return `ActorHandle(${this.fields.className}, ${this.fields.actorId})`;
   }
 }
@@ -151,11 +155,13 @@ const handles = new WeakMap<object, Handle>();
 const handleProxy: ProxyHandler<Handle> = {
   get(handle, name) {
     if (name === displaySymbol) return () => handle[displaySymbol]();
+    if (name === Symbol.toPrimitive) return () => handle.toString();
     if (typeof name === "symbol") return undefined;
     const { className, methods } = handle.fields;
     if (!Object.hasOwn(methods, name)) {
       // A handle is no thenable, and JSON has no form for it.
       if (name === "then" || name === "toJSON") return undefined;
+      if (name === "toString") return () => handle.toString();
       throw new TypeError(
         `Cannot call "${name}": ${className} has no such method; ` +
           `it has ${Object.keys(methods).join(", ") || "none"}`,

@@ -72,7 +72,7 @@ export interface InitOptions {
 const checks: Record<string, Check> = {
   address: text,
   token: text,
-  tls: texts,
+  tls,
   numCpus: amount,
   numGpus: amount,
   resources: amounts,
@@ -86,6 +86,11 @@ const checks: Record<string, Check> = {
   runtimeEnv,
   dashboard,
 };
+
+function tls(value: unknown, name: string): void {
+  texts(value, name);
+  checkOptions(value, { checks: { ca: text }, what: `${name} with` });
+}
 
 function dashboard(value: unknown, name: string): void {
   if (typeof value === "boolean") return;

@@ -6,6 +6,7 @@
  */
 import { variable } from "../base/environment.ts";
 import { AuthenticationError } from "../base/errors.ts";
+import { log } from "../base/log.ts";
 import { readToken } from "../store/tokens.ts";
 import type { InitOptions } from "./init_options.ts";
 
@@ -23,6 +24,16 @@ export function joinOptions(options: InitOptions): Joining | undefined {
     return undefined;
   }
   checkAddress(address);
+  const idle = ["numCpus", "numGpus", "resources"].filter((name) =>
+    options[name as keyof InitOptions] !== undefined
+  );
+  if (idle.length > 0) {
+    log.warn(
+      `init options ${
+        idle.join(", ")
+      } count for nothing here: a cluster's nodes give what they were started with`,
+    );
+  }
   const token = tokenFor(address, options.token);
   const { tls } = options;
   return {

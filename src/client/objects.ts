@@ -230,7 +230,11 @@ function completions<Ref>(
 export function free(
   refs: ObjectRef<unknown> | readonly ObjectRef<unknown>[],
 ): void {
-  const list = isObjectRef(refs) ? [refs] : [...refs];
+  const list = isObjectRef(refs)
+    ? [refs]
+    : Array.isArray(refs)
+    ? [...new Set(refs)]
+    : refs as ObjectRef<unknown>[];
   const entries = entriesOf(list);
   if (list.length === 0) return;
   const own = ownerOfRefs("refs");

@@ -254,9 +254,14 @@ function predicateOf(
     );
 }
 
+/** A class, or what was one before classes were: an arrow function is none. */
+function isClass(value: unknown): boolean {
+  return typeof value === "function" && typeof value.prototype === "object";
+}
+
 function retryable(value: unknown, name: string): void {
   const isListOfClasses = Array.isArray(value) &&
-    value.every((each) => typeof each === "function");
+    value.every(isClass);
   if (
     typeof value === "boolean" || typeof value === "function" || isListOfClasses
   ) {

@@ -6,11 +6,20 @@
 import { TaskUnschedulableError } from "../base/errors.ts";
 import { randomHex } from "../base/ids.ts";
 import type { ResourceAmounts } from "../base/spec.ts";
+import { Expectation } from "../owner/explain.ts";
 import { extendValues } from "../owner/extensions.ts";
 import { entryOfRef, type ObjectRef } from "../owner/object_ref.ts";
+import type { Owner } from "../owner/owner.ts";
 import type { GroupStrategy } from "../state/placement_groups.ts";
-import { amount, checkOptions, oneOf, show, text } from "./check.ts";
-import { owner } from "./session.ts";
+import {
+  amount,
+  checkOptions,
+  oneOf,
+  resourceName,
+  show,
+  text,
+} from "./check.ts";
+import { owner, ownerIfAny } from "./session.ts";
 
 export type { GroupStrategy };
 
@@ -30,6 +39,9 @@ interface Fields {
 
 const makeFrom = Symbol("a group that is there");
 let begin: (fields: Fields, strategy: GroupStrategy) => PlacementGroup;
+let remove: (group: PlacementGroup) => Promise<void>;
+/** Throws for a group of a runtime that has ended. */
+export let assertUsable: (group: PlacementGroup) => void;
 
 /**
  * Resources that are reserved together; made by {@linkcode placementGroup}.
@@ -50,6 +62,8 @@ export class PlacementGroup {
   /** What it reserves, bundle by bundle. */
   readonly bundles: readonly Readonly<Record<string, number>>[];
   #placed: Promise<void> | undefined;
+  /** Of the runtime that it is in; none in a sandbox. */
+  readonly #owner = ownerIfAny();
 
   /** Made by `placementGroup`. */
   constructor(made: { [makeFrom]: Fields }) {
@@ -61,20 +75,33 @@ export class PlacementGroup {
 
   /** A ref that is ready, with `true`, once all its bundles are reserved. */
   ready(): ObjectRef<boolean> {
-    const own = owner();
+    const own = this.#owned();
     const ref = own.references.create(own.nextOrdinal(), 0);
     const entry = entryOfRef(ref);
+    entry.producer = new Expectation(`placement group ${this.name}`);
     own.owe();
     (this.#placed ?? this.#ask()).then(
       () => entry.resolve(own.values.store(true).held),
       (error) => entry.reject(error),
-    ).finally(() => own.settle());
+    ).finally(() => {
+      entry.producer = undefined;
+      own.settle();
+    });
     return ref as ObjectRef<boolean>;
+  }
+
+  /** The owner that it is used through; throws where its runtime has ended. */
+  #owned(): Owner {
+    const own = owner();
+    if (this.#owner === own) return own;
+    throw new TypeError(
+      `Cannot use placement group ${this.name}: its runtime has ended; make another`,
+    );
   }
 
   /** Reserves it. */
   async #ask(strategy: GroupStrategy = "PACK"): Promise<void> {
-    const { refusal } = await owner().askHead("group.create", {
+    const { refusal } = await this.#owned().askHead("group.create", {
       groupId: this.id,
       bundles: this.bundles.map((bundle) => ({ ...bundle })),
       strategy,
@@ -93,6 +120,13 @@ export class PlacementGroup {
       group.#placed.catch(() => {}); // Whoever asks whether it is ready is told.
       return group;
     };
+    remove = async (group) => {
+      const own = group.#owned();
+      // Whoever asks whether it is ready hears that it is no more.
+      group.#placed = undefined;
+      await own.askHead("group.remove", { groupId: group.id });
+    };
+    assertUsable = (group) => void group.#owned();
     extendValues<PlacementGroup>({
       tag: "placement group",
       constructor: PlacementGroup,
@@ -152,6 +186,7 @@ export function placementGroup(
   const id = randomHex(8);
   const { strategy = "PACK", name = id } = options;
   const copies = bundles.map((bundle) => ({ ...bundle }));
+  owner(); // Starts a runtime where there is none.
   return begin({ id, name, bundles: copies }, strategy);
 }
 
@@ -162,6 +197,7 @@ function checkBundleAmounts(bundle: unknown, name: string): void {
     );
   }
   for (const [resource, given] of Object.entries(bundle)) {
+    resourceName(resource, name);
     amount(given, `${name} "${resource}"`);
   }
 }
@@ -170,7 +206,7 @@ function checkBundleAmounts(bundle: unknown, name: string): void {
  * Gives a placement group's resources back. What waits to run in it never will.
  *
  * @param group The group.
- * @throws {TypeError} Where it is none.
+ * @throws {TypeError} Where it is none, or its runtime has ended.
  *
  * @example
  * ```ts
@@ -189,7 +225,7 @@ export async function removePlacementGroup(
       `Cannot remove ${show(group)}: expected a placement group`,
     );
   }
-  await owner().askHead("group.remove", { groupId: group.id });
+  await remove(group);
 }
 
 /** Throws for a bundle that a group has not. */

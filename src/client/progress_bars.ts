@@ -6,6 +6,7 @@
  */
 
 import { type DisplayData, escaped } from "../base/notebook.ts";
+import { printable } from "../base/text.ts";
 
 /** How far one bar is. */
 export interface BarState {
@@ -21,7 +22,7 @@ export interface BarState {
 
 /** One line for a bar, `width` columns at most. */
 export function barLine(bar: BarState, width: number): string {
-  const label = bar.label.replace(/\s+/g, " ");
+  const label = printable(bar.label);
   const share = shareOf(bar);
   if (share === undefined) {
     return `${label}: ${factsOf(bar)}`.slice(0, width);

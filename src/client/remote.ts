@@ -20,7 +20,9 @@ import {
   type TaskOptions,
   taskSettings,
 } from "./options.ts";
+import { assertUsable, type PlacementGroup } from "./placement_group.ts";
 import { owner } from "./session.ts";
+import { groupOf } from "./strategy.ts";
 import { streamOf } from "./stream.ts";
 import type { RemoteArgs, RemoteResult } from "./types.ts";
 
@@ -46,9 +48,11 @@ let nextFunctionNo = 1;
 class RemoteTask {
   readonly #template: TaskTemplate;
   readonly #options: TaskOptions;
+  readonly #group: PlacementGroup | undefined;
 
   constructor(fn: AnyFunction, options: TaskOptions, stats: RunStats) {
     this.#options = options;
+    this.#group = groupOf(options);
     const name = fn.name || "anonymous";
     const isStream = isGenerator(fn);
     checkFitting(options, { what: "task option", name, isStream });
@@ -69,6 +73,7 @@ class RemoteTask {
   remote(...args: unknown[]): unknown {
     const own = owner();
     const template = this.#template;
+    if (this.#group !== undefined) assertUsable(this.#group);
     const { isStream, returnCount } = template.settings;
     if (isStream) {
       return streamOf(own, (sink) => own.submit(template, args, sink).record);
@@ -173,10 +178,10 @@ export function remote(
   }
   if (isClass(target)) {
     checkActorOptions(options);
-    return makeActorClass(target as AnyClass, options as ActorOptions);
+    return makeActorClass(target as AnyClass, { ...options as ActorOptions });
   }
   checkTaskOptions(options);
-  return new RemoteTask(target, options as TaskOptions, {
+  return new RemoteTask(target, { ...options as TaskOptions }, {
     meanRunMs: undefined,
   });
 }

@@ -6,6 +6,7 @@
 import { SerializationError } from "../base/errors.ts";
 import type { AnyFunction } from "../base/functions.ts";
 import type { Owner } from "../owner/owner.ts";
+import { show } from "./check.ts";
 import { owner } from "./session.ts";
 
 /** A part of a value that can't travel, or a whole with such parts. */
@@ -79,18 +80,32 @@ class Inspector {
     const parts: SerializabilityNode[] = [];
     if (!this.#seen.has(value) && depth < depthMax) {
       this.#seen.add(value);
-      for (const [name, part] of partsOf(value)) {
-        const node = await this.inspect(part, `${path}${name}`, depth + 1);
+      for (const [name, read] of partsOf(value)) {
+        const node = await this.#part(read, `${path}${name}`, depth + 1);
         if (node !== undefined) parts.push(node);
       }
     }
     return parts.length > 0
       ? { path, parts }
-      : { path, reason: fault.message, parts };
+      : { path, reason: reasonOf(fault), parts };
+  }
+
+  #part(
+    read: () => unknown,
+    path: string,
+    depth: number,
+  ): Promise<SerializabilityNode | undefined> | SerializabilityNode {
+    let part: unknown;
+    try {
+      part = read();
+    } catch (error) {
+      return { path, reason: reasonOf(error), parts: [] };
+    }
+    return this.inspect(part, path, depth);
   }
 
   /** Why a value as a whole can't travel. */
-  async #faultOf(value: unknown): Promise<SerializationError | undefined> {
+  async #faultOf(value: unknown): Promise<unknown> {
     const { values } = this.#owner;
     try {
       if (typeof value === "function") {
@@ -101,34 +116,48 @@ class Inspector {
       for (const fn of functions) await values.code.refOf(fn as AnyFunction);
       return undefined;
     } catch (error) {
-      if (error instanceof SerializationError) return error;
-      throw error;
+      return error;
     }
   }
 }
 
-/** What a value holds, by how one gets there. */
-function partsOf(value: unknown): [name: string, part: unknown][] {
+/** What a value holds, by how one gets there; nothing where it does not say. */
+function partsOf(value: unknown): [name: string, read: () => unknown][] {
   if (typeof value !== "object" || value === null) return [];
-  const parts: [string, unknown][] = [];
-  if (value instanceof Map) {
-    for (const [key, item] of value) {
-      parts.push([`.get(${Deno.inspect(key)})`, item]);
+  const parts: [string, () => unknown][] = [];
+  try {
+    if (value instanceof Map) {
+      for (const [key, item] of value) {
+        parts.push([`.get(${Deno.inspect(key)})`, () => item]);
+      }
+    } else if (value instanceof Set) {
+      let at = 0;
+      for (const item of value) {
+        parts.push([`.values()[${at++}]`, () => item]);
+      }
     }
-  } else if (value instanceof Set) {
-    let at = 0;
-    for (const item of value) parts.push([`.values()[${at++}]`, item]);
-  }
-  for (const key of Object.keys(value)) {
-    const isName = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key);
-    const name = isName
-      ? `.${key}`
-      : Array.isArray(value)
-      ? `[${key}]`
-      : `[${JSON.stringify(key)}]`;
-    parts.push([name, (value as Record<string, unknown>)[key]]);
+    for (const key of Object.keys(value)) {
+      const read = () => (value as Record<string, unknown>)[key];
+      parts.push([keyText(value, key), read]);
+    }
+  } catch {
+    // A proxy may throw for any question; its own reason says so.
   }
   return parts;
+}
+
+function keyText(value: object, key: string): string {
+  const isName = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key);
+  if (isName) return `.${key}`;
+  return Array.isArray(value) ? `[${key}]` : `[${JSON.stringify(key)}]`;
+}
+
+/** Beside what the runtime refuses: a getter may throw anything, and so may a proxy. */
+function reasonOf(fault: unknown): string {
+  if (fault instanceof SerializationError) return fault.message;
+  return `reading it throws ${
+    fault instanceof Error ? `${fault.name}: ${fault.message}` : show(fault)
+  }`;
 }
 
 function leavesOf(

@@ -10,7 +10,7 @@ import type {
 } from "../base/spec.ts";
 import { inGroup } from "../state/placement_groups.ts";
 import { assertHeld, checkBundle, PlacementGroup } from "./placement_group.ts";
-import { flag, show, texts } from "./check.ts";
+import { checkOptions, flag, show, texts } from "./check.ts";
 
 /** In a placement group (in any bundle, or in one by its index), on one node, or on one that bears labels; with `soft` elsewhere if there is none such. */
 export type NodeStrategy =
@@ -30,6 +30,10 @@ export function strategy(value: unknown, name: string): void {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     const { placementGroup, bundleIndex } = value as Record<string, unknown>;
     if (placementGroup instanceof PlacementGroup) {
+      checkOptions(value, {
+        checks: { placementGroup: () => {}, bundleIndex: () => {} },
+        what: `${name} with`,
+      });
       return checkBundle(placementGroup, bundleIndex, `${name}.bundleIndex`);
     }
     const keys = Object.keys(value).filter((key) => key !== "soft");
@@ -49,6 +53,16 @@ export function strategy(value: unknown, name: string): void {
   );
 }
 
+/** The placement group that it may only run in. */
+export function groupOf(
+  { schedulingStrategy }: { schedulingStrategy?: SchedulingStrategy },
+): PlacementGroup | undefined {
+  return typeof schedulingStrategy === "object" &&
+      "placementGroup" in schedulingStrategy
+    ? schedulingStrategy.placementGroup
+    : undefined;
+}
+
 /** The part of a spec that says where, and what it asks for there. */
 export function placeOf(
   { schedulingStrategy }: { schedulingStrategy?: SchedulingStrategy },
@@ -57,10 +71,11 @@ export function placeOf(
   if (schedulingStrategy === undefined || schedulingStrategy === "DEFAULT") {
     return { resources };
   }
-  const isGroup = typeof schedulingStrategy === "object" &&
-    "placementGroup" in schedulingStrategy;
-  if (!isGroup) return { strategy: schedulingStrategy as Place, resources };
-  const { placementGroup, bundleIndex = -1 } = schedulingStrategy;
+  const placementGroup = groupOf({ schedulingStrategy });
+  if (placementGroup === undefined) {
+    return { strategy: schedulingStrategy as Place, resources };
+  }
+  const { bundleIndex = -1 } = schedulingStrategy as { bundleIndex?: number };
   const index = bundleIndex === -1 ? undefined : bundleIndex;
   assertHeld(placementGroup, index, resources);
   return { resources: inGroup(placementGroup.id, index, resources) };

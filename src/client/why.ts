@@ -4,7 +4,7 @@
  * @module
  */
 import { openFailure } from "../owner/failures.ts";
-import { describeWait } from "../owner/explain.ts";
+import { describeWait, failedOf } from "../owner/explain.ts";
 import {
   entryOfRef,
   isObjectRef,
@@ -37,7 +37,7 @@ export async function why(ref: ObjectRef<unknown>): Promise<string> {
   if (entry.status === Status.freed) return "was freed";
   if (entry.status === Status.failed) {
     const error = await openFailure(entry.error, own.values);
-    return `failed: ${error instanceof Error ? error.message : show(error)}`;
+    return failedOf(error);
   }
   const line = entry.ownerId === own.self
     ? undefined

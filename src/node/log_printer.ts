@@ -5,6 +5,7 @@
  * @module
  */
 import { outputs } from "../base/outputs.ts";
+import { printable } from "../base/text.ts";
 import type { LogLine } from "../wire/facts.ts";
 
 /** Prints one line, its end included. */
@@ -27,7 +28,10 @@ export class LogPrinter {
   ): void {
     if (!this.#isOn) return;
     const where = nodeId === undefined ? "" : ` node=${nodeId.slice(0, 8)}`;
-    this.#writeLine(`(${name} pid=${pid}${where}) ${line}\n`, stream);
+    this.#writeLine(
+      `(${printable(name)} pid=${pid}${where}) ${line}\n`,
+      stream,
+    );
   }
 }
 

@@ -68,6 +68,8 @@ Deno.test("Options are checked at the call, by name", async (t) => {
     [{ maxRetries: 0.5 }, RangeError, "maxRetries"],
     [{ retryExceptions: "all" }, TypeError, "retryExceptions"],
     [{ retryExceptions: ["Error"] }, TypeError, "retryExceptions"],
+    [{ retryExceptions: [() => true] }, TypeError, "retryExceptions"],
+    [{ resources: { "a@b": 1 } }, TypeError, "resources", "a@b"],
     [{ timeout: 0 }, RangeError, "timeout"],
     [{ timeout: -1 }, RangeError, "timeout"],
     [{ timeout: Infinity }, RangeError, "timeout"],

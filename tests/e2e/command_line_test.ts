@@ -117,7 +117,7 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
     }
     assertEquals(of(late)["state"], "waiting");
     assertEquals(of(after)["state"], "preparing");
-    assert(String(of(after)["why"]).includes("arguments that are refs"));
+    assert(String(of(after)["why"]).includes("waits for argument 1, ref "));
     await until(async () => {
       rows = await desk.json("list", "tasks", "--state", "failed");
       return rows.length > 0;
@@ -200,7 +200,7 @@ Deno.test("The command line sees what runs in a cluster", async (t) => {
   await t.step("why: of refs, actors, processes, and of nothing", async () => {
     const why = async (id: string) => await desk.text("why", id);
     assert((await why(late.id)).includes("waits for a worker"));
-    assert((await why(taskOf(after))).includes("arguments that are refs"));
+    assert((await why(taskOf(after))).includes("waits for argument 1, ref "));
     assert((await why(running[0]!.id)).includes('task "held"'));
     assert((await why(failed.id)).includes("no such luck"));
     assert((await why("ledger")).includes("is alive"));

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   ActorPool,
   get,
@@ -86,6 +92,22 @@ Deno.test("map(remoteFn, iterable, { window, ordered })", async (t) => {
       }
     }
     assertEquals(await listOf(map(square, inputs())), [0, 1, 4, 9, 16]);
+  });
+  await t.step("takes promises, as a loop would", async () => {
+    const promised = [Promise.resolve(1), 2] as never as number[];
+    assertEquals(await listOf(map(square, promised)), [1, 4]);
+    let n = 0;
+    const lazy = {
+      // A thenable, no promise.
+      next: () => ({
+        then(come: (result: IteratorResult<number>) => void) {
+          n++;
+          come(n < 3 ? { done: false, value: n } : { done: true, value: 0 });
+        },
+      }),
+    };
+    const items = { [Symbol.asyncIterator]: () => lazy } as never;
+    assertEquals(await listOf(map(square, items)), [1, 4]);
   });
   await t.step("an error comes at its place", async () => {
     const seen: number[] = [];
@@ -273,6 +295,21 @@ Deno.test("inspectSerializability(value) names what can't travel", async (t) => 
     assert(found.problems[2]!.reason.includes("lock"));
     assert(`${found}`.includes("value.db.conn"));
     assertEquals(found.tree?.parts.length, 2);
+  });
+  await t.step("what can't even be read", async () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const found = await inspectSerializability({
+      get broken() {
+        throw new RangeError("no");
+      },
+      gone: proxy,
+    });
+    assertEquals(found.problems.map(({ path }) => path), [
+      "value.broken",
+      "value.gone",
+    ]);
+    assertStringIncludes(found.problems[0]!.reason, "RangeError: no");
   });
   await t.step("cycles end", async () => {
     const loop: Record<string, unknown> = { weak: new WeakSet() };

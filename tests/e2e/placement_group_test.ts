@@ -7,8 +7,10 @@ import {
   remote,
   removePlacementGroup,
   runtimeContext,
+  shutdown,
   TaskUnschedulableError,
   wait,
+  why,
 } from "../../mod.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { until } from "../support/notes.ts";
@@ -45,6 +47,11 @@ async function removed(): Promise<void> {
     () => get(holder.where.remote()),
     ActorDiedError,
     "its placement group was removed",
+  );
+  await assertRejects(
+    () => get(group.ready()),
+    TaskUnschedulableError,
+    "it was removed",
   );
 }
 
@@ -128,8 +135,55 @@ Deno.test("placementGroup(bundles, { strategy, name }) on one machine", async (t
       RangeError,
       "no bundle",
     );
+    assertThrows(
+      () =>
+        where.options({
+          schedulingStrategy: {
+            placementGroup: group,
+            bundelIndex: 0,
+          } as never,
+        }),
+      TypeError,
+      "bundleIndex",
+    );
+    assertThrows(() => placementGroup([{ "a@b": 1 }]), TypeError, "a@b");
     await removePlacementGroup(group);
   });
+  await t.step(
+    "why() says what one that waits for room waits for",
+    async () => {
+      const large = placementGroup([{ CPU: 3 }], { name: "large" });
+      await get(large.ready());
+      const later = placementGroup([{ CPU: 3 }], { name: "later" });
+      const ready = later.ready();
+      assertEquals(await why(ready), "waits for placement group later");
+      await removePlacementGroup(later);
+      await assertRejects(() => get(ready), TaskUnschedulableError, "later");
+      await removePlacementGroup(large);
+    },
+  );
+});
+
+Deno.test("A placement group ends with its runtime", async () => {
+  await init({ numCpus: 1 });
+  const group = placementGroup([{ CPU: 1 }]);
+  const schedulingStrategy = { placementGroup: group };
+  const inside = where.options({ schedulingStrategy });
+  await get(inside.remote());
+  await shutdown();
+  await using _runtime = await init({ numCpus: 1 });
+  assertThrows(() => inside.remote(), TypeError, "its runtime has ended");
+  assertThrows(
+    () => remote(Still, { schedulingStrategy }).remote(),
+    TypeError,
+    "its runtime has ended",
+  );
+  assertThrows(() => group.ready(), TypeError, "its runtime has ended");
+  await assertRejects(
+    () => removePlacementGroup(group),
+    TypeError,
+    "its runtime has ended",
+  );
 });
 
 Deno.test("placementGroup on a cluster: strategies, and a node's death", async (t) => {
