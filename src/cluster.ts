@@ -52,7 +52,7 @@ import {
   folderPath,
   folderRoot,
   makeFolder,
-  removeAll,
+  removeFolder,
   removeFolderInUse,
 } from "./store/folder.ts";
 import { forgetRun } from "./store/program_end.ts";
@@ -280,7 +280,7 @@ async function end(runtime: Local): Promise<void> {
   clearTimeout(runtime.hold);
   endAllWaits();
   await (isOrderly ? reaper.end() : reaper.reap());
-  removeAll(folder);
+  removeFolder(folder);
   globalThis.removeEventListener("unload", removeLeftovers);
 }
 

@@ -27,7 +27,7 @@ import { RecentLines } from "./node/recent_lines.ts";
 import {
   folderPath,
   makeFolder,
-  removeAll,
+  removeFolder,
   sweepFolders,
 } from "./store/folder.ts";
 import { sendAtOnce } from "./store/no_delay.ts";
@@ -177,7 +177,7 @@ export async function startNode(
       directory?.[Symbol.dispose]();
       if (lineage !== undefined) await (await lineage).close();
       await reaper.end();
-      removeAll(folder);
+      removeFolder(folder);
     },
   };
 }

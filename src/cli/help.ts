@@ -16,7 +16,7 @@ const anyChoice = `
 Which cluster or program:
   --address HOST:PORT    a cluster; default: MANTA_ADDRESS
   --dir DIR              or: the folder its head keeps its state in
-  --session DIR          or: a running program, by its session's folder, manta-PID-…
+  --session DIR          or: a running program, by its session's folder, …/manta-PID-…
                          in its TMPDIR
   --token-file FILE      the cluster's token; default: MANTA_TOKEN, MANTA_TOKEN_FILE,
                          or what \`cluster\` wrote for this user

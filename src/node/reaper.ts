@@ -4,7 +4,7 @@
  * It blocks on a pipe from the driver, and is started before there is anything
  * to clear up. When the pipe ends (the driver left, however it left) it ends
  * the session's processes that did not notice, such as one that computes, and
- * removes the session's folder. It decides nothing while the driver lives.
+ * removes the session's folder, and the one it stands in if it was the last. It decides nothing while the driver lives.
  *
  * @module
  */
@@ -35,6 +35,7 @@ for round in 1 2 3 4 5; do
   sleep 0.1 || sleep 1
 done 2>/dev/null
 rm -rf -- "$1"
+rmdir -- "\${1%/*}" 2>/dev/null
 `;
 
 /** Starts in a row that ended at once, after which there is no use in more. */

@@ -1,6 +1,9 @@
 /**
  * The session's folder: sockets and files of one run, for this user only.
  *
+ * Those of one user stand in one folder, so that what may see none of them is
+ * kept from all by one word. It is there as long as any of them is.
+ *
  * Also sweeps folders of sessions whose driver and reaper were both killed.
  *
  * @module
@@ -19,20 +22,62 @@ const nodeSocketPattern = /^([0-9a-f]{8})0{8}\.sock$/;
 
 /** A path for a fresh folder, short enough for sockets; nothing is made yet. */
 export function folderPath(): string {
-  return `${folderRoot()}/manta-${Deno.pid}-${randomHex(4)}`;
+  return `${sessionsRoot()}/manta-${Deno.pid}-${randomHex(4)}`;
 }
 
-/** Makes the folder, mode 0700. */
+/** Makes the folder, mode 0700, and the one that it stands in. */
 export function makeFolder(folder: string): void {
   try {
-    Deno.mkdirSync(folder, { mode: 0o700 });
-    assertOurs(folder);
+    makeIn(sessionsOf(folder), folder);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new MantaError(
       `Cannot make folder "${folder}" for sockets: ${why}. Set TMPDIR to a folder that this user may write`,
       { cause },
     );
+  }
+}
+
+/** The folder that a session's stands in, with all others of its user. */
+export function sessionsOf(folder: string): string {
+  return folder.slice(0, folder.lastIndexOf("/"));
+}
+
+function makeIn(sessions: string, folder: string): void {
+  for (let triesLeft = 5;; triesLeft--) {
+    try {
+      makeUnlessThere(sessions);
+      assertOurs(sessions);
+      Deno.mkdirSync(folder, { mode: 0o700 });
+      return assertOurs(folder);
+    } catch (error) {
+      // The last of the others has ended just now, and taken it along.
+      const isAgain = error instanceof Deno.errors.NotFound && triesLeft > 0;
+      if (!isAgain) throw error;
+    }
+  }
+}
+
+function makeUnlessThere(folder: string): void {
+  try {
+    Deno.mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+/** Removes a session's folder and all in it; tells why, if it can't. */
+export function removeFolder(folder: string): void {
+  removeAll(folder);
+  leaveSessions(folder);
+}
+
+/** Removes what sessions stand in, unless there are others. */
+function leaveSessions(folder: string): void {
+  try {
+    Deno.removeSync(sessionsOf(folder));
+  } catch (error) {
+    log.debug(`${sessionsOf(folder)} stays: ${error}`);
   }
 }
 
@@ -46,6 +91,7 @@ export function removeAll(path: string): void {
 export function removeFolderInUse(folder: string): void {
   const error = tryToRemove(folder);
   if (error !== undefined) log.debug(`${folder} is still in use: ${error}`);
+  leaveSessions(folder);
 }
 
 function tryToRemove(path: string): unknown {
@@ -65,7 +111,7 @@ function tryToRemove(path: string): unknown {
  * be in another container that shares the folder.
  */
 export async function sweepFolders(own: string): Promise<void> {
-  const root = own.slice(0, own.lastIndexOf("/"));
+  const root = sessionsOf(own);
   try {
     for await (const { name, isDirectory } of Deno.readDir(root)) {
       const pid = Number(namePattern.exec(name)?.[1] ?? 0);
@@ -83,7 +129,7 @@ export async function sweepFolders(own: string): Promise<void> {
 
 /** Folders of sessions beside which this program's own would be, living or not. */
 export function sessionFolders(): string[] {
-  const root = folderRoot();
+  const root = sessionsRoot();
   try {
     return [...Deno.readDirSync(root)].filter(({ name, isDirectory }) =>
       isDirectory && namePattern.test(name)
@@ -142,14 +188,23 @@ async function answers(path: string): Promise<boolean> {
 /** Where folders stand: TMPDIR, or what is short where that is too long. */
 export function folderRoot(): string {
   const root = (variable("TMPDIR") || "/tmp").replace(/(?<=.)\/+$/, "");
-  const path = `${root}/manta-${Deno.pid}-00000000`;
+  const path = `${sessionsIn(root)}/manta-${Deno.pid}-00000000`;
   const byteLength = new TextEncoder().encode(path).length;
   return byteLength <= folderBytesMax ? root : "/tmp";
 }
 
+function sessionsRoot(): string {
+  return sessionsIn(folderRoot());
+}
+
+function sessionsIn(root: string): string {
+  return `${root}/manta-${Deno.uid() ?? "user"}`;
+}
+
 function assertOurs(folder: string): void {
-  const { isDirectory, isSymlink, mode } = Deno.lstatSync(folder);
-  if (!isDirectory || isSymlink || ((mode ?? 0) & 0o077) !== 0) {
+  const { isDirectory, isSymlink, mode, uid } = Deno.lstatSync(folder);
+  const isOpen = ((mode ?? 0) & 0o077) !== 0 || uid !== Deno.uid();
+  if (!isDirectory || isSymlink || isOpen) {
     throw new MantaError(`folder "${folder}" is not this user's alone`);
   }
 }

@@ -15,12 +15,13 @@ import {
   type SandboxSetting,
 } from "../node/sandbox_flags.ts";
 import type { JoinArguments } from "../owner/session.ts";
+import { sessionsOf } from "../store/folder.ts";
 import { Sandbox } from "./sandbox.ts";
 import { denoDownloads, hiddenPlaces, variablesFor } from "./sandbox_env.ts";
 
 /** What a process is told, and what its code may where that has limits. */
 export interface SandboxingArguments extends JoinArguments {
-  /** What no sandbox may see beside the session's folder. */
+  /** What no sandbox may see beside the folder of sessions. */
   secrets?: string[];
   sandbox?: SandboxSetting;
 }
@@ -61,7 +62,7 @@ export class SandboxStarter {
     const flags = sandboxFlags(this.#setting, {
       granted,
       entry: this.#entry,
-      hidden: hiddenPlaces([folder, ...secrets]),
+      hidden: hiddenPlaces([sessionsOf(folder), ...secrets]),
       ...(memoryBytes === undefined ? {} : { memoryBytes }),
     });
     const sandbox = new Sandbox({

@@ -16,6 +16,7 @@ import {
   runtimeContext,
 } from "../../mod.ts";
 import { openLineage } from "../../src/store/lineage_reader.ts";
+import { sessionFoldersIn } from "../support/sessions.ts";
 import { note, Notes, rejection, until } from "../support/notes.ts";
 
 const quick = remote(function quick(n: number) {
@@ -225,9 +226,8 @@ function isThere(path: string): boolean {
 /** Folders of this program's sessions. */
 function sessionFolders(): string[] {
   const root = Deno.env.get("TMPDIR") ?? "/tmp";
-  return [...Deno.readDirSync(root)]
-    .filter(({ name }) => name.startsWith(`manta-${Deno.pid}-`))
-    .map(({ name }) => `${root}/${name}`);
+  return sessionFoldersIn(root)
+    .filter((folder) => folder.includes(`/manta-${Deno.pid}-`));
 }
 
 Deno.test("The session's own file keeps the objects that lie in shared memory, and no others", async () => {

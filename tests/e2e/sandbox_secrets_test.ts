@@ -8,7 +8,10 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { get, init, remote, TaskError } from "../../mod.ts";
 import { TestCluster } from "../support/cluster.ts";
-import { rejection } from "../support/notes.ts";
+import { rejection, until } from "../support/notes.ts";
+import { Program } from "../support/program.ts";
+import { sessionFoldersIn } from "../support/sessions.ts";
+import { SessionRoot } from "../support/spilled.ts";
 
 const reading = remote(
   (paths: string[]) =>
@@ -80,4 +83,65 @@ Deno.test("a sandbox that may read all files neither sees nor spoils a named lin
     "{}",
   ]);
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a sandbox that may use the folder of temporary files and every socket reaches no other program", async () => {
+  await using program = new Program();
+  using root = new SessionRoot(await Deno.realPath(await Deno.makeTempDir()));
+  await using _runtime = await init({ numCpus: 1 });
+  const hunt = remote(
+    async (sessions: { folder: string; socket: string }[]) => {
+      const outcomes: string[] = [];
+      for (const { folder, socket } of sessions) {
+        const attempts = [
+          () => [...Deno.readDirSync(folder)],
+          () => Deno.readFileSync(`${folder}/lineage.db`),
+          () => Deno.writeTextFileSync(`${folder}/evil`, ""),
+          () => Deno.connect({ transport: "unix", path: socket }),
+        ];
+        for (const attempt of attempts) {
+          try {
+            await attempt();
+            outcomes.push("done");
+          } catch (error) {
+            outcomes.push((error as Error).message);
+          }
+        }
+      }
+      return outcomes;
+    },
+    {
+      runtimeEnv: {
+        permissions: { read: true, write: [root.path], net: true },
+      },
+      maxRetries: 0,
+    },
+  );
+  // Its sandbox is started before there is another program.
+  await get(hunt.remote([]));
+  const source = `
+    import { init } from "@manta/manta";
+    await init({ numCpus: 1 });
+    console.log("is up");
+    await new Promise((resolve) => setTimeout(resolve, 60_000));`;
+  const other = program.start(
+    ["run", "-A", program.write("other.ts", source)],
+    { env: { TMPDIR: root.path } },
+  );
+  await other.said("is up");
+  const sessions = sessionFoldersIn(root.path).map((folder) => ({
+    folder,
+    socket: filesIn(folder).find((path) => path.endsWith(".sock"))!,
+  }));
+  assertEquals(sessions.length, 2);
+  const outcomes = await get(hunt.remote(sessions));
+  assertEquals(outcomes.length, 8);
+  for (const outcome of outcomes) {
+    assertMatch(outcome, /^Requires (read|write|net) access/);
+  }
+  other.kill("SIGKILL");
+  await until(
+    () => sessionFoldersIn(root.path).length === 1,
+    "the end of the other program's session",
+  );
 });

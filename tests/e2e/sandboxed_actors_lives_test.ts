@@ -304,7 +304,7 @@ Deno.test("an actor in a sandbox, its program and its words", async () => {
       await kill(killed);
       await get(remote(Speaker, none).remote().leave.remote()).catch(() => {});
       // What those two stored goes with their processes.
-      const folder = Deno.env.get("TMPDIR")!;
+      const folder = Deno.env.get("TMPDIR") + "/manta-" + Deno.uid();
       const [session] = [...Deno.readDirSync(folder)];
       const stores = () =>
         [...Deno.readDirSync(folder + "/" + session.name)]

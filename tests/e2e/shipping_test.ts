@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { sessionFoldersIn } from "../support/sessions.ts";
 import { canHide, TestCluster, type TestNode } from "../support/cluster.ts";
 import { canMount, mountDisk } from "../support/disk.ts";
 import { until } from "../support/notes.ts";
@@ -401,9 +402,9 @@ console.log(JSON.stringify({ late, pid }));
 
 /** What lies of programs on a cluster's nodes. */
 function copiesIn(cluster: TestCluster, of?: TestNode): string[] {
-  return [...Deno.readDirSync(cluster.folder)]
-    .filter(({ name }) => name.startsWith(`manta-${of?.pid ?? ""}`))
-    .map(({ name }) => `${cluster.folder}/${name}/code`)
+  return sessionFoldersIn(cluster.folder)
+    .filter((folder) => folder.includes(`/manta-${of?.pid ?? ""}`))
+    .map((folder) => `${folder}/code`)
     .flatMap((folder) => {
       try {
         return [...Deno.readDirSync(folder)].map(({ name }) => name);

@@ -50,9 +50,10 @@ Deno.test("A session whose folder was removed goes on with the workers it has, a
     await init({ numCpus: 2, logToDriver: false });
     const pid = remote(() => Deno.pid);
     const first = await get(pid.remote());
-    const folder = [...Deno.readDirSync(Deno.env.get("TMPDIR")!)]
+    const sessions = Deno.env.get("TMPDIR") + "/manta-" + Deno.uid();
+    const folder = [...Deno.readDirSync(sessions)]
       .find(({ name }) => name.startsWith("manta-" + Deno.pid))!.name;
-    Deno.removeSync(Deno.env.get("TMPDIR") + "/" + folder, { recursive: true });
+    Deno.removeSync(sessions + "/" + folder, { recursive: true });
     console.log(await get(pid.remote()) === first);
     Deno.kill(first, "SIGKILL");
     // The other worker lives, but nobody can find it any more.

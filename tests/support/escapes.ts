@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { sessionFoldersIn } from "./sessions.ts";
 import { init } from "../../mod.ts";
 
 /** What there is to be had. */
@@ -151,7 +152,7 @@ export const denial =
 export class HuntingGround implements AsyncDisposable {
   readonly folder: string;
   readonly prey: Prey;
-  /** The name of the session's folder. */
+  /** The name of the folder that sessions stand in. */
   readonly sessionName: string;
   readonly #runtime: AsyncDisposable;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -159,9 +160,8 @@ export class HuntingGround implements AsyncDisposable {
   private constructor(folder: string, runtime: AsyncDisposable) {
     this.folder = folder;
     this.#runtime = runtime;
-    const [{ name }] = [...Deno.readDirSync(folder)] as [Deno.DirEntry];
-    this.sessionName = name;
-    const session = `${folder}/${name}`;
+    const [session] = sessionFoldersIn(folder) as [string];
+    this.sessionName = session.split("/").at(-2)!;
     const socket = [...Deno.readDirSync(session)]
       .find((entry) => entry.name.endsWith(".sock"))!.name;
     this.#server = Deno.serve(

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { sessionFoldersIn } from "./sessions.ts";
+
 /** A folder for sessions of a test alone, where `TMPDIR` points while it is used. */
 export class SessionRoot implements Disposable {
   readonly path: string;
@@ -17,8 +19,8 @@ export class SessionRoot implements Disposable {
 
   /** The paths of spilled segments, the oldest first. */
   spilled(): string[] {
-    for (const { name } of Deno.readDirSync(this.path)) {
-      const folder = `${this.path}/${name}/spill`;
+    for (const session of sessionFoldersIn(this.path)) {
+      const folder = `${session}/spill`;
       try {
         return [...Deno.readDirSync(folder)]
           .map((file) => `${folder}/${file.name}`).sort();
