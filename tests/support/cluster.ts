@@ -26,6 +26,8 @@ export interface NodeOptions {
   headAddress?: string;
   /** A folder in which it sees nothing, as on another machine. */
   hidden?: string;
+  /** The command that runs it where it is to be. */
+  on?(command: string[]): string[];
 }
 
 /** Whether nodes can be started that don't see a folder. */
@@ -80,9 +82,10 @@ export class TestNode {
       this.#readyFile,
       ...options.args ?? ["--num-cpus", "2"],
     ];
-    const [first, ...args] = options.hidden === undefined
+    const seeing = options.hidden === undefined
       ? whole
       : hiding(options.hidden, whole);
+    const [first, ...args] = options.on?.(seeing) ?? seeing;
     this.#process = new Deno.Command(first!, {
       args,
       env: {
