@@ -94,6 +94,10 @@ export const limits = {
   startRetryMs: 1000,
   /** How long an asked process may take to leave before SIGKILL. */
   stopGraceMs: 1000,
+  /** A child has ended: for so long nothing more of what it printed may come before that is all. */
+  printQuietMs: 200,
+  /** So often it is waited for more. */
+  printRoundsMax: 20,
   /** How long a task over its time may take to heed its signal. */
   abortGraceMs: 500,
   /** How long a disposed actor may take for its own clean-up. */

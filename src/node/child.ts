@@ -5,6 +5,9 @@
  *
  * @module
  */
+import { deadline } from "@std/async";
+import { limits } from "../base/limits.ts";
+import { log } from "../base/log.ts";
 import { TextLineSplitter } from "./lines.ts";
 import type { Fate, OutOfMemory } from "../wire/messages.ts";
 
@@ -29,6 +32,8 @@ export class Child {
   #reason: string | undefined;
   #outOfMemory: OutOfMemory | undefined;
   #hasEnded = false;
+  /** Pieces of output that have come. */
+  #chunkCount = 0;
 
   constructor(options: ChildOptions) {
     this.#process = new Deno.Command(Deno.execPath(), {
@@ -56,11 +61,28 @@ export class Child {
     }
   }
 
+  /** Resolves once all that it printed has come; whoever it started may have the same streams, and live on. */
+  async #printed(outputs: Promise<unknown>): Promise<void> {
+    for (let round = 0; round < limits.printRoundsMax; round++) {
+      const before = this.#chunkCount;
+      try {
+        await deadline(outputs, limits.printQuietMs);
+        return;
+      } catch (error) {
+        const isLate = error instanceof DOMException &&
+          error.name === "TimeoutError";
+        if (!isLate) throw error;
+      }
+      if (this.#chunkCount === before) break;
+    }
+    log.debug(`what process ${this.pid} started has its output, and lives on`);
+  }
+
   async #watch(options: ChildOptions): Promise<Fate> {
     const { stdout, stderr } = this.#process;
     const outputs = Promise.all([
-      passOn(stdout, (line) => options.onLine(line, "stdout")),
-      passOn(stderr, (line) => {
+      this.#passOn(stdout, (line) => options.onLine(line, "stdout")),
+      this.#passOn(stderr, (line) => {
         this.#stderrTail = `${this.#stderrTail}${line}\n`.slice(
           -stderrTailLength,
         );
@@ -69,7 +91,7 @@ export class Child {
     ]);
     const status = await this.#process.status;
     this.#hasEnded = true;
-    await outputs;
+    await this.#printed(outputs);
     const tail = this.#stderrTail.trim();
     return {
       ...(status.signal === null
@@ -82,13 +104,16 @@ export class Child {
       ...(tail === "" ? {} : { stderrTail: tail }),
     };
   }
-}
 
-async function passOn(
-  output: ReadableStream<Uint8Array>,
-  onLine: (line: string) => void,
-): Promise<void> {
-  const lines = new TextLineSplitter(onLine);
-  for await (const chunk of output) lines.push(chunk);
-  lines.end();
+  async #passOn(
+    output: ReadableStream<Uint8Array>,
+    onLine: (line: string) => void,
+  ): Promise<void> {
+    const lines = new TextLineSplitter(onLine);
+    for await (const chunk of output) {
+      this.#chunkCount++;
+      lines.push(chunk);
+    }
+    lines.end();
+  }
 }

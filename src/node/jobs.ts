@@ -142,7 +142,8 @@ export class Jobs {
 
   /** Something is free: every job may have it, whoever waited longest first. */
   resourcesGiven(from: JobPart | undefined): void {
-    if (this.#isGiving || this.#parts.size < 2) return;
+    // One that ends is none of them any more: the only one left may be who waits.
+    if (this.#isGiving) return;
     this.#isGiving = true;
     for (const part of this.#parts.values()) {
       if (part !== from) part.resourcesGiven();

@@ -78,6 +78,8 @@ export class Node {
       ended: (workerNo) => {
         this.#memory.workerEnded(workerNo);
         this.#carryOut(this.#leases.workerEnded(workerNo));
+        // What its lease held others may wait for.
+        options.resourcesGiven();
       },
       isAnyAsked: () => this.#asking.size > 0,
       failed: (reason) => this.#giveUp(reason),

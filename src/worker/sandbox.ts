@@ -31,8 +31,10 @@ import { SandboxPipe } from "./sandbox_pipe.ts";
 // keeps `localStorage` and caches in its own folder, whatever a program may, and
 // holds them open: here in one that goes with the process, with links to what it
 // downloaded, which is looked up by name. An isolate that ends kills the shell.
+// Of the two that watch each sees the other's end: none is left alone.
 const script = `
 trap '' INT
+trap : CHLD
 dir=$1 modules=$2 packages=$3 texts=$4; shift 4
 /bin/mkdir -m 700 -- "$dir" || exit 71
 /bin/ln -s -- "$modules" "$packages" "$texts" "$dir" 3<&- 4<&- || exit 71
@@ -40,7 +42,11 @@ DENO_EXTRA_STDIO_FDS=3 "$@" 4<&- & process=$!
 exec 3<&- 2>/dev/null
 { read -r _ <&4; kill -9 $process; /bin/rm -rf -- "$dir"; } & watch=$!
 exec 4<&-
-wait $process; status=$?
+while :; do
+  wait $process; status=$?
+  kill -0 $process || break
+  kill -0 $watch || kill -9 $process
+done 2>/dev/null
 kill -9 $watch
 /bin/rm -rf -- "$dir"
 exit $status

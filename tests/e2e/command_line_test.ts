@@ -10,6 +10,7 @@ import {
   runtimeContext,
 } from "../../mod.ts";
 import type { Runtime } from "../../src/runtime.ts";
+import { sessionFoldersIn } from "../support/sessions.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { until } from "../support/notes.ts";
 import { Program, type Running } from "../support/program.ts";
@@ -432,10 +433,8 @@ await get([ref, ...more]);
     await using _second = killedAtEnd(second);
     await second.said("ready");
     await refused(2, "--session", "list", "nodes");
-    const folders = [...Deno.readDirSync(program.temporary)]
-      .map(({ name }) => name);
-    const own = folders.find((name) => name.includes(`-${second.pid}-`));
-    const session = `${program.temporary}/${own}`;
+    const session = sessionFoldersIn(program.temporary)
+      .find((folder) => folder.includes(`-${second.pid}-`))!;
     const { stdout } = await command(
       ...["list", "nodes", "--json", "--session", session],
     );

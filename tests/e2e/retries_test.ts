@@ -175,3 +175,23 @@ Deno.test("retryExceptions decides which errors go again", async (t) => {
     assertStringIncludes(error.message, "attempt 3");
   });
 });
+
+Deno.test("A worker that crashed is known to have, though what it started has its output and lives on", async () => {
+  await using _runtime = await init({ numCpus: 1, logToDriver: false });
+  using notes = new Notes();
+  const crashes = remote((path: string) => {
+    const { attempt } = runtimeContext();
+    if (attempt > 1) return attempt;
+    const child = new Deno.Command("setsid", {
+      args: ["sleep", "60"],
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+    note(path, child.pid);
+    Deno.kill(Deno.pid, "SIGKILL");
+  });
+  assertEquals(await get(crashes.remote(notes.path)), 2);
+  // It has not ended yet, so nobody waited for that.
+  Deno.kill(Number(notes.lines()[0]), "SIGKILL");
+});
