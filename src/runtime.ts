@@ -10,6 +10,7 @@ import {
   displaySymbol,
   escaped,
 } from "./base/notebook.ts";
+import { text } from "./client/check.ts";
 import { checkInitOptions, type InitOptions } from "./client/init_options.ts";
 import {
   dashboardUrl,
@@ -172,6 +173,7 @@ function runtimeOf(
     for (const node of await nodes()) {
       if (!node.alive) continue;
       for (const [name, amount] of Object.entries(node[of])) {
+        if (name.includes("@")) continue; // Of a placement group.
         total[name] = (total[name] ?? 0) + amount;
       }
     }
@@ -185,6 +187,7 @@ function runtimeOf(
     clusterResources: () => sum("resources"),
     availableResources: () => sum("available"),
     timeline: async (path) => {
+      if (path !== undefined) text(path, "timeline path");
       await nodes(); // Throws for a runtime that is gone.
       const { owner } = session;
       owner.lineage.flush();

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { MantaError } from "../base/errors.ts";
+import { isThere } from "../base/files.ts";
 import { readFlags, splitAtScript, UsageError } from "./flags.ts";
 import { clusterAddress, clusterPlaces } from "./where.ts";
 
@@ -18,6 +20,9 @@ export async function runScript(args: string[]): Promise<number> {
   const address = clusterAddress(given);
   const [script, ...scriptArgs] = rest;
   if (script === undefined) throw new UsageError("run what? name a script");
+  if (!/^[a-z]{2,}:/.test(script) && !isThere(script)) {
+    throw new MantaError(`Cannot run "${script}": there is no such file`);
+  }
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", script, ...scriptArgs],
     env: { MANTA_ADDRESS: address },

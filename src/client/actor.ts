@@ -13,7 +13,7 @@ import { groupOf, placeOf } from "./strategy.ts";
 import { entryOfRef } from "../owner/object_ref.ts";
 import type { Owner } from "../owner/owner.ts";
 import { extendValues } from "../owner/extensions.ts";
-import { checkOptions, flag, show, text } from "./check.ts";
+import { checkOptions, flag, plainKey, show, text } from "./check.ts";
 import {
   type ActorHandle,
   behind,
@@ -59,6 +59,8 @@ class RemoteActor {
   }
 
   remote(...args: unknown[]): unknown {
+    const group = groupOf(this.#options);
+    if (group !== undefined) assertUsable(group);
     return createActor(owner(), {
       target: this.#target,
       options: this.#options,
@@ -89,6 +91,9 @@ export function makeActorClass<Class extends AnyClass>(
       `Cannot make class "${target.name}" remote: it has a method "then", so awaiting its handle would call it. Rename that method`,
     );
   }
+  const methods = methodsOf(target);
+  for (const name of Object.keys(methods)) plainKey(name, "method");
+  groupsOf(options, methods); // Throws for a method that there is not.
   return new RemoteActor(target, options) as unknown as ActorClass<Class>;
 }
 
@@ -197,8 +202,6 @@ function createActor(
   },
 ): unknown {
   const { durable: isDurable = false } = options;
-  const group = groupOf(options);
-  if (group !== undefined) assertUsable(group);
   const endless = isDurable ? -1 : 0;
   const methods = methodsOf(target);
   return newActor(own, { target, args }, {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ObjectRef } from "../owner/object_ref.ts";
+import { isObjectRef, type ObjectRef } from "../owner/object_ref.ts";
 import { show } from "./check.ts";
 import { Flow, type Items } from "./flow.ts";
 import { behind } from "./handle.ts";
@@ -44,6 +44,11 @@ export class ActorPool<Actor extends object> {
    * @throws {TypeError} Where there is none, or something is no handle.
    */
   constructor(handles: Iterable<Actor>) {
+    if (typeof handles?.[Symbol.iterator] !== "function") {
+      throw new TypeError(
+        `Cannot make an ActorPool of ${show(handles)}: expected actor handles`,
+      );
+    }
     this.#idle = [...handles];
     if (this.#idle.length === 0) {
       throw new TypeError("Cannot make an ActorPool of no actors");
@@ -87,8 +92,8 @@ export class ActorPool<Actor extends object> {
         `Cannot map with ${show(call)}: expected a function that sends a call`,
       );
     }
-    const users = new Map<ObjectRef<T>, Actor>();
-    const size = this.#idle.length + users.size;
+    const users: [ref: ObjectRef<T>, actor: Actor][] = [];
+    const size = this.#idle.length;
     const flow: Flow<Item, T> = new Flow({
       items,
       isOrdered,
@@ -98,7 +103,15 @@ export class ActorPool<Actor extends object> {
         const actor = this.#idle.shift()!;
         try {
           const ref = call(actor, item);
-          users.set(ref, actor);
+          if (!isObjectRef(ref)) {
+            throw new TypeError(
+              `Cannot use ActorPool with a call that gives ${
+                show(ref)
+              }: expected one ref`,
+            );
+          }
+          // Two calls may give the same one.
+          users.push([ref, actor]);
           return ref;
         } catch (error) {
           this.#idle.push(actor);
@@ -106,8 +119,9 @@ export class ActorPool<Actor extends object> {
         }
       },
       settled: (ref) => {
-        this.#idle.push(users.get(ref)!);
-        users.delete(ref);
+        const at = users.findIndex(([used]) => used === ref);
+        const [[, actor]] = users.splice(at, 1) as [[ObjectRef<T>, Actor]];
+        this.#idle.push(actor);
         for (const goOn of this.#waiting) goOn();
       },
       what: "ActorPool",

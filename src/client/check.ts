@@ -155,10 +155,17 @@ export function amounts(value: unknown, name: string): void {
 
 /** The name of a resource: not empty, and none of those that placement groups make. */
 export function resourceName(resource: string, name: string): void {
+  plainKey(resource, name);
   if (/^[^@\p{Cc}]+$/u.test(resource)) return;
   throw new TypeError(
     `Cannot use ${name} "${resource}": the name of a resource is a text without "@" and control characters`,
   );
+}
+
+/** A key that programs may choose; this one means something else to JavaScript. */
+export function plainKey(key: string, name: string): void {
+  if (key !== "__proto__") return;
+  throw new TypeError(`Cannot use ${name} "__proto__": choose another name`);
 }
 
 /** Texts by name. */
@@ -168,7 +175,10 @@ export function texts(value: unknown, name: string): void {
       `Cannot use ${name} ${show(value)}: expected texts by name`,
     );
   }
-  for (const [key, each] of Object.entries(value)) text(each, `${name}.${key}`);
+  for (const [key, each] of Object.entries(value)) {
+    plainKey(key, name);
+    text(each, `${name}.${key}`);
+  }
 }
 
 /** An abort signal. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ActorSpec } from "../base/spec.ts";
-import { checkOptions, show, whole } from "./check.ts";
+import { checkOptions, plainKey, show, whole } from "./check.ts";
 
 /** A group of methods that have a bound of their own. */
 export interface ConcurrencyGroup {
@@ -25,6 +25,7 @@ export function groups(value: unknown, name: string): void {
   }
   const seen = new Map<string, string>();
   for (const [group, given] of Object.entries(value)) {
+    plainKey(group, name);
     const what = `${name} "${group}"`;
     checkOptions(given, { checks: { max: whole(1), methods: texts }, what });
     const { max, methods } = (given ?? {}) as Partial<ConcurrencyGroup>;

@@ -12,7 +12,7 @@ import {
   type PermissionName,
   type SandboxPermissions,
 } from "../base/spec.ts";
-import { assertHeld } from "../node/sandbox_flags.ts";
+import { assertHeld, sysKinds } from "../node/sandbox_flags.ts";
 import { checkOptions, show } from "./check.ts";
 
 /** Throws for what are no permissions. */
@@ -29,6 +29,26 @@ export function permissions(value: unknown, name: string): void {
     Object.keys(permissionFields).map((name) => [name, permission]),
   );
   checkOptions(value, { checks, what: name });
+  const { sys, net } = value as Deno.PermissionOptionsObject;
+  if (Array.isArray(sys)) {
+    for (const kind of sys) known(kind, sysKinds, `${name} "sys"`);
+  }
+  if (!Array.isArray(net)) return;
+  for (const host of net.map(String)) {
+    if (/^[^\s]+$/.test(host) && !host.includes("://")) continue;
+    throw new TypeError(
+      `Cannot use ${name} "net" ${
+        show(host)
+      }: expected a host, as "example.com" or "127.0.0.1:80"`,
+    );
+  }
+}
+
+function known(kind: string, kinds: readonly string[], name: string): void {
+  if (kinds.includes(kind)) return;
+  throw new TypeError(
+    `Cannot use ${name} ${show(kind)}: known are ${kinds.join(", ")}`,
+  );
 }
 
 /** The same in a spec; throws for what the program does not have itself. */

@@ -19,7 +19,7 @@ import {
   show,
   text,
 } from "./check.ts";
-import { owner, ownerIfAny } from "./session.ts";
+import { assertNoSandbox, owner, ownerIfAny } from "./session.ts";
 
 export type { GroupStrategy };
 
@@ -35,10 +35,11 @@ interface Fields {
   readonly id: string;
   readonly name: string;
   readonly bundles: readonly ResourceAmounts[];
+  readonly strategy: GroupStrategy;
 }
 
 const makeFrom = Symbol("a group that is there");
-let begin: (fields: Fields, strategy: GroupStrategy) => PlacementGroup;
+let begin: (fields: Fields) => PlacementGroup;
 let remove: (group: PlacementGroup) => Promise<void>;
 /** Throws for a group of a runtime that has ended. */
 export let assertUsable: (group: PlacementGroup) => void;
@@ -61,13 +62,16 @@ export class PlacementGroup {
   readonly name: string;
   /** What it reserves, bundle by bundle. */
   readonly bundles: readonly Readonly<Record<string, number>>[];
+  readonly #strategy: GroupStrategy;
+  /** Its reservation, while that is under way. */
   #placed: Promise<void> | undefined;
   /** Of the runtime that it is in; none in a sandbox. */
   readonly #owner = ownerIfAny();
 
   /** Made by `placementGroup`. */
   constructor(made: { [makeFrom]: Fields }) {
-    const { id, name, bundles } = made[makeFrom];
+    const { id, name, bundles, strategy } = made[makeFrom];
+    this.#strategy = strategy;
     this.id = id;
     this.name = name;
     this.bundles = bundles;
@@ -92,19 +96,21 @@ export class PlacementGroup {
 
   /** The owner that it is used through; throws where its runtime has ended. */
   #owned(): Owner {
-    const own = owner();
-    if (this.#owner === own) return own;
+    assertNoSandbox();
+    if (this.#owner !== undefined && this.#owner === ownerIfAny()) {
+      return owner();
+    }
     throw new TypeError(
       `Cannot use placement group ${this.name}: its runtime has ended; make another`,
     );
   }
 
   /** Reserves it. */
-  async #ask(strategy: GroupStrategy = "PACK"): Promise<void> {
+  async #ask(): Promise<void> {
     const { refusal } = await this.#owned().askHead("group.create", {
       groupId: this.id,
       bundles: this.bundles.map((bundle) => ({ ...bundle })),
-      strategy,
+      strategy: this.#strategy,
     });
     if (refusal === undefined) return;
     throw new TaskUnschedulableError(
@@ -114,10 +120,13 @@ export class PlacementGroup {
   }
 
   static {
-    begin = (fields, strategy) => {
+    begin = (fields) => {
       const group = new PlacementGroup({ [makeFrom]: fields });
-      group.#placed = group.#ask(strategy);
-      group.#placed.catch(() => {}); // Whoever asks whether it is ready is told.
+      group.#placed = group.#ask();
+      // Later it is asked for again: another process may have removed it.
+      group.#placed.then(() => {
+        group.#placed = undefined;
+      }, () => {}); // Whoever asks whether it is ready is told.
       return group;
     };
     remove = async (group) => {
@@ -131,7 +140,10 @@ export class PlacementGroup {
       tag: "placement group",
       constructor: PlacementGroup,
       tracked: false,
-      toFields: ({ id, name, bundles }) => ({ id, name, bundles }),
+      toFields: (group) => {
+        const { id, name, bundles } = group;
+        return { id, name, bundles, strategy: group.#strategy };
+      },
       fromFields: (fields) =>
         new PlacementGroup({ [makeFrom]: fields as Fields }),
     });
@@ -187,7 +199,7 @@ export function placementGroup(
   const { strategy = "PACK", name = id } = options;
   const copies = bundles.map((bundle) => ({ ...bundle }));
   owner(); // Starts a runtime where there is none.
-  return begin({ id, name, bundles: copies }, strategy);
+  return begin({ id, name, bundles: copies, strategy });
 }
 
 function checkBundleAmounts(bundle: unknown, name: string): void {

@@ -53,7 +53,7 @@ export class Queue<T> {
    * @throws {TypeError | RangeError} Where an option is wrong.
    */
   constructor(options: { maxSize?: number } = {}) {
-    const made = (options as { [makeFrom]?: Fields })[makeFrom];
+    const made = (options as { [makeFrom]?: Fields } | null)?.[makeFrom];
     if (made !== undefined) {
       this.#fields = made;
       return;

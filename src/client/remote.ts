@@ -71,9 +71,9 @@ class RemoteTask {
   }
 
   remote(...args: unknown[]): unknown {
+    if (this.#group !== undefined) assertUsable(this.#group);
     const own = owner();
     const template = this.#template;
-    if (this.#group !== undefined) assertUsable(this.#group);
     const { isStream, returnCount } = template.settings;
     if (isStream) {
       return streamOf(own, (sink) => own.submit(template, args, sink).record);

@@ -6,7 +6,7 @@
 import { isAbsolute } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { WorkerEnv } from "../base/spec.ts";
-import { checkOptions, show, text } from "./check.ts";
+import { checkOptions, plainKey, show, text } from "./check.ts";
 import { permissions, permissionsOf } from "./permissions.ts";
 
 /** How the process is started that a task or an actor runs in. */
@@ -80,6 +80,7 @@ function variables(value: unknown, name: string): void {
     );
   }
   for (const [key, given] of Object.entries(value)) {
+    plainKey(key, name);
     if (!/^[^=\0]+$/.test(key)) {
       throw new TypeError(
         `Cannot use ${name} "${key}": expected the name of a variable`,

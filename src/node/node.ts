@@ -250,7 +250,8 @@ export class Node {
         });
       case "unschedulable": {
         const { resource } = command;
-        const total = this.#options.machine.pool.total()[resource] ?? 0;
+        const all = this.#options.machine.pool.total();
+        const total = Object.hasOwn(all, resource) ? all[resource] : 0;
         return this.#answer(command.leaseId, {
           kind: "unschedulable",
           reason: `this machine has ${total} ${resource} in all`,

@@ -26,7 +26,7 @@ export interface SandboxSetting {
 }
 
 /** The kinds of `sys` that Deno can grant one by one. */
-const sysKinds =
+export const sysKinds: readonly string[] =
   "cpus getPriority getegid gid homedir hostname loadavg networkInterfaces osRelease osUptime setPriority statfs systemMemoryInfo uid userInfo username"
     .split(" ");
 
@@ -145,7 +145,9 @@ function grant(
   if (granted({ name }) !== "no") {
     if (name === "write") return ["--allow-write=/"];
     // An inspector sees what is locked; it takes all of `sys`.
-    if (name === "sys" && isLocked) return [`--allow-sys=${listed(sysKinds)}`];
+    if (name === "sys" && isLocked) {
+      return [`--allow-sys=${listed([...sysKinds])}`];
+    }
     return [`--allow-${name}`];
   }
   return flags.filter((flag) => flag.startsWith(`--allow-${name}=`));

@@ -27,6 +27,10 @@ export function failedOf(error: unknown): string {
 
 /** What a pending object waits for. */
 export function describeWait(own: Owner, entry: ObjectEntry): string {
+  return oneLine(waitOf(own, entry));
+}
+
+function waitOf(own: Owner, entry: ObjectEntry): string {
   if (entry.ownerId !== own.self) {
     return "belongs to another process, which has not answered yet";
   }
@@ -39,6 +43,10 @@ export function describeWait(own: Owner, entry: ObjectEntry): string {
 
 /** What a task or call without an outcome waits for. */
 export function describeTask(own: Owner, record: TaskRecord): string {
+  return oneLine(taskWaitOf(own, record));
+}
+
+function taskWaitOf(own: Owner, record: TaskRecord): string {
   const { name, resources } = record.template.settings;
   const task = `(task "${name}")`;
   const call = own.actors.describe(record);

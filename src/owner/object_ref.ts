@@ -210,6 +210,11 @@ export class ObjectRef<T> implements Disposable {
 
   /** How it looks in a log. */
   [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** The same as text. */
+  toString(): string {
     return `ObjectRef(${this.#facts()})`;
   }
 

@@ -216,17 +216,17 @@ export class Outcomes implements SubmitterEvents {
     if (schedulingTimeoutMs === undefined) return;
     record.timer = afterMs(schedulingTimeoutMs, () => {
       if (record.phase === "done") return;
-      const isIdle = record.phase === "preparing" ||
-        this.#owner.submitter.withdraw(record);
-      if (!isIdle) return;
+      const taskId = taskIdOf(this.#owner.self, record.ordinal);
+      let lacking = "its arguments were not there";
+      if (record.phase !== "preparing") {
+        if (!this.#owner.submitter.withdraw(record)) return;
+        lacking = "no worker was free";
+      }
       this.fail(
         record,
         new TaskTimeoutError(
-          `Cannot run task "${name}": no worker was free within its schedulingTimeout of ${schedulingTimeoutMs} ms`,
-          {
-            taskId: taskIdOf(this.#owner.self, record.ordinal),
-            timeoutMs: schedulingTimeoutMs,
-          },
+          `Cannot run task "${name}": ${lacking} within its schedulingTimeout of ${schedulingTimeoutMs} ms`,
+          { taskId, timeoutMs: schedulingTimeoutMs },
         ),
       );
     });

@@ -201,8 +201,8 @@ export class Peer {
     if (this.#remote === undefined) return this.#onHello(kind, body);
     switch (kind) {
       case FrameKind.control:
-        this.#onControl(new ByteReader(body));
-        return;
+        // Read at once: what can't be read ends this connection, and nothing else.
+        return this.#onMessage(new ByteReader(body));
       case FrameKind.transport:
         this.#transport.heard?.(body);
         return;
@@ -239,12 +239,15 @@ export class Peer {
     this.#hello.resolve(this.#remote);
   }
 
-  async #onControl(from: ByteReader): Promise<void> {
+  #onMessage(from: ByteReader): void {
     const requestId = from.u32();
-    const { kind, body } = decodeMessage(from.bytes()) as {
-      kind: string;
-      body: never;
-    };
+    this.#onControl(requestId, decodeMessage(from.bytes()) as never);
+  }
+
+  async #onControl(
+    requestId: number,
+    { kind, body }: { kind: string; body: never },
+  ): Promise<void> {
     if (requestId === 0) {
       this.#handlers.notices[kind as keyof Notices]?.(body, this);
       return;

@@ -349,7 +349,7 @@ Deno.test("Calls to actors", async (t) => {
     assertEquals(JSON.stringify({ troubled }), '{"troubled":{}}');
     const diary = Book.remote();
     assert(!("toString" in diary));
-    assertMatch(String(diary), /^ActorHandle\(Book, [0-9a-f]{28}\)$/);
+    assertMatch(String(diary), /^ActorHandle\(Diary, [0-9a-f]{28}\)$/);
     assertEquals(await Promise.resolve(diary), diary);
   });
 

@@ -70,6 +70,12 @@ Deno.test("Options are checked at the call, by name", async (t) => {
     [{ retryExceptions: ["Error"] }, TypeError, "retryExceptions"],
     [{ retryExceptions: [() => true] }, TypeError, "retryExceptions"],
     [{ resources: { "a@b": 1 } }, TypeError, "resources", "a@b"],
+    [{ resources: JSON.parse('{"__proto__":1}') }, TypeError, "__proto__"],
+    [
+      { runtimeEnv: { env: JSON.parse('{"__proto__":"a"}') } },
+      TypeError,
+      "__proto__",
+    ],
     [{ timeout: 0 }, RangeError, "timeout"],
     [{ timeout: -1 }, RangeError, "timeout"],
     [{ timeout: Infinity }, RangeError, "timeout"],

@@ -368,6 +368,29 @@ Deno.test("The head that is killed and comes back: what runs goes on, and what i
   );
 });
 
+Deno.test("Programs that wait for one another's CPUs all get them", async () => {
+  await using cluster = await TestCluster.start(0, {
+    args: ["--num-cpus", "1"],
+  });
+  await using program = new Program();
+  const { address, token } = cluster;
+  const source = `
+    import { get, init, remote } from "@manta/manta";
+    await init({ address: "${address}", token: "${token}" });
+    const f = remote((x) => x);
+    await get(Array.from({ length: 6 }, (_, at) => f.remote(at)));
+    console.log("done");
+  `;
+  for (let round = 0; round < 2; round++) {
+    const three = [1, 2, 3].map(() => program.start(["eval", source]));
+    const ended = await deadline(
+      Promise.all(three.map(({ ended }) => ended)),
+      30_000,
+    );
+    for (const { stdout } of ended) assertEquals(stdout.trim(), "done");
+  }
+});
+
 Deno.test("A driver that is killed leaves nothing on the nodes but its detached actors", async () => {
   await using cluster = await TestCluster.start(1);
   await using program = new Program();

@@ -173,6 +173,29 @@ Deno.test("ActorPool: map and mapUnordered", async (t) => {
     for await (const y of pool.map(call, endless())) if (y > 10) break;
     assertEquals(await listOf(pool.map(call, [1, 2])), [2, 4]);
   });
+  await t.step("a call that gives no ref takes no actor along", async () => {
+    const pool = new ActorPool([remote(Doubler).remote()]);
+    const wrong = (() => 5) as never;
+    await assertRejects(
+      () => listOf(pool.map(wrong, [1])),
+      TypeError,
+      "expected one ref",
+    );
+    const doubled = pool.map((actor, x: number) => actor.double.remote(x), [1]);
+    assertEquals((await listOf(doubled)).length, 1);
+  });
+  await t.step("calls may give the same ref", async () => {
+    const pool = new ActorPool(
+      [Doubler, Doubler].map((one) => remote(one).remote()),
+    );
+    const same = slowIf.remote(3);
+    assertEquals(await listOf(pool.map(() => same, [1, 2, 3])), [3, 3, 3]);
+    const doubled = pool.map(
+      (actor, x: number) => actor.double.remote(x),
+      [1, 2, 3],
+    );
+    assertEquals((await listOf(doubled)).length, 3);
+  });
   await t.step("no actors are refused", () => {
     assertThrows(() => new ActorPool([]), TypeError, "no actors");
   });

@@ -3,6 +3,8 @@ import {
   ActorDiedError,
   get,
   init,
+  isInitialized,
+  PlacementGroup,
   placementGroup,
   remote,
   removePlacementGroup,
@@ -150,6 +152,19 @@ Deno.test("placementGroup(bundles, { strategy, name }) on one machine", async (t
     await removePlacementGroup(group);
   });
   await t.step(
+    "ready() of one that another process removed says so",
+    async () => {
+      const group = placementGroup([{ CPU: 1 }]);
+      await get(group.ready());
+      const remove = remote(
+        (group: PlacementGroup) => removePlacementGroup(group),
+        { numCpus: 0 },
+      );
+      await get(remove.remote(group));
+      await assertRejects(() => get(group.ready()), TaskUnschedulableError);
+    },
+  );
+  await t.step(
     "why() says what one that waits for room waits for",
     async () => {
       const large = placementGroup([{ CPU: 3 }], { name: "large" });
@@ -171,6 +186,8 @@ Deno.test("A placement group ends with its runtime", async () => {
   const inside = where.options({ schedulingStrategy });
   await get(inside.remote());
   await shutdown();
+  assertThrows(() => inside.remote(), TypeError, "its runtime has ended");
+  assertEquals(isInitialized(), false);
   await using _runtime = await init({ numCpus: 1 });
   assertThrows(() => inside.remote(), TypeError, "its runtime has ended");
   assertThrows(

@@ -102,6 +102,9 @@ Deno.test("runtimeEnv: { env, workingDir }", async (t) => {
     assertThrows(of({ workingDir: `${folder}/none` }), RuntimeEnvSetupError);
     assertThrows(of({ env: { A: 5 } }), TypeError, "A");
     assertThrows(of({ env: { A: "a\0b" } }), TypeError, "A");
+    assertThrows(of({ permissions: { sys: ["no"] } }), TypeError, '"no"');
+    const net = ["http://no host/"];
+    assertThrows(of({ permissions: { net } }), TypeError, "no host");
     assertThrows(of({ variables: {} }), TypeError, "variables");
     assertThrows(of(5), TypeError, "runtimeEnv");
   });
