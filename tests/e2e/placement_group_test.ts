@@ -4,7 +4,7 @@ import {
   get,
   init,
   isInitialized,
-  PlacementGroup,
+  type PlacementGroup,
   placementGroup,
   remote,
   removePlacementGroup,
