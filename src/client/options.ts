@@ -81,7 +81,7 @@ export interface ActorOptions extends ResourceOptions {
   maxConcurrency?: number;
   /** Methods that run beside the others: their own bound for each group. Methods of no group share `maxConcurrency`. */
   concurrencyGroups?: Record<string, ConcurrencyGroup>;
-  /** Milliseconds without a call after which it ends. Default: none. */
+  /** Milliseconds without a call after which it ends; one that still waits for its arguments has not come. Default: none. */
   ttl?: number;
   /** Calls of one caller's process that may wait; -1: any number. Default: -1. */
   maxPendingCalls?: number;
