@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { afterMs } from "../base/clock.ts";
+import { afterMs, type Timer } from "../base/clock.ts";
 import { ActorDiedError, PendingCallsLimitExceeded } from "../base/errors.ts";
 import type { ActorId } from "../base/ids.ts";
 import { limits } from "../base/limits.ts";
@@ -38,7 +38,9 @@ export class ActorCalls {
   readonly #callIds: CallIds;
   readonly #callees = new Callees();
   readonly #open = new Map<number, OpenCall>();
+  readonly #redials = new Set<Timer>();
   #onBorn: (() => unknown) | undefined;
+  #isClosed = false;
 
   constructor(owner: OwnerPort, network: Network) {
     this.#owner = owner;
@@ -120,6 +122,12 @@ export class ActorCalls {
   /** Nothing more is called. Waits a moment for actors that nobody called: that one could not be made only this process tells. */
   async close(): Promise<void> {
     this.births.close();
+    await this.#lastBirths();
+    this.#isClosed = true;
+    for (const timer of this.#redials) clearTimeout(timer);
+  }
+
+  async #lastBirths(): Promise<void> {
     const isAnyBeingBorn = () =>
       this.#callees.living().some((one) => one.isBeingBorn && !one.isCalled);
     if (!isAnyBeingBorn()) return;
@@ -284,6 +292,7 @@ export class ActorCalls {
   }
 
   async #connect(callee: Callee): Promise<void> {
+    if (this.#isClosed) return;
     const { order } = callee;
     const processId = order.connecting();
     if (processId === undefined) return;
@@ -307,10 +316,15 @@ export class ActorCalls {
 
   /** Most likely it died before it could be greeted, and the head tells; if it lives, it is tried again. */
   #connectLater(callee: Callee, error: unknown): void {
+    if (this.#isClosed) return;
     log.debug(`actor ${callee.info.className} did not answer: ${error}`);
     const delayMs = limits.redialMs *
       2 ** Math.min(callee.failedDialCount++, 7);
-    afterMs(delayMs, () => this.#connect(callee));
+    const timer = afterMs(delayMs, () => {
+      this.#redials.delete(timer);
+      this.#connect(callee);
+    });
+    this.#redials.add(timer);
   }
 
   #advanceAll(callee: Callee): void {
