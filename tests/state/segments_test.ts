@@ -629,11 +629,11 @@ Deno.test("SegmentTable keeps its invariants under any order of events", () => {
     strictEqual(world.asked.size, 0, "A writer was never answered");
     const atLeast = {
       admit: 20_000,
-      reuse: 5000,
+      reuse: 2500,
       refuse: 300,
       serve: 10_000,
       deny: 400,
-      recycle: 10_000,
+      recycle: 6000,
       drop: 10_000,
       close_descriptor: 10_000,
       collect_garbage: 500,
