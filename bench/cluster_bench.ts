@@ -3,7 +3,7 @@
  * of this program's own, and objects between nodes beside a bare TCP copy. All
  * in one run, on one machine: ratios count.
  *
- * deno run -A bench/cluster_bench.ts
+ * deno task bench --rows cluster
  *
  * @module
  */

@@ -19,6 +19,10 @@ const plotPath = new URL("../docs/performance.svg", import.meta.url);
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: string[]): Promise<number> {
+  if (args.join(" ").replace("=", " ") === "--rows cluster") {
+    await import("./cluster_bench.ts"); // Prints its own table.
+    return 0;
+  }
   let options: Options | undefined;
   try {
     options = optionsFrom(args);

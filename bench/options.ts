@@ -10,7 +10,8 @@ import { type ContenderName, type Row, rows, rowsMatching } from "./rows.ts";
 /** What `--help` prints. */
 export const help = `Usage: deno task bench [options]
 
-  --rows PATTERN  only rows with this in their name (text or regular expression)
+  --rows PATTERN  only rows with this in their name (text or regular expression);
+                  "cluster" alone: tasks and objects through a remote node's port
   --quick         short rounds, small batches: for a look, not for a result
   --peers[=LIST]  also run these in the same run: ${
   peerNames.join(",")
