@@ -86,12 +86,12 @@ export function makeActorClass<Class extends AnyClass>(
   target: Class,
   options: ActorOptions,
 ): ActorClass<Class> {
-  if (Object.hasOwn(methodsOf(target), "then")) {
+  const methods = methodsOf(target);
+  if (Object.hasOwn(methods, "then")) {
     throw new TypeError(
       `Cannot make class "${target.name}" remote: it has a method "then", so awaiting its handle would call it. Rename that method`,
     );
   }
-  const methods = methodsOf(target);
   for (const name of Object.keys(methods)) plainKey(name, "method");
   groupsOf(options, methods); // Throws for a method that there is not.
   return new RemoteActor(target, options) as unknown as ActorClass<Class>;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isObjectRef, type ObjectRef } from "../owner/object_ref.ts";
+import type { ObjectRef } from "../owner/object_ref.ts";
 import { show } from "./check.ts";
 import { Flow, type Items } from "./flow.ts";
 import { behind } from "./handle.ts";
@@ -92,7 +92,6 @@ export class ActorPool<Actor extends object> {
         `Cannot map with ${show(call)}: expected a function that sends a call`,
       );
     }
-    const users: [ref: ObjectRef<T>, actor: Actor][] = [];
     const size = this.#idle.length;
     const flow: Flow<Item, T> = new Flow({
       items,
@@ -102,27 +101,11 @@ export class ActorPool<Actor extends object> {
       send: (item) => {
         const actor = this.#idle.shift()!;
         try {
-          const ref = call(actor, item);
-          if (!isObjectRef(ref)) {
-            throw new TypeError(
-              `Cannot use ActorPool with a call that gives ${
-                show(ref)
-              }: expected one ref`,
-            );
-          }
-          // Two calls may give the same one.
-          users.push([ref, actor]);
-          return ref;
+          return { ref: call(actor, item), over: () => this.#idles(actor) };
         } catch (error) {
           this.#idle.push(actor);
           throw error;
         }
-      },
-      settled: (ref) => {
-        const at = users.findIndex(([used]) => used === ref);
-        const [[, actor]] = users.splice(at, 1) as [[ObjectRef<T>, Actor]];
-        this.#idle.push(actor);
-        for (const goOn of this.#waiting) goOn();
       },
       what: "ActorPool",
     });
@@ -136,5 +119,10 @@ export class ActorPool<Actor extends object> {
         flow.close();
       },
     });
+  }
+
+  #idles(actor: Actor): void {
+    this.#idle.push(actor);
+    for (const goOn of this.#waiting) goOn();
   }
 }

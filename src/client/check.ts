@@ -133,14 +133,8 @@ export function oneOf(...words: string[]): Check {
 
 /** Amounts by resource name. */
 export function amounts(value: unknown, name: string): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(
-      `Cannot use ${name} ${
-        show(value)
-      }: expected amounts by name, like { red: 1 }`,
-    );
-  }
-  for (const [resource, each] of Object.entries(value)) {
+  const expected = "amounts by name, like { red: 1 }";
+  for (const [resource, each] of entriesOf(value, { name, expected })) {
     if (["CPU", "GPU", "memory"].includes(resource)) {
       const option =
         { CPU: "numCpus", GPU: "numGpus", memory: "memory" }[resource];
@@ -155,11 +149,25 @@ export function amounts(value: unknown, name: string): void {
 
 /** The name of a resource: not empty, and none of those that placement groups make. */
 export function resourceName(resource: string, name: string): void {
-  plainKey(resource, name);
   if (/^[^@\p{Cc}]+$/u.test(resource)) return;
   throw new TypeError(
     `Cannot use ${name} "${resource}": the name of a resource is a text without "@" and control characters`,
   );
+}
+
+/** What an option holds by names that programs choose. */
+export function entriesOf(
+  value: unknown,
+  { name, expected }: { name: string; expected: string },
+): [key: string, value: unknown][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new TypeError(
+      `Cannot use ${name} ${show(value)}: expected ${expected}`,
+    );
+  }
+  const entries = Object.entries(value);
+  for (const [key] of entries) plainKey(key, name);
+  return entries;
 }
 
 /** A key that programs may choose; this one means something else to JavaScript. */
@@ -170,13 +178,8 @@ export function plainKey(key: string, name: string): void {
 
 /** Texts by name. */
 export function texts(value: unknown, name: string): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(
-      `Cannot use ${name} ${show(value)}: expected texts by name`,
-    );
-  }
-  for (const [key, each] of Object.entries(value)) {
-    plainKey(key, name);
+  const expected = "texts by name";
+  for (const [key, each] of entriesOf(value, { name, expected })) {
     text(each, `${name}.${key}`);
   }
 }

@@ -31,10 +31,15 @@ export interface FlowOptions<Item, T> {
   /** Whether one more may be sent now. */
   hasRoom(underWay: number): boolean;
   /** Sends the call for an item. */
-  send(item: Item): ObjectRef<T>;
-  /** A call is over, and how it was sent has room again. */
-  settled?(ref: ObjectRef<T>): void;
+  send(item: Item): Sent<T>;
   what: string;
+}
+
+/** A call that was sent. */
+export interface Sent<T> {
+  readonly ref: ObjectRef<T>;
+  /** It is over, or gives no ref: how it was sent has room again. */
+  over?(): void;
 }
 
 interface Slot<T> {
@@ -173,8 +178,9 @@ export class Flow<Item, T> implements Source<T> {
     }
   }
 
-  #sent(ref: ObjectRef<T>): void {
+  #sent({ ref, over }: Sent<T>): void {
     if (!isObjectRef(ref)) {
+      over?.();
       throw new TypeError(
         `Cannot use ${this.#options.what} with a call that gives ${
           show(ref)
@@ -187,7 +193,7 @@ export class Flow<Item, T> implements Source<T> {
     this.#owner.objects.demand(entry);
     const settled = () => {
       slot.isSettled = true;
-      this.#options.settled?.(ref);
+      over?.();
       this.pull();
       this.#wake();
     };

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ActorSpec } from "../base/spec.ts";
-import { checkOptions, plainKey, show, whole } from "./check.ts";
+import { checkOptions, entriesOf, show, whole } from "./check.ts";
 
 /** A group of methods that have a bound of their own. */
 export interface ConcurrencyGroup {
@@ -16,16 +16,10 @@ export interface ConcurrencyGroup {
 
 /** Throws for what are no groups. */
 export function groups(value: unknown, name: string): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(
-      `Cannot use ${name} ${
-        show(value)
-      }: expected groups by name, such as { io: { max: 5, methods: ["fetch"] } }`,
-    );
-  }
+  const expected =
+    'groups by name, such as { io: { max: 5, methods: ["fetch"] } }';
   const seen = new Map<string, string>();
-  for (const [group, given] of Object.entries(value)) {
-    plainKey(group, name);
+  for (const [group, given] of entriesOf(value, { name, expected })) {
     const what = `${name} "${group}"`;
     checkOptions(given, { checks: { max: whole(1), methods: texts }, what });
     const { max, methods } = (given ?? {}) as Partial<ConcurrencyGroup>;

@@ -65,7 +65,7 @@ export function map<Item, Result>(
       items,
       isOrdered: options.ordered ?? true,
       hasRoom: (underWay) => underWay < window,
-      send: (item) => remoteFn.remote(item),
+      send: (item) => ({ ref: remoteFn.remote(item) }),
       what: "map",
     }),
   );

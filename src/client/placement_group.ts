@@ -14,6 +14,7 @@ import type { GroupStrategy } from "../state/placement_groups.ts";
 import {
   amount,
   checkOptions,
+  entriesOf,
   oneOf,
   resourceName,
   show,
@@ -203,12 +204,8 @@ export function placementGroup(
 }
 
 function checkBundleAmounts(bundle: unknown, name: string): void {
-  if (typeof bundle !== "object" || bundle === null || Array.isArray(bundle)) {
-    throw new TypeError(
-      `Cannot use ${name} ${show(bundle)}: expected amounts by name`,
-    );
-  }
-  for (const [resource, given] of Object.entries(bundle)) {
+  const expected = "amounts by name";
+  for (const [resource, given] of entriesOf(bundle, { name, expected })) {
     resourceName(resource, name);
     amount(given, `${name} "${resource}"`);
   }

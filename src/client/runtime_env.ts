@@ -6,7 +6,7 @@
 import { isAbsolute } from "node:path";
 import { RuntimeEnvSetupError } from "../base/errors.ts";
 import type { WorkerEnv } from "../base/spec.ts";
-import { checkOptions, plainKey, show, text } from "./check.ts";
+import { checkOptions, entriesOf, show, text } from "./check.ts";
 import { permissions, permissionsOf } from "./permissions.ts";
 
 /** How the process is started that a task or an actor runs in. */
@@ -74,13 +74,8 @@ function folder(path: string): string {
 }
 
 function variables(value: unknown, name: string): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(
-      `Cannot use ${name} ${show(value)}: expected texts by name`,
-    );
-  }
-  for (const [key, given] of Object.entries(value)) {
-    plainKey(key, name);
+  const expected = "texts by name";
+  for (const [key, given] of entriesOf(value, { name, expected })) {
     if (!/^[^=\0]+$/.test(key)) {
       throw new TypeError(
         `Cannot use ${name} "${key}": expected the name of a variable`,

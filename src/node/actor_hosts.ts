@@ -107,7 +107,7 @@ export class ActorHosts {
   refusal(spec: ActorSpec): string | undefined {
     const lacking = this.#rooms.pool().lacks(toUnits(spec.resources));
     if (lacking === undefined) return undefined;
-    const total = this.#rooms.pool().total()[lacking] ?? 0;
+    const total = this.#rooms.pool().totalOf(lacking);
     return `it asks for ${
       spec.resources[lacking]
     } ${lacking}, and this machine has ${total}`;

@@ -250,8 +250,7 @@ export class Node {
         });
       case "unschedulable": {
         const { resource } = command;
-        const all = this.#options.machine.pool.total();
-        const total = Object.hasOwn(all, resource) ? all[resource] : 0;
+        const total = this.#options.machine.pool.totalOf(resource);
         return this.#answer(command.leaseId, {
           kind: "unschedulable",
           reason: `this machine has ${total} ${resource} in all`,

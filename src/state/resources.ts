@@ -106,6 +106,12 @@ export class ResourcePool {
     return toAmounts(this.#total);
   }
 
+  /** How much there is of one; its name may be any. */
+  totalOf(resource: string): number {
+    const all = this.total();
+    return Object.hasOwn(all, resource) ? all[resource]! : 0;
+  }
+
   /** The free amounts, by name; an overdrawn one counts as none. */
   available(): ResourceAmounts {
     return toAmounts(this.#free);

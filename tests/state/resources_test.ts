@@ -89,3 +89,11 @@ Deno.test("ResourcePool keeps what it has under any order of events", () =>
     for (const units of taken) pool.give(units);
     deepStrictEqual(pool.available(), total);
   }));
+
+Deno.test("ResourcePool has nothing of a resource that is named like a member of every object", () => {
+  const pool = new ResourcePool({ CPU: 2, red: 0.5 });
+  strictEqual(pool.totalOf("red"), 0.5);
+  for (const name of ["constructor", "toString", "hasOwnProperty"]) {
+    strictEqual(pool.totalOf(name), 0);
+  }
+});

@@ -633,7 +633,7 @@ Deno.test("SegmentTable keeps its invariants under any order of events", () => {
       refuse: 300,
       serve: 10_000,
       deny: 400,
-      recycle: 6000,
+      recycle: 10_000,
       drop: 10_000,
       close_descriptor: 10_000,
       collect_garbage: 500,
